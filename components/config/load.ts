@@ -1,0 +1,59 @@
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import * as pulumi from "@pulumi/pulumi";
+import type { Configuration } from "./schema";
+import { validate } from "./validate";
+
+/**
+ * Reads and checks the configuration of the stack that runs. This is the only place that touches
+ * pulumi.Config or the operator's files; everything else gets plain values.
+ * @throws ConfigurationError with all problems, before any resource exists.
+ */
+export function loadConfiguration(): Configuration {
+  const project = pulumi.getProject();
+  const values = Object.fromEntries(
+    Object.entries(pulumi.runtime.allConfig())
+      .filter(([key]) => key.startsWith(`${project}:`))
+      .map(([key, value]) => [key.slice(project.length + 1), parseValue(value)]),
+  );
+  const { config, warnings } = validate(values, {
+    keyFileProblem,
+    isSecret: (key) => runtime.isConfigSecret(`${project}:${key}`),
+  });
+  for (const warning of warnings) void pulumi.log.warn(warning);
+  return config;
+}
+
+/** The SDK has this function but leaves it out of its type declarations. */
+const runtime = pulumi.runtime as unknown as { isConfigSecret(key: string): boolean };
+
+/** The engine hands objects and lists over as JSON and everything else as it stands. */
+function parseValue(value: string): unknown {
+  if (!/^\s*[[{]/.test(value)) return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+/** Expands a leading `~/` as a shell would. */
+export const expandHome = (path: string): string => path.replace(/^~(?=\/)/, homedir());
+
+/** Reads a private key file that {@link loadConfiguration} has found usable. */
+export const readPrivateKey = (path: string): string => readFileSync(expandHome(path), "utf8");
+
+function keyFileProblem(path: string): string | undefined {
+  const file = expandHome(path);
+  try {
+    accessSync(file, constants.R_OK);
+    const { mode } = statSync(file);
+    if (mode & 0o077)
+      return `${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run chmod 600 ${path}`;
+    return readFileSync(file, "utf8").includes("PRIVATE KEY-----")
+      ? undefined
+      : `${path} is not a private key in PEM or OpenSSH format`;
+  } catch (error) {
+    return `${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`;
+  }
+}

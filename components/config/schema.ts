@@ -1,0 +1,244 @@
+import { z } from "zod";
+
+/**
+ * The configuration of a stack: every key of `Pulumi.<stack>.yaml` below the project's namespace. It is
+ * closed (an unknown key is an error) and every default is that of the deployment guide (seed 000) or,
+ * where the guide leaves it open, of the playbooks that it refers to. `docs/configuration.md` and
+ * `docs/configuration.schema.json` are generated from here.
+ */
+
+const ipv4 = z.ipv4({ error: "must be an IPv4 address such as 192.168.122.21" });
+const port = z.int().min(1).max(65535);
+const path = z.string().min(1);
+
+const hostName = z
+  .string()
+  .regex(/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be a host name: lower-case letters, digits and hyphens");
+
+/** Linux refuses longer interface names (IFNAMSIZ, 15 characters and a NUL). */
+const interfaceName = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9_.-]{0,14}$/,
+    "must be an interface name: at most 15 characters, starting with a letter",
+  );
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 checksum: 64 hexadecimal digits");
+
+const domainName = z
+  .string()
+  .regex(
+    /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    "must be a domain name such as wire.example.com, in lower case and without a trailing dot",
+  )
+  .describe("The domain below which all of Wire's host names lie, for example `wire.example.com`.");
+
+const ssh = z.strictObject({
+  user: hostName.default("demo").describe("The user that cloud-init creates on every machine, with sudo."),
+  authorizedKeys: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^(ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/=]+( .*)?$/,
+          "must be a line of an OpenSSH public key file",
+        ),
+    )
+    .default([])
+    .describe("Public keys that may log in besides the stack's own key (output `sshPrivateKey`)."),
+});
+
+const hostSsh = z.strictObject({
+  address: z.string().min(1).describe("Name or address under which the workstation reaches the host."),
+  user: z
+    .string()
+    .min(1)
+    .default("root")
+    .describe("A user who is root or may use `sudo` without a password."),
+  port: port.default(22).describe("TCP port of the host's SSH server."),
+  privateKeyFile: path
+    .optional()
+    .describe("Private key file on the workstation. Without it the keys of the running SSH agent are used."),
+});
+
+const capacity = z.strictObject({
+  memoryGiB: z.number().positive().describe("Memory that the machines may use together, in GiB."),
+  vcpus: z.int().positive().describe("Threads of the CPU. More vCPUs than that is a warning, not an error."),
+  diskGB: z.number().positive().describe("Free space for the machines' disks, in GB (10⁹ bytes)."),
+});
+
+const host = z.strictObject({
+  ssh: hostSsh
+    .optional()
+    .describe("How to reach the KVM host. Without it the host is the machine that runs the program."),
+  virtualization: z
+    .enum(["kvm", "qemu"])
+    .default("kvm")
+    .describe("`kvm` for hardware virtualization, `qemu` for software emulation (8 to 9 times slower)."),
+  poolPath: path
+    .regex(/^\//, "must be an absolute path")
+    .optional()
+    .describe(
+      "Directory on the host for the machines' disks, made by the stack. Default: `/var/lib/libvirt/images/<network.name>`.",
+    ),
+  capacity: capacity
+    .optional()
+    .describe(
+      "What the host has, so that machines that do not fit are refused without connecting to it. The preflight checks the real host in any case.",
+    ),
+});
+
+const network = z.strictObject({
+  name: z
+    .string()
+    .regex(
+      /^[a-z][a-z0-9-]{0,14}$/,
+      "must be at most 15 lower-case letters, digits and hyphens: the bridge and the firewall table are named after it",
+    )
+    .default("wirebox")
+    .describe(
+      "Name of the libvirt network; its bridge, the storage pool, the firewall's table and the domains' prefix are named after it.",
+    ),
+  cidr: z
+    .cidrv4({ error: "must be an IPv4 network such as 192.168.122.0/24" })
+    .default("192.168.122.0/24")
+    .describe("The machines' network. Its first address is the host's."),
+  dhcpRange: z
+    .strictObject({ start: ipv4, end: ipv4 })
+    .default({ start: "192.168.122.100", end: "192.168.122.240" })
+    .describe("Addresses given out dynamically; the machines' own are reserved and must lie outside."),
+});
+
+const image = z.strictObject({
+  source: z
+    .string()
+    .regex(/^(https?:\/\/|\/)/, "must be an http(s) URL or an absolute path on the KVM host")
+    .describe(
+      "The guests' disk image (qcow2): a URL that the host fetches, or an absolute path on the host.",
+    ),
+  sha256: sha256.optional().describe("Checksum of the image. Required for a URL."),
+  virtualSizeGB: z
+    .number()
+    .positive()
+    .describe("Size of the disk in the image, in GB (10⁹ bytes): no machine's disk may be smaller."),
+  directBoot: z
+    .strictObject({
+      kernel: path.describe("Kernel, an absolute path on the host."),
+      initrd: path.describe("Initial RAM disk, an absolute path on the host."),
+      commandLine: z.string().describe("Kernel command line."),
+    })
+    .optional()
+    .describe("For an image without a boot loader: the kernel that the hypervisor starts itself."),
+});
+
+/** Roles of seed 000. */
+export const roles = ["assethost", "kubenode", "datanode"] as const;
+
+const machine = z.strictObject({
+  name: hostName.describe("Host name; RabbitMQ and Kubernetes know the machine by it."),
+  role: z
+    .enum(roles)
+    .describe("`assethost`, `kubenode` (control plane and worker) or `datanode` (all five data services)."),
+  address: ipv4.describe("Fixed address: reserved in the network, or that of an existing machine."),
+  memoryGiB: z.number().min(0.25).multipleOf(0.0625).describe("Memory in GiB."),
+  vcpus: z.int().min(1).describe("Virtual CPUs."),
+  diskGB: z
+    .number()
+    .positive()
+    .describe("Size of the disk in GB (10⁹ bytes), thin: taken from the host as it fills."),
+  existing: z
+    .strictObject({
+      user: z.string().min(1).describe("SSH user, root or one who may use `sudo` without a password."),
+      port: port.default(22).describe("TCP port of its SSH server."),
+      privateKeyFile: path
+        .optional()
+        .describe("Private key file on the workstation. Without it the SSH agent's keys are used."),
+    })
+    .optional()
+    .describe("The machine is there already: it is used as it is and no domain is made for it."),
+});
+
+const seedMachine = (role: (typeof roles)[number], name: string, address: string) => ({
+  name,
+  role,
+  address,
+  ...{
+    assethost: { memoryGiB: 4, vcpus: 2, diskGB: 100 },
+    kubenode: { memoryGiB: 7, vcpus: 5, diskGB: 50 },
+    datanode: { memoryGiB: 12, vcpus: 4, diskGB: 100 },
+  }[role],
+});
+
+/** The seven machines of seed 000's table: 61 GiB, 29 vCPUs, 550 GB. */
+export const seedMachines = [
+  seedMachine("assethost", "assethost", "192.168.122.10"),
+  seedMachine("kubenode", "kubenode1", "192.168.122.21"),
+  seedMachine("kubenode", "kubenode2", "192.168.122.22"),
+  seedMachine("kubenode", "kubenode3", "192.168.122.23"),
+  seedMachine("datanode", "datanode1", "192.168.122.31"),
+  seedMachine("datanode", "datanode2", "192.168.122.32"),
+  seedMachine("datanode", "datanode3", "192.168.122.33"),
+];
+
+const firewall = z.strictObject({
+  publicAddress: ipv4.describe("The host's address that clients use. Ports are forwarded on it alone."),
+  publicInterface: interfaceName
+    .optional()
+    .describe(
+      "Makes a dummy interface of this name that carries `publicAddress`, for a host whose uplink is not to be touched. Without it the address must be on the host already.",
+    ),
+  privateDeployment: z
+    .boolean()
+    .default(false)
+    .describe("`true`: the machines get no way out to the internet (no masquerading)."),
+  hardenInput: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Default deny on the host's own input but for SSH, ICMP, loopback, bridges and established connections.",
+    ),
+});
+
+const calling = z.strictObject({
+  enabled: z.boolean().default(true).describe("Whether sftd and coturn are deployed and their ports opened."),
+  node: hostName.optional().describe("Name of the kubenode that carries calling. Default: the last one."),
+});
+
+const mail = z.strictObject({
+  relay: z
+    .strictObject({
+      host: z.string().min(1).describe("Name or address of the SMTP server."),
+      port: port.default(587).describe("TCP port of the SMTP server."),
+      username: z.string().min(1).optional().describe("User to log in as."),
+      password: z
+        .string()
+        .min(1)
+        .optional()
+        .meta({ secret: true })
+        .describe(
+          "Password of that user. Secret: `pulumi config set --secret --path 'mail.relay.password'`.",
+        ),
+    })
+    .optional()
+    .describe("An SMTP server that delivers the mail. Without it the bundled relay delivers by itself."),
+});
+
+/** All configuration keys of a stack. */
+export const configurationSchema = z.strictObject({
+  domain: domainName,
+  host: host.prefault({}).describe("The KVM host."),
+  network: network.prefault({}).describe("The libvirt network of the machines (forward mode `open`)."),
+  image: image.describe("The operating system of the machines (seed 000: Ubuntu 22.04)."),
+  machines: z.array(machine).default(seedMachines).describe("The machines. Default: the seven of seed 000."),
+  ssh: ssh.prefault({}).describe("Access to the machines."),
+  firewall: firewall.describe("The host's firewall."),
+  calling: calling.prefault({}).describe("Voice and video calling."),
+  mail: mail.prefault({}).describe("Outgoing mail."),
+});
+
+/** A stack's configuration, checked and with all defaults filled in. */
+export type Configuration = z.output<typeof configurationSchema>;
+/** What a `Pulumi.<stack>.yaml` may hold. */
+export type ConfigurationInput = z.input<typeof configurationSchema>;
+export type MachineConfiguration = Configuration["machines"][number];
+export type Role = (typeof roles)[number];

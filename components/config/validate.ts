@@ -1,0 +1,106 @@
+import { closest } from "fastest-levenshtein";
+import { z } from "zod";
+import { checkRules, findWarnings, type Problem, type Surroundings } from "./rules";
+import { type Configuration, configurationSchema } from "./schema";
+
+/** What {@link validate} makes of a stack's values. */
+export interface Validated {
+  readonly config: Configuration;
+  /** What is allowed but worth saying to the operator. */
+  readonly warnings: readonly string[];
+}
+
+/** A configuration that is refused; the message lists every problem with its key. */
+export class ConfigurationError extends Error {
+  constructor(readonly problems: readonly Problem[]) {
+    const lines = problems.map(({ key, message }) => `  - ${key}: ${message}`);
+    const count = problems.length === 1 ? "one problem" : `${problems.length} problems`;
+    super(`the configuration has ${count}, nothing was changed:\n${lines.join("\n")}`);
+    this.name = "ConfigurationError";
+  }
+}
+
+/**
+ * Checks a stack's values against the schema and the rules across keys.
+ * @throws ConfigurationError with all problems at once: a rule is left out only where a section that it
+ * reads does not even have the right types.
+ */
+export function validate(values: Readonly<Record<string, unknown>>, surroundings: Surroundings): Validated {
+  const parsed = configurationSchema.safeParse(values, { reportInput: true });
+  if (parsed.success) {
+    const problems = checkRules(parsed.data, surroundings);
+    if (problems.length > 0) throw new ConfigurationError(problems);
+    return { config: parsed.data, warnings: findWarnings(parsed.data) };
+  }
+  const { issues } = parsed.error;
+  throw new ConfigurationError([
+    ...issues.flatMap(describeIssue),
+    ...checkRules(readableSections(values, issues), surroundings),
+  ]);
+}
+
+/** The sections of a refused configuration that have the right types once unknown keys are left out. */
+function readableSections(
+  values: Readonly<Record<string, unknown>>,
+  issues: readonly z.core.$ZodIssue[],
+): Partial<Configuration> {
+  const known = structuredClone(values);
+  for (const issue of issues)
+    if (issue.code === "unrecognized_keys") {
+      // biome-ignore lint/suspicious/noExplicitAny: the path comes from the parser that walked this value
+      const owner = issue.path.reduce<any>((value, part) => value[part], known);
+      for (const key of issue.keys) delete owner[key];
+    }
+  return Object.fromEntries(
+    Object.entries(configurationSchema.shape).flatMap(([key, schema]) => {
+      const section = schema.safeParse(known[key]);
+      return section.success ? [[key, section.data]] : [];
+    }),
+  );
+}
+
+function describeIssue(issue: z.core.$ZodIssue): Problem[] {
+  const key = formatPath(issue.path);
+  if (issue.code === "unrecognized_keys") {
+    const known = knownKeys(issue.path);
+    return issue.keys.map((unknown) => ({
+      key: formatPath([...issue.path, unknown]),
+      message: `is not a known key; did you mean ${closest(unknown, known)}? Known here: ${known.join(", ")}`,
+    }));
+  }
+  if (issue.input === undefined) return [{ key, message: `is missing: ${expectation(issue)}` }];
+  const found = key.endsWith("password") ? "something else" : JSON.stringify(issue.input);
+  return [{ key, message: `${expectation(issue)}; found ${found}` }];
+}
+
+const expectation = (issue: z.core.$ZodIssue): string =>
+  issue.code === "invalid_type" ? `must be of type ${issue.expected}` : lowerFirst(issue.message);
+
+const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
+
+/** Writes a path as an operator would: machines[3].address. */
+const formatPath = (path: readonly PropertyKey[]): string =>
+  path.reduce<string>(
+    (text, part) =>
+      typeof part === "number" ? `${text}[${part}]` : text ? `${text}.${String(part)}` : String(part),
+    "",
+  );
+
+/** The keys that the schema knows at a path. */
+function knownKeys(path: readonly PropertyKey[]): string[] {
+  let schema: z.core.$ZodType = configurationSchema;
+  for (const part of path) {
+    const inner = unwrap(schema);
+    if (inner instanceof z.ZodArray) schema = inner.element;
+    else if (inner instanceof z.ZodObject) schema = inner.shape[String(part)];
+  }
+  const object = unwrap(schema);
+  return object instanceof z.ZodObject ? Object.keys(object.shape) : [];
+}
+
+/** Takes `optional` and `default` off a schema. */
+function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
+  return schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault
+    ? unwrap(schema.def.innerType)
+    : schema;
+}
