@@ -38,10 +38,11 @@ function parseValue(value: string): unknown {
 }
 
 /** Expands a leading `~/` as a shell would. */
-export const expandHome = (path: string): string => path.replace(/^~(?=\/)/, homedir());
+const expandHome = (path: string): string => path.replace(/^~(?=\/)/, homedir());
 
-/** Reads a private key file that {@link loadConfiguration} has found usable. */
-export const readPrivateKey = (path: string): string => readFileSync(expandHome(path), "utf8");
+/** Reads a private key file that {@link loadConfiguration} has found usable; undefined without a path. */
+export const readPrivateKey = (path: string | undefined): pulumi.Output<string> | undefined =>
+  path === undefined ? undefined : pulumi.secret(readFileSync(expandHome(path), "utf8"));
 
 function keyFileProblem(path: string): string | undefined {
   const file = expandHome(path);

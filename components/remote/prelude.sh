@@ -1,7 +1,7 @@
 # Stands before every script that the program runs on a machine (components/remote/script.ts).
-# A script defines `apply` (observe, skip if already so, act, verify) and, if it leaves anything behind
-# that a destroy has to take away, `remove`. Its parameters are shell variables, never arguments or
-# environment, so that no process list shows them.
+# A script defines `apply` (observe, skip if already so, act, verify); `update`, if later runs differ; and, if it
+# leaves behind anything that a destroy has to take away, `remove`. Its parameters are shell variables, never
+# arguments or environment, so that no process list shows them.
 set -euo pipefail
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive

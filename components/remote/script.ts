@@ -16,6 +16,8 @@ export interface ScriptArgs {
   readonly parameters: Readonly<Record<string, pulumi.Input<string>>>;
   /** Whether the script has a `remove` function for when the resource is deleted. @default false */
   readonly removes?: boolean;
+  /** Whether the script has an `update` function for later runs; otherwise `apply` runs again. @default false */
+  readonly updates?: boolean;
 }
 
 /** The text of a shell script, ready to be run. */
@@ -49,7 +51,7 @@ export function renderInput(script: Script, parameters: Readonly<Record<string, 
   return ["{", ...assignments, script.text, '"$1" </dev/null', "exit", "}", ""].join("\n");
 }
 
-const invocation = (verb: "apply" | "remove") =>
+const invocation = (verb: "apply" | "update" | "remove") =>
   `if [ "$(id -u)" = 0 ]; then exec bash -s -- ${verb}; else exec sudo -n bash -s -- ${verb}; fi`;
 
 /**
@@ -64,6 +66,7 @@ export function runScript(
 ): ScriptRun {
   const inputs = {
     create: invocation("apply"),
+    update: args.updates ? invocation("update") : undefined,
     delete: args.removes ? invocation("remove") : undefined,
     stdin: pulumi.all(args.parameters).apply((values) => renderInput(args.script, values)),
   };

@@ -1,0 +1,124 @@
+import { createHash } from "node:crypto";
+import { gatewayOf } from "./addresses";
+import { ownMachines } from "./rules";
+import type { Configuration, MachineConfiguration } from "./schema";
+
+/** A machine with all that follows from its name and network. */
+export interface MachinePlan extends MachineConfiguration {
+  /** Name of its libvirt domain; the machine itself knows only `name`. */
+  readonly domainName: string;
+  /** Fixed MAC address, so that the address reservation holds whatever becomes of the domain. */
+  readonly mac: string;
+  /** File on the host that takes the serial console's output. */
+  readonly consoleLog: string;
+}
+
+/** A DNS record that the operator has to create. */
+export interface DnsRecord {
+  readonly name: string;
+  readonly type: "A" | "TXT";
+  readonly value: string;
+}
+
+/** A public port and where the host's firewall sends it. */
+export interface PublicPort {
+  readonly protocol: "tcp" | "udp";
+  readonly ports: string;
+  readonly target: string;
+}
+
+/** Everything that can be said of a deployment before it exists. */
+export interface Plan {
+  readonly machines: readonly MachinePlan[];
+  readonly kubenodes: readonly MachinePlan[];
+  readonly datanodes: readonly MachinePlan[];
+  readonly assethost: MachinePlan;
+  /** The kubenode that carries calling; undefined where calling is off. */
+  readonly callingNode: MachinePlan | undefined;
+  readonly gateway: string;
+  /** Directory and pool of the machines' disks. */
+  readonly poolPath: string;
+  /** What the machines that the stack makes need together. */
+  readonly demand: { readonly memoryMiB: number; readonly vcpus: number; readonly diskBytes: number };
+  readonly dnsRecords: readonly DnsRecord[];
+  readonly publicPorts: readonly PublicPort[];
+}
+
+/** NodePorts of the ingress controller (seed 000). */
+export const ingressNodePorts = { http: 31772, https: 31773 } as const;
+/** TURN's control port and the range of media relays (seed 000). */
+export const callingPorts = { turn: 3478, media: { first: 32768, last: 65535 } } as const;
+
+/** Host names of Wire's public services, below the domain (PEER.md 4.1, seed 000). */
+const serviceNames = ["nginz-https", "nginz-ssl", "webapp", "assets", "account", "teams"] as const;
+
+/** Works out a checked configuration. Pure: the same configuration gives the same plan. */
+export function planDeployment(config: Configuration): Plan {
+  const machines = config.machines.map((machine) => planMachine(config.network.name, machine));
+  const withRole = (role: string) => machines.filter((machine) => machine.role === role);
+  const kubenodes = withRole("kubenode");
+  const own = ownMachines(config);
+  const callingNode = config.calling.enabled
+    ? (kubenodes.find(({ name }) => name === config.calling.node) ?? kubenodes.at(-1))
+    : undefined;
+  return {
+    machines,
+    kubenodes,
+    datanodes: withRole("datanode"),
+    // The rules have seen to it that there is exactly one.
+    assethost: withRole("assethost")[0] as MachinePlan,
+    callingNode,
+    gateway: gatewayOf(config.network.cidr),
+    poolPath: config.host.poolPath ?? `/var/lib/libvirt/images/${config.network.name}`,
+    demand: {
+      memoryMiB: own.reduce((sum, { memoryGiB }) => sum + memoryGiB * 1024, 0),
+      vcpus: own.reduce((sum, { vcpus }) => sum + vcpus, 0),
+      diskBytes: own.reduce((sum, { diskGB }) => sum + diskGB * 1e9, 0),
+    },
+    dnsRecords: planDnsRecords(config, callingNode !== undefined),
+    publicPorts: planPublicPorts(kubenodes, callingNode),
+  };
+}
+
+function planMachine(network: string, machine: MachineConfiguration): MachinePlan {
+  const domainName = `${network}-${machine.name}`;
+  const digest = createHash("sha256").update(domainName).digest("hex");
+  return {
+    ...machine,
+    domainName,
+    // 52:54:00 is the prefix that QEMU and libvirt use for guests.
+    mac: `52:54:00:${digest.slice(0, 2)}:${digest.slice(2, 4)}:${digest.slice(4, 6)}`,
+    consoleLog: `/var/log/libvirt/qemu/${domainName}-console.log`,
+  };
+}
+
+function planDnsRecords({ domain, firewall }: Configuration, calling: boolean): DnsRecord[] {
+  const names = calling ? [...serviceNames, "sftd"] : serviceNames;
+  return [
+    ...names.map((name) => ({
+      name: `${name}.${domain}`,
+      type: "A" as const,
+      value: firewall.publicAddress,
+    })),
+    { name: domain, type: "TXT", value: `v=spf1 ip4:${firewall.publicAddress} -all` },
+  ];
+}
+
+function planPublicPorts(
+  kubenodes: readonly MachinePlan[],
+  callingNode: MachinePlan | undefined,
+): PublicPort[] {
+  const ingress = kubenodes.map(({ address }) => address).join(", ");
+  const { turn, media } = callingPorts;
+  return [
+    { protocol: "tcp", ports: "80", target: `${ingress} port ${ingressNodePorts.http}` },
+    { protocol: "tcp", ports: "443", target: `${ingress} port ${ingressNodePorts.https}` },
+    ...(callingNode
+      ? ([
+          { protocol: "tcp", ports: `${turn}`, target: callingNode.address },
+          { protocol: "udp", ports: `${turn}`, target: callingNode.address },
+          { protocol: "udp", ports: `${media.first}-${media.last}`, target: callingNode.address },
+        ] as const)
+      : []),
+  ];
+}

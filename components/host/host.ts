@@ -1,0 +1,67 @@
+import * as libvirt from "@pulumi/libvirt";
+import * as pulumi from "@pulumi/pulumi";
+import type { Plan } from "../config/plan";
+import type { Configuration } from "../config/schema";
+import type { Target } from "../remote/target";
+import { BaseImage } from "./image/base-image";
+import { Preflight } from "./preflight/preflight";
+import { renderDhcpRange } from "./xml";
+
+/** Arguments of {@link Host}. */
+export interface HostArgs {
+  readonly target: Target;
+  readonly config: Configuration;
+  readonly plan: Plan;
+}
+
+/** The KVM host made ready for machines: checked, with a network, a storage pool and the guests' image. */
+export class Host extends pulumi.ComponentResource {
+  readonly target: Target;
+  /** libvirt on the host. */
+  readonly provider: libvirt.Provider;
+  readonly network: libvirt.Network;
+  readonly pool: libvirt.Pool;
+  /** Name of the volume that the machines' disks are clones of. */
+  readonly baseVolume: pulumi.Output<string>;
+  /** Becomes known when the host has passed its checks. */
+  readonly checked: pulumi.Output<string>;
+
+  constructor(name: string, args: HostArgs, options?: pulumi.ComponentResourceOptions) {
+    super("wiab:host:Host", name, {}, options);
+    const { target, config, plan } = args;
+    const child = { parent: this };
+
+    const preflight = new Preflight(`${name}-preflight`, args, child);
+    this.target = target;
+    this.checked = preflight.libvirtUri;
+    this.provider = new libvirt.Provider(`${name}-libvirt`, { uri: preflight.libvirtUri }, child);
+    const onLibvirt = { parent: this, provider: this.provider };
+
+    this.network = new libvirt.Network(
+      `${name}-network`,
+      {
+        name: config.network.name,
+        bridge: config.network.name,
+        // libvirt routes and adds no rule of its own: what passes is the firewall's business.
+        mode: "open",
+        addresses: [config.network.cidr],
+        dhcp: { enabled: true },
+        dns: { enabled: true },
+        autostart: true,
+        xml: { xslt: renderDhcpRange(config.network.dhcpRange) },
+      },
+      onLibvirt,
+    );
+    this.pool = new libvirt.Pool(
+      `${name}-pool`,
+      { name: config.network.name, type: "dir", target: { path: plan.poolPath } },
+      onLibvirt,
+    );
+    this.baseVolume = new BaseImage(
+      `${name}-image`,
+      { target, image: config.image, pool: this.pool.name, poolPath: plan.poolPath },
+      child,
+    ).volume;
+    this.registerOutputs({ network: this.network.name, pool: this.pool.name, baseVolume: this.baseVolume });
+  }
+}

@@ -1,0 +1,52 @@
+# Puts the guests' disk image into the storage pool: fetched or copied, checked, and only then given its name.
+: "${SOURCE:?URL, or path on this host}"
+: "${SHA256?expected checksum, empty for a path without one}"
+: "${POOL:?storage pool}"
+: "${POOL_PATH:?its directory}"
+: "${VOLUME:?file name in the pool}"
+
+virsh=(virsh --connect qemu:///system)
+target=$POOL_PATH/$VOLUME
+part=$target.part
+
+apply() {
+  if [ ! -e "$target" ]; then
+    case $SOURCE in
+      /*) copy ;;
+      *) download ;;
+    esac
+    verify
+    mv "$part" "$target"
+  fi
+  "${virsh[@]}" pool-refresh "$POOL" >/dev/null
+  "${virsh[@]}" vol-info "$VOLUME" --pool "$POOL" >/dev/null || fail "libvirt does not see $target"
+  say "image $VOLUME is in pool $POOL"
+}
+
+copy() {
+  [ -r "$SOURCE" ] || fail "image.source $SOURCE does not exist on $(hostname) or cannot be read"
+  cp --reflink=auto --sparse=always "$SOURCE" "$part"
+}
+
+download() {
+  command -v curl >/dev/null || fail "curl is missing on $(hostname): install it, or set image.source to a path on it"
+  say "fetching $SOURCE"
+  # A broken download goes on where it stopped, in this run and in the next one.
+  curl --fail --silent --show-error --location --retry 5 --retry-connrefused --continue-at - --output "$part" "$SOURCE" ||
+    fail "fetching $SOURCE failed; what has arrived is kept in $part and the next run goes on from there"
+}
+
+verify() {
+  local found
+  [ -n "$SHA256" ] || return 0
+  found=$(sha256sum "$part" | cut -d ' ' -f 1)
+  if [ "$found" != "$SHA256" ]; then
+    rm -f "$part"
+    fail "$SOURCE has checksum $found, image.sha256 says $SHA256; the file was thrown away"
+  fi
+}
+
+remove() {
+  rm -f "$target" "$part"
+  ! "${virsh[@]}" pool-info "$POOL" >/dev/null 2>&1 || "${virsh[@]}" pool-refresh "$POOL" >/dev/null
+}

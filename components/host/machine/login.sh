@@ -1,0 +1,44 @@
+# The first look inside a machine: cloud-init's own verdict, its name and address, and who may log in.
+: "${NAME:?host name that it must have}"
+: "${ADDRESS:?address that it must have}"
+: "${LOGIN:?user who logs in}"
+: "${AUTHORIZED_KEYS?the only keys that may log in, empty for a machine that is used as it is}"
+
+apply() {
+  check_cloud_init
+  [ "$(hostname --short)" = "$NAME" ] || fail "the machine at $ADDRESS calls itself $(hostname --short), not $NAME"
+  [ -n "$(ip -4 -oneline address show to "$ADDRESS/32")" ] || fail "$NAME does not have the address $ADDRESS"
+  [ -z "$AUTHORIZED_KEYS" ] || close_to_others
+  say "$NAME is ready"
+}
+
+close_to_others() {
+  keep_keys
+  ! sshd -T 2>/dev/null | grep -qx 'passwordauthentication yes' ||
+    fail "$NAME lets users log in over SSH with a password; set PasswordAuthentication no"
+}
+
+check_cloud_init() {
+  local verdict
+  command -v cloud-init >/dev/null || return 0
+  verdict=$(cloud-init status --wait 2>/dev/null) || true
+  case $verdict in
+    *'status: done'* | *'status: disabled'* | *'status: not run'*) ;;
+    *)
+      tail -n 40 /var/log/cloud-init-output.log || true
+      fail "cloud-init on $NAME has failed: $verdict"
+      ;;
+  esac
+}
+
+keep_keys() {
+  local home file group
+  home=$(getent passwd "$LOGIN" | cut -d : -f 6)
+  [ -n "$home" ] || fail "$NAME has no user $LOGIN"
+  file=$home/.ssh/authorized_keys
+  if [ "$(cat "$file" 2>/dev/null)" != "$AUTHORIZED_KEYS" ]; then
+    group=$(id -g "$LOGIN")
+    install -d -m 0700 -o "$LOGIN" -g "$group" "$home/.ssh"
+    install -m 0600 -o "$LOGIN" -g "$group" /dev/stdin "$file" <<<"$AUTHORIZED_KEYS"
+  fi
+}

@@ -1,0 +1,190 @@
+import * as libvirt from "@pulumi/libvirt";
+import * as pulumi from "@pulumi/pulumi";
+import type { MachinePlan } from "../../config/plan";
+import type { Configuration } from "../../config/schema";
+import { loadScript, runScript } from "../../remote/script";
+import type { Host } from "../host";
+import { renderConsoleLog } from "../xml";
+import { finishedMessage, renderMetaData, renderNetworkConfig, renderUserData } from "./cloud-init";
+import { logIn } from "./login";
+import type { Machine } from "./machine";
+
+/** Arguments of {@link VirtualMachine}. */
+export interface VirtualMachineArgs {
+  readonly plan: MachinePlan;
+  readonly config: Configuration;
+  readonly host: Host;
+  /** The stack's own key pair for its machines, in OpenSSH's formats. */
+  readonly sshKey: { readonly privateKey: pulumi.Output<string>; readonly publicKey: pulumi.Output<string> };
+}
+
+/**
+ * How long a machine may take to boot, in seconds. Seven at once on two emulated cores were seen to need
+ * about four minutes, a single one under KVM about half a minute.
+ */
+const secondsToBoot = { kvm: 300, qemu: 1200 } as const;
+
+/**
+ * A machine on the host: disk, cloud-init, address reservation and domain, ready when it has booted and
+ * let the program in.
+ *
+ * What an edit does: memory and vCPUs make the domain anew around the same disk, which is a reboot; a
+ * larger disk grows in place; a smaller one is refused; authorized keys change in place. Another image
+ * or user concerns machines made later.
+ */
+export class VirtualMachine extends pulumi.ComponentResource {
+  readonly machine: Machine;
+
+  constructor(name: string, args: VirtualMachineArgs, options?: pulumi.ComponentResourceOptions) {
+    super("wiab:host:VirtualMachine", name, {}, options);
+    const { plan, config, host, sshKey } = args;
+    const onLibvirt = { parent: this, provider: host.provider };
+    const authorizedKeys = sshKey.publicKey.apply((key) => [key, ...config.ssh.authorizedKeys]);
+    const bytes = plan.diskGB * 1e9;
+
+    const disk = new libvirt.Volume(
+      `${name}-disk`,
+      {
+        name: `${plan.name}.qcow2`,
+        pool: host.pool.name,
+        baseVolumeName: host.baseVolume,
+        baseVolumePool: host.pool.name,
+        format: "qcow2",
+        size: bytes,
+      },
+      {
+        ...onLibvirt,
+        // Either change would replace the disk and everything on it. A larger size is the next resource's
+        // work, and an existing disk keeps the image that it stands on.
+        ignoreChanges: ["size", "baseVolumeName"],
+      },
+    );
+    const grown = runScript(
+      `${name}-disk-size`,
+      {
+        target: host.target,
+        script: loadScript(__dirname, "disk.sh"),
+        parameters: {
+          POOL: host.pool.name,
+          POOL_PATH: args.host.pool.target.apply((target) => target.path),
+          VOLUME: disk.name,
+          DOMAIN: plan.domainName,
+          BYTES: `${bytes}`,
+        },
+      },
+      { parent: this, deletedWith: disk },
+    );
+
+    const cloudInit = authorizedKeys.apply((keys) => ({
+      name: plan.name,
+      domain: config.domain,
+      mac: plan.mac,
+      user: config.ssh.user,
+      authorizedKeys: keys,
+    }));
+    const seed = new libvirt.CloudInitDisk(
+      `${name}-cloud-init`,
+      {
+        name: `${plan.name}-cloud-init.iso`,
+        pool: host.pool.name,
+        userData: cloudInit.apply(renderUserData),
+        metaData: cloudInit.apply(renderMetaData),
+        networkConfig: cloudInit.apply(renderNetworkConfig),
+      },
+      {
+        ...onLibvirt,
+        // cloud-init reads it at the first boot only; what may change later is kept by the login script.
+        ignoreChanges: ["userData", "metaData", "networkConfig"],
+      },
+    );
+
+    const reservation = runScript(
+      `${name}-address`,
+      {
+        target: host.target,
+        script: loadScript(__dirname, "reserve.sh"),
+        parameters: { NETWORK: host.network.name, NAME: plan.name, MAC: plan.mac, ADDRESS: plan.address },
+        removes: true,
+      },
+      { parent: this, deletedWith: host.network },
+    );
+
+    const domain = new libvirt.Domain(
+      `${name}-domain`,
+      {
+        name: plan.domainName,
+        description: `${plan.role} ${plan.name} of stack ${pulumi.getStack()}`,
+        type: config.host.virtualization,
+        memory: plan.memoryGiB * 1024,
+        vcpu: plan.vcpus,
+        cpu: { mode: config.host.virtualization === "kvm" ? "host-passthrough" : "maximum" },
+        autostart: true,
+        running: true,
+        ...directBoot(config.image),
+        disks: [{ volumeId: disk.id }],
+        cloudinit: seed.id,
+        networkInterfaces: [{ networkId: host.network.id, mac: plan.mac }],
+        consoles: [{ type: "pty", targetType: "serial", targetPort: "0" }],
+        xml: { xslt: renderConsoleLog(plan.consoleLog) },
+      },
+      {
+        ...onLibvirt,
+        // A machine that asks for an address before it is reserved would get one of the dynamic range;
+        // one that starts before its disk has grown would not fill it.
+        dependsOn: [reservation, grown],
+        // A name can be taken only once.
+        deleteBeforeReplace: true,
+        // A machine whose plug was pulled is made anew around its disk, so that what waits for it to boot
+        // sees a new ID and waits again.
+        replaceOnChanges: ["running"],
+      },
+    );
+
+    const booted = runScript(
+      `${name}-boot`,
+      {
+        target: host.target,
+        script: loadScript(__dirname, "boot.sh"),
+        parameters: {
+          DOMAIN: plan.domainName,
+          DOMAIN_ID: domain.id,
+          ADDRESS: plan.address,
+          CONSOLE: plan.consoleLog,
+          FINISHED: finishedMessage(plan.name),
+          SECONDS_TO_BOOT: `${secondsToBoot[config.host.virtualization]}`,
+        },
+      },
+      { parent: this, deletedWith: domain },
+    );
+
+    const proxy = host.target.kind === "ssh" ? host.target.connection : undefined;
+    this.machine = logIn(
+      `${name}-login`,
+      {
+        plan,
+        user: config.ssh.user,
+        connection: { host: plan.address, user: config.ssh.user, privateKey: sshKey.privateKey, proxy },
+        authorizedKeys,
+        sshCommand: sshCommand(plan, config),
+      },
+      // Data says nothing of the boot: the address is known beforehand.
+      { parent: this, dependsOn: booted, deletedWith: domain },
+    );
+    this.registerOutputs({ ready: this.machine.ready });
+  }
+}
+
+/** The hypervisor starts the kernel itself where the image has no boot loader. */
+function directBoot({ directBoot: boot }: Configuration["image"]): Partial<libvirt.DomainArgs> {
+  if (!boot) return {};
+  const cmdlines = boot.commandLine.split(/\s+/).map((word) => {
+    const [key = "", ...value] = word.split("=");
+    return value.length > 0 ? { [key]: value.join("=") } : { _: key };
+  });
+  return { kernel: boot.kernel, initrd: boot.initrd, cmdlines };
+}
+
+function sshCommand(plan: MachinePlan, { host, ssh }: Configuration): string {
+  const jump = host.ssh ? `-J ${host.ssh.user}@${host.ssh.address}:${host.ssh.port} ` : "";
+  return `ssh ${jump}${ssh.user}@${plan.address}`;
+}

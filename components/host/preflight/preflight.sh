@@ -1,0 +1,153 @@
+# Looks at the KVM host and changes nothing. Every finding is printed; any error among them stops the run.
+: "${NETWORK:?name of the libvirt network}"
+: "${CIDR:?network of the machines}"
+: "${POOL_PATH:?directory for the disks}"
+: "${VIRTUALIZATION:?kvm or qemu}"
+: "${MEMORY_MIB:?memory of all machines together}"
+: "${VCPUS:?vCPUs of all machines together}"
+: "${DISK_BYTES:?disks of all machines together}"
+: "${IMAGE_BYTES:?size of the disk in the image}"
+: "${MACHINES:?number of machines}"
+: "${DOMAINS:?names of the domains}"
+: "${PUBLIC_ADDRESS:?address whose ports are forwarded}"
+: "${PUBLIC_INTERFACE?dummy interface for it, empty if the address is on the host already}"
+
+# libvirt of Ubuntu 22.04, the oldest that this was tried with.
+MINIMUM_LIBVIRT=8.0.0
+virsh=(virsh --connect qemu:///system)
+errors=0
+
+finding() {
+  errors=$((errors + 1))
+  say "finding $errors: $*"
+}
+
+# The first run: whatever carries our names is somebody else's.
+apply() {
+  check_host
+  check_clashes
+  conclude
+}
+
+# Later runs, when the configuration has changed: what carries our names is ours.
+update() {
+  check_host
+  conclude
+}
+
+conclude() {
+  [ "$errors" -eq 0 ] || fail "the host $(hostname) is not ready ($errors findings above); nothing was changed"
+  say "the host $(hostname) is ready"
+}
+
+check_host() {
+  check_libvirt
+  check_resources
+  check_firewall
+}
+
+check_libvirt() {
+  local version
+  if ! command -v virsh >/dev/null; then
+    finding "virsh is missing: install libvirt-daemon-system, libvirt-clients and qemu-system-x86"
+    return
+  fi
+  if ! version=$("${virsh[@]}" version --daemon 2>&1); then
+    finding "libvirt does not answer at qemu:///system: $version"
+    return
+  fi
+  version=$(sed -n 's/^Running against daemon: //p' <<<"$version")
+  [ "$(printf '%s\n' "$MINIMUM_LIBVIRT" "$version" | sort -V | head -n 1)" = "$MINIMUM_LIBVIRT" ] ||
+    finding "libvirt $version is too old: $MINIMUM_LIBVIRT or newer is needed"
+  "${virsh[@]}" domcapabilities --virttype "$VIRTUALIZATION" >/dev/null 2>&1 || case $VIRTUALIZATION in
+    kvm) finding "the host cannot run KVM guests: enable VT-x or AMD-V in its firmware and load the kvm module, or set host.virtualization to qemu (slow)" ;;
+    *) finding "libvirt has no emulator for qemu guests: install qemu-system-x86" ;;
+  esac
+}
+
+check_resources() {
+  local memory cpus directory free
+  memory=$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)
+  [ "$MEMORY_MIB" -le "$memory" ] ||
+    finding "the machines need $MEMORY_MIB MiB of memory together, the host has $memory MiB"
+  cpus=$(nproc)
+  [ "$VCPUS" -le "$cpus" ] ||
+    say "note: the machines have $VCPUS vCPUs together, the host has $cpus threads: they will share them"
+  directory=$POOL_PATH
+  until [ -d "$directory" ]; do directory=$(dirname "$directory"); done
+  free=$(df --output=avail -B1 "$directory" | tail -n 1)
+  if [ "$free" -lt $((IMAGE_BYTES * (MACHINES + 1))) ]; then
+    finding "$directory has $((free / 1000000000)) GB free, too little to install $MACHINES machines"
+  elif [ "$free" -lt "$DISK_BYTES" ]; then
+    say "note: $directory has $((free / 1000000000)) GB free, the machines' disks may grow to $((DISK_BYTES / 1000000000)) GB"
+  fi
+}
+
+check_firewall() {
+  local dropping
+  command -v ip >/dev/null || finding "the command ip is missing: install iproute2"
+  [ -e /proc/sys/net/ipv4/ip_forward ] || finding "the kernel cannot forward IPv4 packets"
+  if ! command -v nft >/dev/null; then
+    finding "the command nft is missing: install nftables"
+    return
+  fi
+  nft --check --file - <<<'table inet wiab_preflight { chain c { type nat hook prerouting priority dstnat; }; }' 2>/dev/null ||
+    finding "the kernel or nft cannot do address translation in a table of family inet"
+  dropping=$(nft list chains 2>/dev/null | awk '/^table/ { table = $2 " " $3 } /hook forward/ && /policy drop/ { print table }' | sort -u | paste -sd ',')
+  [ -z "$dropping" ] ||
+    say "note: table $dropping drops forwarded packets by default; let it accept those from and to $CIDR (Docker: chain DOCKER-USER)"
+  [ -n "$PUBLIC_INTERFACE" ] || [ -n "$(ip -4 -oneline address show to "$PUBLIC_ADDRESS/32")" ] ||
+    finding "the host has no address $PUBLIC_ADDRESS (firewall.publicAddress); it has $(ip -4 -brief address show scope global | awk '{ print $3 }' | paste -sd ' ')"
+}
+
+check_clashes() {
+  local name network addresses link
+  command -v virsh >/dev/null || return 0
+  for network in $("${virsh[@]}" net-list --all --name); do
+    if [ "$network" = "$NETWORK" ]; then
+      finding "there is a libvirt network $network already that this stack did not make: choose another network.name, or remove it with virsh net-destroy $network and virsh net-undefine $network"
+      continue
+    fi
+    addresses=$("${virsh[@]}" net-dumpxml "$network" | sed -n "s/.*<ip address='\([0-9.]*\)' netmask='\([0-9.]*\)'.*/\1 \2/p")
+    while read -r address netmask; do
+      [ -z "$address" ] || ! overlaps "$address" "$(mask_length "$netmask")" ||
+        finding "$CIDR overlaps with libvirt network $network ($address/$netmask): choose another network.cidr, or remove that one with virsh net-destroy $network and virsh net-undefine $network"
+    done <<<"$addresses"
+  done
+  while read -r route _ link _; do
+    [ -n "$route" ] && overlaps "${route%/*}" "${route#*/}" &&
+      finding "$CIDR overlaps with $route, which the host reaches by $link: choose another network.cidr"
+  done < <(ip -4 -oneline route show | awk '$1 ~ /\// { print $1, $2, $3 }')
+  ! ip link show "$NETWORK" >/dev/null 2>&1 || finding "there is an interface $NETWORK already: choose another network.name"
+  for name in $DOMAINS; do
+    ! "${virsh[@]}" dominfo "$name" >/dev/null 2>&1 ||
+      finding "there is a libvirt domain $name already that this stack did not make"
+  done
+  ! "${virsh[@]}" pool-info "$NETWORK" >/dev/null 2>&1 ||
+    finding "there is a libvirt storage pool $NETWORK already that this stack did not make"
+  [ -z "$(ls -A "$POOL_PATH" 2>/dev/null)" ] || finding "the directory $POOL_PATH is not empty (host.poolPath)"
+  ! nft list table inet "$NETWORK" >/dev/null 2>&1 || finding "there is an nft table inet $NETWORK already: choose another network.name"
+}
+
+to_number() {
+  local a b c d
+  IFS=. read -r a b c d <<<"$1"
+  echo $(((a << 24) + (b << 16) + (c << 8) + d))
+}
+
+mask_length() {
+  local number bits=0
+  number=$(to_number "$1")
+  while [ $((number & 0x80000000)) -ne 0 ]; do
+    bits=$((bits + 1))
+    number=$(((number << 1) & 0xffffffff))
+  done
+  echo "$bits"
+}
+
+# overlaps ADDRESS LENGTH: whether that network and CIDR have addresses in common.
+overlaps() {
+  local length=$2 own=${CIDR#*/} shift
+  shift=$((32 - (length < own ? length : own)))
+  [ $(($(to_number "$1") >> shift)) -eq $(($(to_number "${CIDR%/*}") >> shift)) ]
+}

@@ -1,0 +1,68 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Plan } from "../../config/plan";
+import type { Configuration } from "../../config/schema";
+import { loadScript, runScript } from "../../remote/script";
+import type { Target } from "../../remote/target";
+
+/** Arguments of {@link Preflight}. */
+export interface PreflightArgs {
+  readonly target: Target;
+  readonly config: Configuration;
+  readonly plan: Plan;
+}
+
+/**
+ * Looks at the host before anything on it is changed, and stops the run with all findings if it cannot
+ * carry the deployment. It looks again when what it checks has changed.
+ */
+export class Preflight extends pulumi.ComponentResource {
+  /**
+   * libvirt's URI, once the host has passed. The provider that takes it can therefore not be configured
+   * before, and a preview of a stack that was never deployed needs no connection.
+   */
+  readonly libvirtUri: pulumi.Output<string>;
+
+  constructor(
+    name: string,
+    { target, config, plan }: PreflightArgs,
+    options?: pulumi.ComponentResourceOptions,
+  ) {
+    super("wiab:host:Preflight", name, {}, options);
+    const { network, host, image, firewall } = config;
+    const run = runScript(
+      `${name}-host`,
+      {
+        target,
+        script: loadScript(__dirname, "preflight.sh"),
+        parameters: {
+          NETWORK: network.name,
+          CIDR: network.cidr,
+          POOL_PATH: plan.poolPath,
+          VIRTUALIZATION: host.virtualization,
+          MEMORY_MIB: `${plan.demand.memoryMiB}`,
+          VCPUS: `${plan.demand.vcpus}`,
+          DISK_BYTES: `${plan.demand.diskBytes}`,
+          IMAGE_BYTES: `${image.virtualSizeGB * 1e9}`,
+          MACHINES: `${plan.machines.length}`,
+          DOMAINS: plan.machines.map(({ domainName }) => domainName).join(" "),
+          PUBLIC_ADDRESS: firewall.publicAddress,
+          PUBLIC_INTERFACE: firewall.publicInterface ?? "",
+        },
+        updates: true,
+      },
+      { parent: this },
+    );
+    // The resource's ID stands for "has passed": unlike its output it stays known while the check runs again.
+    this.libvirtUri = run.id.apply(() => libvirtUri(config.host));
+    this.registerOutputs({ libvirtUri: this.libvirtUri });
+  }
+}
+
+/** Where libvirt listens: on this machine, or on the host through SSH with the key that scripts use too. */
+export function libvirtUri({ ssh }: Configuration["host"]): string {
+  if (!ssh) return "qemu:///system";
+  // The workstation's known_hosts does not know a new host yet; scripts connect without asking as well.
+  const query = new URLSearchParams({ no_verify: "1", sshauth: ssh.privateKeyFile ? "privkey" : "agent" });
+  if (ssh.privateKeyFile) query.set("keyfile", ssh.privateKeyFile);
+  return `qemu+ssh://${ssh.user}@${ssh.address}:${ssh.port}/system?${query}`;
+}

@@ -1,0 +1,46 @@
+import * as pulumi from "@pulumi/pulumi";
+import { loadConfiguration, readPrivateKey } from "./components/config/load";
+import { planDeployment } from "./components/config/plan";
+import { Firewall } from "./components/host/firewall/firewall";
+import { Host } from "./components/host/host";
+import { ExistingMachine } from "./components/host/machine/existing-machine";
+import { VirtualMachine } from "./components/host/machine/virtual-machine";
+import { hostTarget } from "./components/host/target";
+import { Secrets } from "./components/secrets/secrets";
+
+const config = loadConfiguration();
+const plan = planDeployment(config);
+const target = hostTarget(config.host, readPrivateKey(config.host.ssh?.privateKeyFile));
+
+const secrets = new Secrets("secrets", { sshKeyComment: `${pulumi.getProject()}/${pulumi.getStack()}` });
+const host = new Host("host", { target, config, plan });
+const firewall = new Firewall("firewall", { target, config, plan, host });
+const machines = plan.machines.map((machine) =>
+  machine.existing
+    ? new ExistingMachine(machine.name, {
+        plan: machine,
+        privateKey: readPrivateKey(machine.existing.privateKeyFile),
+      }).machine
+    : new VirtualMachine(machine.name, { plan: machine, config, host, sshKey: secrets.ssh }).machine,
+);
+
+/** What other stacks and people get to know; examples/consumer shows how to read it. */
+export = {
+  domain: config.domain,
+  machines: machines.map(({ plan, sshCommand, ready }) => ({
+    name: plan.name,
+    role: plan.role,
+    address: ready,
+    memoryGiB: plan.memoryGiB,
+    vcpus: plan.vcpus,
+    diskGB: plan.diskGB,
+    ssh: sshCommand,
+  })),
+  network: { name: config.network.name, cidr: config.network.cidr, gateway: plan.gateway },
+  publicAddress: config.firewall.publicAddress,
+  publicPorts: firewall.applied.apply(() => plan.publicPorts),
+  dnsRecords: plan.dnsRecords,
+  sshUser: config.ssh.user,
+  sshPublicKey: secrets.ssh.publicKey,
+  sshPrivateKey: secrets.ssh.privateKey,
+};

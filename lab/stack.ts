@@ -1,0 +1,97 @@
+import { createHash } from "node:crypto";
+import type { ConfigurationInput, Role } from "../components/config/schema";
+import type { GuestImage } from "./guest/image";
+import type { HostFacts } from "./host/facts";
+
+/** How many machines a lab has: all seven, or one of each role. */
+export type LabSize = "full" | "small";
+
+/** Machines of each role with their memory in GiB; the full lab needs about 12 GiB, as the seed's in small. */
+const layouts: Record<LabSize, Record<Role, { count: number; memoryGiB: number; vcpus: number }>> = {
+  full: {
+    assethost: { count: 1, memoryGiB: 1, vcpus: 1 },
+    kubenode: { count: 3, memoryGiB: 2, vcpus: 2 },
+    datanode: { count: 3, memoryGiB: 1.5, vcpus: 2 },
+  },
+  small: {
+    assethost: { count: 1, memoryGiB: 1, vcpus: 1 },
+    kubenode: { count: 1, memoryGiB: 3, vcpus: 2 },
+    datanode: { count: 1, memoryGiB: 3, vcpus: 2 },
+  },
+};
+
+/** Where the addresses of a role begin in the network, as in Pulumi.staging.yaml. */
+const firstAddress: Record<Role, number> = { assethost: 10, kubenode: 21, datanode: 31 };
+
+/** Disks are thin: they take from the host what is written to them. */
+const diskGB = 20;
+
+/** Memory in MiB that the machines of a lab need together. */
+export const memoryOf = (size: LabSize): number =>
+  Object.values(layouts[size]).reduce((sum, { count, memoryGiB }) => sum + count * memoryGiB * 1024, 0);
+
+/** The size that a machine carries, and why in words. */
+export function chooseSize(facts: HostFacts): { readonly size: LabSize; readonly reason: string } {
+  const machine = `${facts.cpus} cores, ${Math.round(facts.memoryMiB / 1024)} GiB, ${facts.kvm ? "KVM" : "no KVM"}`;
+  // Two GiB stay with the host itself.
+  if (facts.memoryMiB < memoryOf("full") + 2048)
+    return { size: "small", reason: `${machine}: too little memory for all seven` };
+  if (!facts.kvm && facts.cpus < 8)
+    return { size: "small", reason: `${machine}: few cores for emulating all seven at once` };
+  return { size: "full", reason: `${machine}: enough for all seven` };
+}
+
+/** What tells one lab on a machine from another: all names and addresses follow from the stack's name. */
+export function labIdentity(stack: string) {
+  // 192.168.230.0/24 is out of the way of libvirt's and Docker's defaults; further labs lie above it.
+  const number =
+    stack === "lab" ? 230 : 231 + (createHash("sha256").update(stack).digest().readUInt16BE() % 20);
+  return {
+    network: `wiab-${stack}`.slice(0, 15),
+    prefix: `192.168.${number}`,
+    // TEST-NET-2 (RFC 5737): an address that nobody has.
+    publicAddress: `198.51.100.${number}`,
+    publicInterface: `pub-${stack}`.slice(0, 15),
+  };
+}
+
+/** Arguments of {@link labConfiguration}. */
+export interface LabArgs {
+  readonly stack: string;
+  readonly size: LabSize;
+  readonly facts: HostFacts;
+  readonly image: GuestImage;
+}
+
+/** The configuration of a lab on this machine. */
+export function labConfiguration({ stack, size, facts, image }: LabArgs): ConfigurationInput {
+  const { network, prefix, publicAddress, publicInterface } = labIdentity(stack);
+  const machines = (Object.keys(firstAddress) as Role[]).flatMap((role) => {
+    const { count, memoryGiB, vcpus } = layouts[size][role];
+    return Array.from({ length: count }, (_, index) => ({
+      name: role === "assethost" ? role : `${role}${index + 1}`,
+      role,
+      address: `${prefix}.${firstAddress[role] + index}`,
+      memoryGiB,
+      vcpus,
+      diskGB,
+    }));
+  });
+  return {
+    domain: `${stack}.wiab.test`,
+    host: { virtualization: facts.kvm ? "kvm" : "qemu" },
+    network: {
+      name: network,
+      cidr: `${prefix}.0/24`,
+      dhcpRange: { start: `${prefix}.100`, end: `${prefix}.240` },
+    },
+    image: {
+      source: image.disk,
+      sha256: image.sha256,
+      virtualSizeGB: image.virtualSizeBytes / 1e9,
+      directBoot: { kernel: image.kernel, initrd: image.initrd, commandLine: image.commandLine },
+    },
+    machines,
+    firewall: { publicAddress, publicInterface, hardenInput: false },
+  };
+}
