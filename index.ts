@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { loadConfiguration, readPrivateKey } from "./components/config/load";
 import { planDeployment } from "./components/config/plan";
 import { Firewall } from "./components/host/firewall/firewall";
+import { planRuleset } from "./components/host/firewall/ruleset";
 import { Host } from "./components/host/host";
 import { ExistingMachine } from "./components/host/machine/existing-machine";
 import { VirtualMachine } from "./components/host/machine/virtual-machine";
@@ -14,23 +15,33 @@ const target = hostTarget(config.host, readPrivateKey(config.host.ssh?.privateKe
 
 const secrets = new Secrets("secrets", { sshKeyComment: `${pulumi.getProject()}/${pulumi.getStack()}` });
 const host = new Host("host", { target, config, plan });
-const firewall = new Firewall("firewall", { target, config, plan, host });
+const firewall = new Firewall("firewall", {
+  target: host.target,
+  ruleset: planRuleset(config, plan),
+  publicInterface: config.firewall.publicInterface,
+});
 const machines = plan.machines.map((machine) =>
   machine.existing
     ? new ExistingMachine(machine.name, {
         plan: machine,
         privateKey: readPrivateKey(machine.existing.privateKeyFile),
       }).machine
-    : new VirtualMachine(machine.name, { plan: machine, config, host, sshKey: secrets.ssh }).machine,
+    : new VirtualMachine(machine.name, {
+        plan: machine,
+        config,
+        host,
+        poolPath: plan.poolPath,
+        sshKey: secrets.ssh,
+      }).machine,
 );
 
 /** What other stacks and people get to know; examples/consumer shows how to read it. */
 export = {
   domain: config.domain,
-  machines: machines.map(({ plan, sshCommand, ready }) => ({
+  machines: machines.map(({ plan, sshCommand, address }) => ({
     name: plan.name,
     role: plan.role,
-    address: ready,
+    address,
     memoryGiB: plan.memoryGiB,
     vcpus: plan.vcpus,
     diskGB: plan.diskGB,

@@ -185,7 +185,7 @@ const firewall = z.strictObject({
   publicInterface: interfaceName
     .optional()
     .describe(
-      "Makes a dummy interface of this name that carries `publicAddress`, for a host whose uplink is not to be touched. Without it the address must be on the host already.",
+      "Makes an interface of this name (a bridge without ports) that carries `publicAddress`, for a host whose uplink is not to be touched. Without it the address must be on the host already.",
     ),
   privateDeployment: z
     .boolean()

@@ -16,6 +16,7 @@ export interface HostArgs {
 
 /** The KVM host made ready for machines: checked, with a network, a storage pool and the guests' image. */
 export class Host extends pulumi.ComponentResource {
+  /** The host, once it has passed its checks. */
   readonly target: Target;
   /** libvirt on the host. */
   readonly provider: libvirt.Provider;
@@ -23,17 +24,14 @@ export class Host extends pulumi.ComponentResource {
   readonly pool: libvirt.Pool;
   /** Name of the volume that the machines' disks are clones of. */
   readonly baseVolume: pulumi.Output<string>;
-  /** Becomes known when the host has passed its checks. */
-  readonly checked: pulumi.Output<string>;
 
   constructor(name: string, args: HostArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:host:Host", name, {}, options);
-    const { target, config, plan } = args;
+    const { config, plan } = args;
     const child = { parent: this };
 
     const preflight = new Preflight(`${name}-preflight`, args, child);
-    this.target = target;
-    this.checked = preflight.libvirtUri;
+    this.target = preflight.checked;
     this.provider = new libvirt.Provider(`${name}-libvirt`, { uri: preflight.libvirtUri }, child);
     const onLibvirt = { parent: this, provider: this.provider };
 
@@ -59,7 +57,7 @@ export class Host extends pulumi.ComponentResource {
     );
     this.baseVolume = new BaseImage(
       `${name}-image`,
-      { target, image: config.image, pool: this.pool.name, poolPath: plan.poolPath },
+      { target: this.target, image: config.image, pool: this.pool.name, poolPath: plan.poolPath },
       child,
     ).volume;
     this.registerOutputs({ network: this.network.name, pool: this.pool.name, baseVolume: this.baseVolume });

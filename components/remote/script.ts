@@ -70,7 +70,9 @@ export function runScript(
     delete: args.removes ? invocation("remove") : undefined,
     stdin: pulumi.all(args.parameters).apply((values) => renderInput(args.script, values)),
   };
-  return args.target.kind === "local"
-    ? new command.local.Command(name, inputs, options)
-    : new command.remote.Command(name, { ...inputs, connection: args.target.connection }, options);
+  const { target } = args;
+  const ordered = pulumi.mergeOptions(options, { dependsOn: [...(target.after ?? [])] });
+  return target.kind === "local"
+    ? new command.local.Command(name, inputs, ordered)
+    : new command.remote.Command(name, { ...inputs, connection: target.connection }, ordered);
 }

@@ -2,6 +2,11 @@ import type { types } from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
 
 /** Where a script runs: on the machine that runs the program, or over SSH on another one. */
-export type Target =
+export type Target = Reach & {
+  /** What has to be there before anything runs on it: a checked host, a machine that has booted. */
+  readonly after?: readonly pulumi.Resource[];
+};
+
+type Reach =
   | { readonly kind: "local" }
   | { readonly kind: "ssh"; readonly connection: pulumi.Input<types.input.remote.ConnectionArgs> };

@@ -33,6 +33,6 @@ export class ExistingMachine extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    this.registerOutputs({ ready: this.machine.ready });
+    this.registerOutputs({ address: this.machine.address });
   }
 }

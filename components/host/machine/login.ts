@@ -35,8 +35,8 @@ export function logIn(name: string, args: LoginArgs, options: pulumi.CustomResou
   );
   return {
     plan,
-    target: { kind: "ssh", connection: run.id.apply(() => connection) },
+    target: { kind: "ssh", connection, after: [run] },
     sshCommand: args.sshCommand,
-    ready: run.id.apply(() => plan.address),
+    address: run.id.apply(() => plan.address),
   };
 }

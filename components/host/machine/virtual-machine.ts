@@ -14,6 +14,8 @@ export interface VirtualMachineArgs {
   readonly plan: MachinePlan;
   readonly config: Configuration;
   readonly host: Host;
+  /** Directory of the host's storage pool. */
+  readonly poolPath: string;
   /** The stack's own key pair for its machines, in OpenSSH's formats. */
   readonly sshKey: { readonly privateKey: pulumi.Output<string>; readonly publicKey: pulumi.Output<string> };
 }
@@ -37,7 +39,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
 
   constructor(name: string, args: VirtualMachineArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:host:VirtualMachine", name, {}, options);
-    const { plan, config, host, sshKey } = args;
+    const { plan, config, host, poolPath, sshKey } = args;
     const onLibvirt = { parent: this, provider: host.provider };
     const authorizedKeys = sshKey.publicKey.apply((key) => [key, ...config.ssh.authorizedKeys]);
     const bytes = plan.diskGB * 1e9;
@@ -66,7 +68,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
         script: loadScript(__dirname, "disk.sh"),
         parameters: {
           POOL: host.pool.name,
-          POOL_PATH: args.host.pool.target.apply((target) => target.path),
+          POOL_PATH: poolPath,
           VOLUME: disk.name,
           DOMAIN: plan.domainName,
           BYTES: `${bytes}`,
@@ -82,7 +84,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
       user: config.ssh.user,
       authorizedKeys: keys,
     }));
-    const seed = new libvirt.CloudInitDisk(
+    const seed = new libvirt.CloudinitDisk(
       `${name}-cloud-init`,
       {
         name: `${plan.name}-cloud-init.iso`,
@@ -170,7 +172,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
       // Data says nothing of the boot: the address is known beforehand.
       { parent: this, dependsOn: booted, deletedWith: domain },
     );
-    this.registerOutputs({ ready: this.machine.ready });
+    this.registerOutputs({ address: this.machine.address });
   }
 }
 

@@ -10,7 +10,7 @@
 : "${MACHINES:?number of machines}"
 : "${DOMAINS:?names of the domains}"
 : "${PUBLIC_ADDRESS:?address whose ports are forwarded}"
-: "${PUBLIC_INTERFACE?dummy interface for it, empty if the address is on the host already}"
+: "${PUBLIC_INTERFACE?interface to make for it, empty if the address is on the host already}"
 
 # libvirt of Ubuntu 22.04, the oldest that this was tried with.
 MINIMUM_LIBVIRT=8.0.0

@@ -21,6 +21,8 @@ export class Preflight extends pulumi.ComponentResource {
    * before, and a preview of a stack that was never deployed needs no connection.
    */
   readonly libvirtUri: pulumi.Output<string>;
+  /** The host, for whoever must not touch it before it has passed. */
+  readonly checked: Target;
 
   constructor(
     name: string,
@@ -54,6 +56,7 @@ export class Preflight extends pulumi.ComponentResource {
     );
     // The resource's ID stands for "has passed": unlike its output it stays known while the check runs again.
     this.libvirtUri = run.id.apply(() => libvirtUri(config.host));
+    this.checked = { ...target, after: [run] };
     this.registerOutputs({ libvirtUri: this.libvirtUri });
   }
 }

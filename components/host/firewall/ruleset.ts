@@ -1,0 +1,183 @@
+import { callingPorts, ingressNodePorts, type Plan } from "../../config/plan";
+import type { Configuration } from "../../config/schema";
+
+/** What the rules depend on; all of it is known before anything is deployed. */
+export interface RulesetArgs {
+  /** Name of the nft table (family `inet`): the libvirt network's name. */
+  readonly name: string;
+  /** IPv4 address of the host whose ports are forwarded. No other address of the host is touched. */
+  readonly publicAddress: string;
+  /** The machines' network in CIDR notation. */
+  readonly network: string;
+  /** Bridge that the machines are on. */
+  readonly bridge: string;
+  /** IPv4 addresses of the Kubernetes nodes, at least one. */
+  readonly kubenodes: readonly string[];
+  /** IPv4 address of the machine that calling runs on. @default none, and its ports stay closed */
+  readonly callingNode?: string;
+  /**
+   * Whether the machines are kept away from everything outside the host: what they start towards it is
+   * refused, except a call's media.
+   */
+  readonly privateDeployment: boolean;
+  /** Whether the host refuses what is not listed in {@link renderRuleset}'s `input` chain. */
+  readonly hardenInput: boolean;
+  /** TCP port of the host's own SSH server, which `hardenInput` leaves open. @default 22 */
+  readonly sshPort?: number;
+}
+
+/** The rules that a configuration asks for. */
+export const planRuleset = (config: Configuration, plan: Plan): RulesetArgs => ({
+  name: config.network.name,
+  publicAddress: config.firewall.publicAddress,
+  network: config.network.cidr,
+  bridge: config.network.name,
+  kubenodes: plan.kubenodes.map(({ address }) => address),
+  callingNode: plan.callingNode?.address,
+  privateDeployment: config.firewall.privateDeployment,
+  hardenInput: config.firewall.hardenInput,
+  sshPort: config.host.ssh?.port,
+});
+
+/** Tells this project's tables from others of the same name; firewall.sh touches none without it. */
+export const tableComment = "wiab firewall";
+
+/**
+ * The host's firewall as one nft transaction: it replaces the table `inet <name>` whole and touches no
+ * other. Traffic that neither comes from nor goes to the machines or the public address is left alone,
+ * as long as `hardenInput` is off.
+ *
+ * Limits that no rule can lift:
+ * - Another table that drops forwarded packets (Docker sets the policy of its FORWARD chain to drop) has
+ *   its way: a packet has to pass every table. The preflight looks for such tables.
+ * - With calling on, the host cannot itself serve UDP at 32768 and above on the public address (WireGuard's
+ *   51820, say). What the host starts from such a port is safe: answers belong to a connection that is
+ *   tracked already, and those are not translated anew.
+ * - Where bridged packets are filtered (net.bridge.bridge-nf-call-iptables is 1), the kernel loses what a
+ *   machine sends to itself through the public address, for a bridge port takes nothing back. TCP tries
+ *   again and gets to the next kubenode a second later; the preflight points it out.
+ *
+ * Reverse-path filtering needs no relaxing, on host or machine: a machine that reaches another through
+ * the public address is answered through the host, so each packet arrives where its sender is routed to.
+ *
+ * @throws Error if the name does not fit nft, there is no kubenode, or the SSH port would be forwarded.
+ */
+export function renderRuleset(args: RulesetArgs): string {
+  const { name, publicAddress, network, bridge, callingNode, sshPort = 22 } = args;
+  const { turn } = callingPorts;
+  const media = `${callingPorts.media.first}-${callingPorts.media.last}`;
+  if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) {
+    throw new Error(
+      `"${name}" cannot name an nft table: use letters, digits, "_", "." and "-", a letter first`,
+    );
+  }
+  if (args.kubenodes.length === 0) {
+    throw new Error(`firewall "${name}": there is no kubenode to forward ports 80 and 443 to`);
+  }
+  if ([80, 443, ...(callingNode ? [turn] : [])].includes(sshPort)) {
+    throw new Error(
+      `firewall "${name}": SSH port ${sshPort} of the host is one that is forwarded to the machines; move sshd`,
+    );
+  }
+
+  // Well-known ports are no peer of a call: DNS and NTP clients use the same source ports.
+  const fromCalling = `ip saddr ${callingNode} udp sport ${media} udp dport 1024-65535`;
+
+  const chains = [
+    chain("services", [
+      `tcp dport 80 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.http}`,
+      `tcp dport 443 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.https}`,
+      ...(callingNode
+        ? [
+            `meta l4proto { tcp, udp } th dport ${turn} dnat ip to ${callingNode}`,
+            `udp dport ${media} dnat ip to ${callingNode}`,
+          ]
+        : []),
+    ]),
+    // One before the usual priority: otherwise the order in which tables were loaded decides whether
+    // somebody else's rule for port 443 wins.
+    chain("prerouting", [
+      "type nat hook prerouting priority dstnat - 1; policy accept;",
+      `ip daddr ${publicAddress} jump services`,
+    ]),
+    // The host's own way to the public address: it does not pass prerouting.
+    chain("output", [
+      "type nat hook output priority -101; policy accept;",
+      `ip daddr ${publicAddress} jump services`,
+    ]),
+    chain("postrouting", [
+      "type nat hook postrouting priority srcnat; policy accept;",
+      // Hairpin: with its own source a machine would be answered directly, past the translation. The public
+      // address is what TURN permissions name, so that two relayed calls can meet.
+      `oifname "${bridge}" ip saddr ${network} ct status dnat snat ip to ${publicAddress}`,
+      // Media that the calling node sends first has to come from where the peer would send to.
+      ...(callingNode ? [`oifname != "${bridge}" ${fromCalling} snat ip to ${publicAddress}`] : []),
+      ...(args.privateDeployment ? [] : [`oifname != "${bridge}" ip saddr ${network} masquerade`]),
+    ]),
+    chain("forward", [
+      "type filter hook forward priority filter; policy accept;",
+      `oifname "${bridge}" goto to-machines`,
+      ...(args.privateDeployment ? [`iifname "${bridge}" goto from-machines`] : []),
+    ]),
+    chain("to-machines", [
+      "ct state established,related accept",
+      "ct status dnat accept",
+      // Neighbours pass here where bridged packets are filtered (br_netfilter).
+      `iifname "${bridge}" accept`,
+      "drop",
+    ]),
+  ];
+  if (args.privateDeployment) {
+    chains.push(
+      chain("from-machines", [
+        "ct state established,related accept",
+        ...(callingNode ? [`${fromCalling} accept`] : []),
+        // A program in a machine that tries should fail at once, not hang.
+        "reject with icmpx type admin-prohibited",
+      ]),
+    );
+  }
+  if (args.hardenInput) {
+    chains.push(
+      chain("input", [
+        "type filter hook input priority filter; policy drop;",
+        "ct state established,related accept",
+        'iifname "lo" accept',
+        `iifname "${bridge}" accept`,
+        // "virbr*" are libvirt's other networks, whose machines get DHCP and DNS from the host. Not every
+        // bridge: a host whose uplink is a bridge would be wide open.
+        'iifname "virbr*" accept',
+        // All of ICMP: path MTU discovery, and for IPv6 neighbours and routers.
+        "meta l4proto { icmp, ipv6-icmp } accept",
+        `tcp dport ${sshPort} accept`,
+        // The host's own DHCP clients ask a multicast or broadcast address and are answered from another.
+        "udp sport 67 udp dport 68 accept",
+        "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept",
+      ]),
+    );
+  }
+
+  return [
+    // "delete" fails if there is no table, "add" does not mind if there is one.
+    `add table inet ${name}`,
+    `delete table inet ${name}`,
+    `table inet ${name} {`,
+    `  comment "${tableComment}"`,
+    ...chains.map((text) => `\n${text}`),
+    "}",
+    "",
+  ].join("\n");
+}
+
+function chain(name: string, rules: readonly string[]): string {
+  return [`  chain ${name} {`, ...rules.map((rule) => `    ${rule}`), "  }"].join("\n");
+}
+
+/**
+ * Kubenodes take new connections in turn rather than by the client's address: clients behind one address
+ * spread too, and one that meets a node which is down gets to another when it tries again.
+ */
+function inTurn(addresses: readonly string[]): string {
+  const turns = addresses.map((address, turn) => `${turn} : ${address}`).join(", ");
+  return `numgen inc mod ${addresses.length} map { ${turns} }`;
+}

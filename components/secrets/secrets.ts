@@ -1,0 +1,169 @@
+import * as pulumi from "@pulumi/pulumi";
+import { RandomPassword } from "@pulumi/random";
+import {
+  bytesFromText,
+  type Curve,
+  type EncodedKeyPair,
+  ecdsaFromRandom,
+  ecdsaRandomBytes,
+  ed25519FromSeed,
+  ed25519SeedBytes,
+  openSshEd25519,
+  pkcs8Pem,
+  zauthKeyPair,
+} from "./keys";
+
+/** Arguments of {@link Secrets}. */
+export interface SecretsArgs {
+  /** Says in `authorized_keys` whose key it is: one line of printable characters. */
+  readonly sshKeyComment: string;
+  /** Password with which brig logs in to the SMTP server. @default a generated one, for a server that asks for none */
+  readonly smtpPassword?: pulumi.Input<string>;
+}
+
+/** What a client of MinIO shows. */
+export interface AccessKey {
+  readonly accessKey: pulumi.Output<string>;
+  readonly secretKey: pulumi.Output<string>;
+}
+
+/**
+ * Length in characters of the texts that keys are made from: 762 bits, where the most demanding key
+ * (P-521) takes 585.
+ */
+const keyTextLength = 128;
+
+/**
+ * All secrets of a deployment, grouped by who uses them; `docs/secrets.md` has them as a table. Each is
+ * made once and kept, encrypted, in the state: no later run changes one, not even a run of a version of
+ * this program that would make it longer.
+ *
+ * To rotate one, replace its resource: `npm run pulumi -- up --replace <URN>`, where the URN comes from
+ * `npm run pulumi -- stack --show-urns`; everything that uses the secret follows in the same run. Not so
+ * lightly the keys: a new zauth key logs every user out and ends the tokens of bots, which never expire
+ * by themselves, and with new MLS keys the backend cannot remove anybody from the groups that exist,
+ * because each group trusts the public key that it was founded with.
+ *
+ * The names and the type of the children are part of what is kept: renaming one makes a new secret.
+ */
+export class Secrets extends pulumi.ComponentResource {
+  /** The administrator of MinIO, and the user as which cargohold stores assets. */
+  readonly minio: { readonly root: AccessKey; readonly cargohold: AccessKey };
+  /** Shared by brig, which hands out credentials for calls, and coturn, which checks them. */
+  readonly turn: { readonly secret: pulumi.Output<string> };
+  /** brig signs access tokens with the private key; brig and nginz check them with the public one. */
+  readonly zauth: {
+    readonly privateKeys: pulumi.Output<string>;
+    /** Not a secret. */
+    readonly publicKeys: pulumi.Output<string>;
+  };
+  /** Keys with which galley signs the removal of clients from MLS groups, under the names of its chart. */
+  readonly mls: {
+    readonly removal: {
+      readonly ed25519: pulumi.Output<string>;
+      readonly ecdsa_secp256r1_sha256: pulumi.Output<string>;
+      readonly ecdsa_secp384r1_sha384: pulumi.Output<string>;
+      readonly ecdsa_secp521r1_sha512: pulumi.Output<string>;
+    };
+  };
+  /** Passwords of the PostgreSQL users `wire-server` and `repmgr`. */
+  readonly postgresql: {
+    readonly wireServer: pulumi.Output<string>;
+    readonly repmgr: pulumi.Output<string>;
+  };
+  /** The user of Wire's services, and what the brokers know one another by. */
+  readonly rabbitmq: {
+    readonly username: string;
+    readonly password: pulumi.Output<string>;
+    readonly erlangCookie: pulumi.Output<string>;
+  };
+  /** Opens nginz' internal endpoints for tests where its `env` is `staging`; asked for by the chart always. */
+  readonly nginz: {
+    readonly username: string;
+    readonly password: pulumi.Output<string>;
+    /** The line of nginx' password file, with a bcrypt hash. */
+    readonly basicAuth: pulumi.Output<string>;
+  };
+  readonly smtp: { readonly password: pulumi.Output<string> };
+  readonly prometheus: { readonly username: string; readonly password: pulumi.Output<string> };
+  /** The key pair with which the program logs in to the machines. */
+  readonly ssh: {
+    readonly privateKey: pulumi.Output<string>;
+    /** Not a secret. */
+    readonly publicKey: pulumi.Output<string>;
+  };
+  /**
+   * What brig, galley and gundeck show to fake-aws. Constants and no secrets: the services want to be given
+   * something, and nobody checks it, so a random value would only pretend to protect.
+   */
+  readonly fakeAws = { awsKeyId: "dummykey", awsSecretKey: "dummysecret" } as const;
+  /** Registry login that the team-settings chart asks for: `{}` in base64, as the image is on the nodes already. */
+  readonly teamSettings = { configJson: "e30K" } as const;
+
+  constructor(name: string, args: SecretsArgs, options?: pulumi.ComponentResourceOptions) {
+    super("wiab:secrets:Secrets", name, {}, options);
+
+    // Letters and digits alone, since the values land in URLs, INI files, YAML and shell. A RandomPassword
+    // also where bytes are wanted: the ID of a RandomBytes is its value, and IDs stand in the state, in
+    // previews and in logs in plain text.
+    const random = (child: string, length: number) =>
+      new RandomPassword(
+        `${name}-${child}`,
+        { length, special: false },
+        // Another length in a later version of the program is for new deployments only.
+        { parent: this, ignoreChanges: ["length", "special"] },
+      );
+    const text = (child: string, length: number) => pulumi.secret(random(child, length).result);
+    const accessKey = (child: string, secretKeyLength: number): AccessKey => ({
+      // MinIO takes access keys of 3 to 20 characters.
+      accessKey: text(`${child}-access-key`, 20),
+      secretKey: text(`${child}-secret-key`, secretKeyLength),
+    });
+    const keyBytes = (child: string, bytes: number) =>
+      text(child, keyTextLength).apply((characters) => bytesFromText(characters, bytes));
+    const keyPair = (child: string, encode: (seed: Buffer) => EncodedKeyPair) => {
+      const pair = keyBytes(child, ed25519SeedBytes).apply(encode);
+      return { privateKey: pair.privateKey, publicKey: pulumi.unsecret(pair.publicKey) };
+    };
+    const ecdsaPem = (child: string, curve: Curve) =>
+      keyBytes(child, ecdsaRandomBytes(curve)).apply((bytes) => pkcs8Pem(ecdsaFromRandom(curve, bytes)));
+
+    this.minio = { root: accessKey("minio-root", 42), cargohold: accessKey("minio-cargohold", 30) };
+    this.turn = { secret: text("turn", 64) };
+    const zauth = keyPair("zauth", zauthKeyPair);
+    this.zauth = { privateKeys: zauth.privateKey, publicKeys: zauth.publicKey };
+    this.mls = {
+      removal: {
+        ed25519: keyBytes("mls-removal-ed25519", ed25519SeedBytes).apply((seed) =>
+          pkcs8Pem(ed25519FromSeed(seed)),
+        ),
+        ecdsa_secp256r1_sha256: ecdsaPem("mls-removal-p256", "P-256"),
+        ecdsa_secp384r1_sha384: ecdsaPem("mls-removal-p384", "P-384"),
+        ecdsa_secp521r1_sha512: ecdsaPem("mls-removal-p521", "P-521"),
+      },
+    };
+    this.postgresql = {
+      wireServer: text("postgresql-wire-server", 32),
+      repmgr: text("postgresql-repmgr", 32),
+    };
+    this.rabbitmq = {
+      username: "wire-server",
+      password: text("rabbitmq", 32),
+      erlangCookie: text("rabbitmq-erlang-cookie", 32),
+    };
+    const username = "wire";
+    const basicAuth = random("nginz-basic-auth", 42);
+    this.nginz = {
+      username,
+      password: pulumi.secret(basicAuth.result),
+      basicAuth: pulumi.secret(pulumi.interpolate`${username}:${basicAuth.bcryptHash}`),
+    };
+    this.smtp = {
+      password: args.smtpPassword === undefined ? text("smtp", 32) : pulumi.secret(args.smtpPassword),
+    };
+    this.prometheus = { username: "admin", password: text("prometheus", 16) };
+    this.ssh = keyPair("ssh", (seed) => openSshEd25519(seed, args.sshKeyComment));
+
+    this.registerOutputs({ sshPublicKey: this.ssh.publicKey, zauthPublicKeys: this.zauth.publicKeys });
+  }
+}

@@ -1,0 +1,97 @@
+import { describe, expect, it } from "vitest";
+import { type RulesetArgs, renderRuleset } from "../../components/host/firewall/ruleset";
+import { renderUnit } from "../../components/host/firewall/unit";
+
+const args: RulesetArgs = {
+  name: "wirebox",
+  publicAddress: "203.0.113.1",
+  network: "192.168.122.0/24",
+  bridge: "wirebox",
+  kubenodes: ["192.168.122.21", "192.168.122.22"],
+  callingNode: "192.168.122.22",
+  privateDeployment: false,
+  hardenInput: false,
+};
+
+describe("renderRuleset", () => {
+  it("replaces one table whole and touches no other", () => {
+    const lines = renderRuleset(args).split("\n");
+    expect(lines.slice(0, 3)).toEqual([
+      "add table inet wirebox",
+      "delete table inet wirebox",
+      "table inet wirebox {",
+    ]);
+    expect(lines.filter((line) => /flush|^table|^delete/.test(line))).toHaveLength(2);
+  });
+
+  it("spreads the ingress over the kubenodes in their order", () => {
+    expect(renderRuleset(args)).toContain(
+      "tcp dport 443 dnat ip to numgen inc mod 2 map { 0 : 192.168.122.21, 1 : 192.168.122.22 } : 31773\n",
+    );
+    expect(renderRuleset({ ...args, kubenodes: ["192.168.122.21"] })).toContain(
+      "tcp dport 80 dnat ip to numgen inc mod 1 map { 0 : 192.168.122.21 } : 31772\n",
+    );
+  });
+
+  it("translates for the public address alone", () => {
+    const chains = renderRuleset(args).match(/hook (prerouting|output)[^}]*/g) ?? [];
+    expect(chains).toHaveLength(2);
+    for (const chain of chains) {
+      expect(chain.trim().split("\n").slice(1)).toEqual(["    ip daddr 203.0.113.1 jump services"]);
+    }
+  });
+
+  it("knows nothing of calling without a calling node", () => {
+    const { callingNode: _, ...withoutCalling } = args;
+    expect(renderRuleset(args)).toMatch(/3478[\s\S]*32768-65535/);
+    expect(renderRuleset(withoutCalling)).not.toMatch(/3478|32768|undefined/);
+  });
+
+  it("masquerades unless the deployment is private, which refuses what machines start instead", () => {
+    expect(renderRuleset(args)).toContain("masquerade");
+    expect(renderRuleset(args)).not.toContain("reject");
+    const privately = renderRuleset({ ...args, privateDeployment: true });
+    expect(privately).not.toContain("masquerade");
+    expect(privately).toContain('iifname "wirebox" goto from-machines');
+  });
+
+  it("drops by policy in the hardened input alone", () => {
+    expect(renderRuleset(args)).not.toMatch(/policy drop|hook input/);
+    const hardened = renderRuleset({ ...args, hardenInput: true, sshPort: 2222 });
+    expect(hardened.match(/.*policy drop/g)).toEqual([
+      "    type filter hook input priority filter; policy drop",
+    ]);
+    expect(hardened).toContain("tcp dport 2222 accept");
+  });
+
+  it.each([
+    [{ name: "1 table; drop" }, /"1 table; drop" cannot name an nft table/],
+    [{ kubenodes: [] }, /there is no kubenode/],
+    [{ sshPort: 443 }, /SSH port 443 .* move sshd/],
+    [{ sshPort: 3478 }, /SSH port 3478 .* move sshd/],
+  ])("refuses %o", (wrong, message) => {
+    expect(() => renderRuleset({ ...args, ...wrong })).toThrow(message);
+  });
+});
+
+describe("renderUnit", () => {
+  const unit = {
+    name: "wirebox",
+    rulesetFile: "/etc/wiab/wirebox/ruleset.nft",
+    publicAddress: "203.0.113.1",
+  };
+
+  it("loads the rules after the distribution's own, before the network", () => {
+    const text = renderUnit(unit);
+    expect(text).toMatch(/^After=.*nftables\.service$/m);
+    expect(text).toMatch(/^Before=network-pre\.target/m);
+    expect(text.match(/^ExecStart=.*$/gm)).toEqual(["ExecStart=nft -f /etc/wiab/wirebox/ruleset.nft"]);
+  });
+
+  it("makes the public interface first, and loads the rules even if that fails", () => {
+    const starts = renderUnit({ ...unit, publicInterface: "wiab-public" }).match(/^ExecStart=.*$/gm) ?? [];
+    expect(starts).toHaveLength(4);
+    expect(starts.slice(0, 3).every((start) => start.startsWith("ExecStart=-ip "))).toBe(true);
+    expect(starts[2]).toBe("ExecStart=-ip address replace 203.0.113.1/32 dev wiab-public");
+  });
+});

@@ -1,0 +1,46 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import type { Toolchain } from "./install";
+
+/** The checkout. */
+export const projectDirectory = join(__dirname, "..");
+/** Where a checkout keeps what belongs to it and is no source: the states of its stacks. */
+export const stateDirectory = join(projectDirectory, ".state");
+const backendDirectory = join(stateDirectory, "backend");
+const passphraseFile = join(stateDirectory, "passphrase");
+
+/** Whether the operator has chosen where states are kept. */
+export function hasOwnBackend(): boolean {
+  const { PULUMI_BACKEND_URL, PULUMI_ACCESS_TOKEN } = process.env;
+  return (
+    Boolean(PULUMI_BACKEND_URL || PULUMI_ACCESS_TOKEN) ||
+    existsSync(join(homedir(), ".pulumi", "credentials.json"))
+  );
+}
+
+/**
+ * The environment for a Pulumi process. Where the operator has logged in to a backend, that one is used;
+ * otherwise states are kept in files in the checkout, encrypted with a random passphrase beside them.
+ */
+export function pulumiEnvironment(toolchain: Toolchain): Record<string, string> {
+  if (hasOwnBackend())
+    // The pinned tools have a home of their own, which would hide the operator's login.
+    return { ...toolchain.env, PULUMI_CREDENTIALS_PATH: join(homedir(), ".pulumi") };
+  return { ...toolchain.env, ...localBackend() };
+}
+
+/** The backend in the checkout, whatever the operator uses otherwise; labs live there. */
+export function localBackend(): Record<string, string> {
+  mkdirSync(backendDirectory, { recursive: true, mode: 0o700 });
+  if (!existsSync(passphraseFile))
+    writeFileSync(passphraseFile, `${randomBytes(32).toString("base64url")}\n`, { mode: 0o600, flag: "wx" });
+  const { PULUMI_CONFIG_PASSPHRASE, PULUMI_CONFIG_PASSPHRASE_FILE } = process.env;
+  return {
+    PULUMI_BACKEND_URL: `file://${backendDirectory}`,
+    ...(PULUMI_CONFIG_PASSPHRASE === undefined && PULUMI_CONFIG_PASSPHRASE_FILE === undefined
+      ? { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile }
+      : {}),
+  };
+}

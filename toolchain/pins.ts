@@ -1,0 +1,105 @@
+/**
+ * The one place that says which versions of Pulumi's tools are used. The Node packages in package.json
+ * must have the same versions; toolchain/go/<name>/go.mod says from which sources each is built.
+ */
+
+/** Version of the CLI and of its language host for Node. */
+export const pulumiVersion = "3.259.0";
+
+/** Pulumi's release of that version; it holds the archives and the file with their SHA-256 checksums. */
+export const pulumiRelease = `https://github.com/pulumi/pulumi/releases/download/v${pulumiVersion}`;
+
+/** Version of Go that builds the tools; any newer one on PATH does as well. */
+export const goVersion = "1.26.8";
+
+/** SHA-256 of Go's toolchain as the Go module proxy serves it (golang.org/toolchain v0.0.1-go<version>.linux-<arch>). */
+export const goChecksums: Readonly<Record<string, string>> = {
+  amd64: "30c2b1bf7dcc88d3eb0a1364e47ddd9128edb3110a30e8a0ef61cd5856b31de7",
+  arm64: "02b36b6787b3ac767668f630e2998df45a3b1f9ffee08d1bf3ef6487cd658d99",
+};
+
+/** A tool that is built from Go modules where Pulumi's download site cannot be reached. */
+export interface BuiltTool {
+  /** Folder below toolchain/go. */
+  readonly name: string;
+  /** Path in the Pulumi home. */
+  readonly path: string;
+  /** Package to build. */
+  readonly package: string;
+  /** Values that the linker sets, by Go variable. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Files to copy out of a module before building: the module and the paths in it. */
+  readonly copies?: { readonly module: string; readonly files: readonly string[] };
+  /** Minutes that a build from nothing takes on two cores, for the one who waits. */
+  readonly minutes: number;
+}
+
+const sdkVersion = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version";
+const plugin = (name: string, version: string) =>
+  `plugins/resource-${name}-v${version}/pulumi-resource-${name}`;
+
+export const builtTools: readonly BuiltTool[] = [
+  {
+    name: "pulumi",
+    path: "bin/pulumi",
+    package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+    variables: { [sdkVersion]: `v${pulumiVersion}` },
+    minutes: 4,
+  },
+  {
+    name: "language-nodejs",
+    path: "bin/pulumi-language-nodejs",
+    package: "github.com/pulumi/pulumi/sdk/nodejs/cmd/pulumi-language-nodejs/v3",
+    variables: { [sdkVersion]: `v${pulumiVersion}` },
+    minutes: 1,
+  },
+  {
+    name: "command",
+    path: plugin("command", "0.9.2"),
+    package: "github.com/pulumi/pulumi-command/provider/cmd/pulumi-resource-command",
+    variables: { "github.com/pulumi/pulumi-command/provider/pkg/version.Version": "0.9.2" },
+    minutes: 1,
+  },
+  {
+    name: "random",
+    path: plugin("random", "4.21.2"),
+    package: ".",
+    variables: { "main.version": "4.21.2" },
+    minutes: 1,
+  },
+  {
+    name: "terraform-provider",
+    path: plugin("terraform-provider", "1.1.3"),
+    package: "github.com/pulumi/pulumi-terraform-bridge/v3/dynamic",
+    variables: {
+      "github.com/pulumi/pulumi-terraform-bridge/v3/dynamic/version.version": "v1.1.3",
+      // Two of the bridge's dependencies register the same protocol buffer names.
+      "google.golang.org/protobuf/reflect/protoregistry.conflictPolicy": "ignore",
+    },
+    minutes: 2,
+  },
+  {
+    name: "libvirt",
+    path: "dynamic_tf_plugins/registry.opentofu.org/dmacvicar/libvirt/0.8.3/linux_amd64/terraform-provider-libvirt_v0.8.3",
+    package: "github.com/dmacvicar/terraform-provider-libvirt",
+    variables: {},
+    minutes: 1,
+  },
+  {
+    name: "kubernetes",
+    path: plugin("kubernetes", "4.27.0"),
+    package: ".",
+    variables: { "github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version": "4.27.0" },
+    copies: {
+      module: "github.com/pulumi/pulumi-kubernetes/provider/v4",
+      files: [
+        "cmd/pulumi-resource-kubernetes/schema.json",
+        "cmd/pulumi-resource-kubernetes/terraform-mapping.json",
+      ],
+    },
+    minutes: 6,
+  },
+];
+
+/** The Terraform provider that sdks/libvirt is generated from. */
+export const libvirtProvider = { source: "registry.opentofu.org/dmacvicar/libvirt", version: "0.8.3" } as const;

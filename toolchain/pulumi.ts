@@ -1,0 +1,75 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "../lab/host/commands";
+import { hasOwnBackend, projectDirectory, pulumiEnvironment } from "./environment";
+import { installToolchain } from "./install";
+
+/**
+ * Runs the pinned CLI in the project with this process's own terminal, and gives its exit code. Ctrl-C
+ * reaches the CLI through the terminal; this process only waits for its orderly end.
+ */
+export function pulumi(env: Readonly<Record<string, string>>, args: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn("pulumi", args, {
+      cwd: projectDirectory,
+      env: { ...process.env, ...env },
+      stdio: "inherit",
+    });
+    const ignore = () => {};
+    process.on("SIGINT", ignore);
+    const terminate = () => child.kill("SIGINT");
+    process.on("SIGTERM", terminate);
+    child.on("error", reject);
+    child.on("close", (code) => {
+      process.off("SIGINT", ignore).off("SIGTERM", terminate);
+      resolve(code ?? 130);
+    });
+  });
+}
+
+/** Gives what a command of the pinned CLI prints. */
+export const pulumiOutput = (
+  env: Readonly<Record<string, string>>,
+  args: readonly string[],
+): Promise<string> => run("pulumi", args, { env, cwd: projectDirectory });
+
+/** The stack that a command line names. */
+export function stackOf(args: readonly string[]): string | undefined {
+  const index = args.findIndex((arg) => arg === "--stack" || arg === "-s");
+  return index >= 0
+    ? args[index + 1]
+    : args.find((arg) => arg.startsWith("--stack="))?.slice("--stack=".length);
+}
+
+/** Makes a stack known to the backend if it is not yet. */
+export async function createStack(env: Readonly<Record<string, string>>, stack: string): Promise<void> {
+  const known = JSON.parse(await pulumiOutput(env, ["stack", "ls", "--json"])) as { name: string }[];
+  if (known.some(({ name }) => name === stack)) return;
+  console.log(`making stack ${stack}; its state is kept in .state/ of this checkout (docs/operations.md)`);
+  await pulumiOutput(env, ["stack", "init", stack, "--non-interactive"]);
+}
+
+async function main(): Promise<number> {
+  const args = process.argv.slice(2);
+  const toolchain = await installToolchain();
+  const env = pulumiEnvironment(toolchain);
+  const stack = stackOf(args);
+  if (
+    stack &&
+    args[0] !== "stack" &&
+    !hasOwnBackend() &&
+    existsSync(join(projectDirectory, `Pulumi.${stack}.yaml`))
+  )
+    await createStack(env, stack);
+  return pulumi(env, args);
+}
+
+if (require.main === module)
+  main().then(
+    (code) => process.exit(code),
+    (error: Error) => {
+      console.error(`error: ${error.message}`);
+      process.exit(1);
+    },
+  );
