@@ -102,4 +102,8 @@ export const builtTools: readonly BuiltTool[] = [
 ];
 
 /** The Terraform provider that sdks/libvirt is generated from. */
-export const libvirtProvider = { source: "registry.opentofu.org/dmacvicar/libvirt", version: "0.8.3" } as const;
+export const libvirtProvider = {
+  name: "libvirt",
+  source: "registry.opentofu.org/dmacvicar/libvirt",
+  version: "0.8.3",
+} as const;

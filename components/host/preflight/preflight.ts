@@ -54,9 +54,15 @@ export class Preflight extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    // The resource's ID stands for "has passed": unlike its output it stays known while the check runs again.
-    this.libvirtUri = run.id.apply(() => libvirtUri(config.host));
     this.checked = { ...target, after: [run] };
+    const libvirt = runScript(
+      `${name}-libvirt`,
+      { target: this.checked, script: loadScript(__dirname, "libvirt.sh"), parameters: {} },
+      { parent: this },
+    );
+    // Unknown until libvirt has answered once, and known ever after: a provider whose URI became unknown with
+    // each change of the configuration could preview nothing.
+    this.libvirtUri = libvirt.stdout.apply(() => libvirtUri(config.host));
     this.registerOutputs({ libvirtUri: this.libvirtUri });
   }
 }

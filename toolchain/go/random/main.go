@@ -14,6 +14,7 @@ import (
 	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/pf/tfgen"
 	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfbridge"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/diag"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/diag/colors"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	"github.com/terraform-providers/terraform-provider-random/internal/provider"
@@ -43,7 +44,7 @@ func main() {
 		},
 	}
 	// The generator's remarks concern documentation that this plugin does without.
-	quiet := diag.DefaultSink(io.Discard, io.Discard, diag.FormatOptions{})
+	quiet := diag.DefaultSink(io.Discard, io.Discard, diag.FormatOptions{Color: colors.Never})
 	generated, err := tfgen.GenerateSchema(ctx, tfgen.GenerateSchemaOptions{
 		ProviderInfo: info, DiagnosticsSink: quiet, XInMemoryDocs: true,
 	})
