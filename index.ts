@@ -49,6 +49,7 @@ export = {
   })),
   network: { name: config.network.name, cidr: config.network.cidr, gateway: plan.gateway },
   publicAddress: config.firewall.publicAddress,
+  callingNode: plan.callingNode?.address ?? null,
   publicPorts: firewall.applied.apply(() => plan.publicPorts),
   dnsRecords: plan.dnsRecords,
   sshUser: config.ssh.user,

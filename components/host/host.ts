@@ -22,8 +22,7 @@ export class Host extends pulumi.ComponentResource {
   readonly provider: libvirt.Provider;
   readonly network: libvirt.Network;
   readonly pool: libvirt.Pool;
-  /** Name of the volume that the machines' disks are clones of. */
-  readonly baseVolume: pulumi.Output<string>;
+  readonly image: BaseImage;
 
   constructor(name: string, args: HostArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:host:Host", name, {}, options);
@@ -55,11 +54,11 @@ export class Host extends pulumi.ComponentResource {
       { name: config.network.name, type: "dir", target: { path: plan.poolPath } },
       onLibvirt,
     );
-    this.baseVolume = new BaseImage(
+    this.image = new BaseImage(
       `${name}-image`,
       { target: this.target, image: config.image, pool: this.pool.name, poolPath: plan.poolPath },
       child,
-    ).volume;
-    this.registerOutputs({ network: this.network.name, pool: this.pool.name, baseVolume: this.baseVolume });
+    );
+    this.registerOutputs({ network: this.network.name, pool: this.pool.name, image: this.image.volume });
   }
 }

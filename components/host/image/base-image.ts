@@ -22,33 +22,49 @@ export interface BaseImageArgs {
 export class BaseImage extends pulumi.ComponentResource {
   /** Name of the image's volume in the pool. */
   readonly volume: pulumi.Output<string>;
+  /** What the hypervisor starts, for an image without a boot loader. */
+  readonly directBoot: DirectBoot | undefined;
 
   constructor(name: string, args: BaseImageArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:host:BaseImage", name, {}, options);
-    const volume = imageVolume(args.image);
-    const fetched = runScript(
-      `${name}-file`,
-      {
-        target: args.target,
-        script: loadScript(__dirname, "fetch.sh"),
-        parameters: {
-          SOURCE: args.image.source,
-          SHA256: args.image.sha256 ?? "",
-          POOL: args.pool,
-          POOL_PATH: args.poolPath,
-          VOLUME: volume,
+    const fetch = (what: string, source: string, volume: string, sha256 = "") =>
+      runScript(
+        `${name}-${what}`,
+        {
+          target: args.target,
+          script: loadScript(__dirname, "fetch.sh"),
+          parameters: {
+            SOURCE: source,
+            SHA256: sha256,
+            POOL: args.pool,
+            POOL_PATH: args.poolPath,
+            VOLUME: volume,
+          },
+          removes: true,
         },
-        removes: true,
-      },
-      { parent: this },
-    );
-    this.volume = fetched.id.apply(() => volume);
+        { parent: this },
+      ).id.apply(() => volume);
+    const { source, sha256, directBoot } = args.image;
+    this.volume = fetch("disk", source, volumeName("base", sha256 ?? source, ".qcow2"), sha256);
+    // The emulator runs as a user of its own, who can be counted on to reach the pool alone.
+    const inPool = (what: string, path: string) =>
+      pulumi.interpolate`${args.poolPath}/${fetch(what, path, volumeName(what, path))}`;
+    this.directBoot = directBoot && {
+      kernel: inPool("kernel", directBoot.kernel),
+      initrd: inPool("initrd", directBoot.initrd),
+      commandLine: directBoot.commandLine,
+    };
     this.registerOutputs({ volume: this.volume });
   }
 }
 
-/** Another image gets another name, so that the disks of existing machines keep the one they stand on. */
-export function imageVolume({ source, sha256 }: Configuration["image"]): string {
-  const identity = sha256 ?? createHash("sha256").update(source).digest("hex");
-  return `base-${identity.slice(0, 16)}.qcow2`;
+/** A kernel on the host with what it needs to start a machine. */
+export interface DirectBoot {
+  readonly kernel: pulumi.Output<string>;
+  readonly initrd: pulumi.Output<string>;
+  readonly commandLine: string;
 }
+
+/** Another image gets another name, so that the disks of existing machines keep the one they stand on. */
+const volumeName = (kind: string, identity: string, ending = ""): string =>
+  `${kind}-${createHash("sha256").update(identity).digest("hex").slice(0, 16)}${ending}`;

@@ -1,4 +1,4 @@
-# Puts the guests' disk image into the storage pool: fetched or copied, checked, and only then given its name.
+# Puts a file into the storage pool: fetched or copied, checked, and only then given its name.
 : "${SOURCE:?URL, or path on this host}"
 : "${SHA256?expected checksum, empty for a path without one}"
 : "${POOL:?storage pool}"
@@ -20,16 +20,16 @@ apply() {
   fi
   "${virsh[@]}" pool-refresh "$POOL" >/dev/null
   "${virsh[@]}" vol-info "$VOLUME" --pool "$POOL" >/dev/null || fail "libvirt does not see $target"
-  say "image $VOLUME is in pool $POOL"
+  say "$VOLUME is in pool $POOL"
 }
 
 copy() {
-  [ -r "$SOURCE" ] || fail "image.source $SOURCE does not exist on $(hostname) or cannot be read"
+  [ -r "$SOURCE" ] || fail "$SOURCE does not exist on $(hostname) or cannot be read"
   cp --reflink=auto --sparse=always "$SOURCE" "$part"
 }
 
 download() {
-  command -v curl >/dev/null || fail "curl is missing on $(hostname): install it, or set image.source to a path on it"
+  command -v curl >/dev/null || fail "curl is missing on $(hostname): install it, or configure a path on it instead of a URL"
   say "fetching $SOURCE"
   # A broken download goes on where it stopped, in this run and in the next one.
   curl --fail --silent --show-error --location --retry 5 --retry-connrefused --continue-at - --output "$part" "$SOURCE" ||
@@ -42,7 +42,7 @@ verify() {
   found=$(sha256sum "$part" | cut -d ' ' -f 1)
   if [ "$found" != "$SHA256" ]; then
     rm -f "$part"
-    fail "$SOURCE has checksum $found, image.sha256 says $SHA256; the file was thrown away"
+    fail "$SOURCE has checksum $found, the configuration says $SHA256; the file was thrown away"
   fi
 }
 

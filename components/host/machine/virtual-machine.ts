@@ -4,6 +4,7 @@ import type { MachinePlan } from "../../config/plan";
 import type { Configuration } from "../../config/schema";
 import { loadScript, runScript } from "../../remote/script";
 import type { Host } from "../host";
+import type { BaseImage } from "../image/base-image";
 import { renderConsoleLog } from "../xml";
 import { finishedMessage, renderMetaData, renderNetworkConfig, renderUserData } from "./cloud-init";
 import { logIn } from "./login";
@@ -49,7 +50,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
       {
         name: `${plan.name}.qcow2`,
         pool: host.pool.name,
-        baseVolumeName: host.baseVolume,
+        baseVolumeName: host.image.volume,
         baseVolumePool: host.pool.name,
         format: "qcow2",
         size: bytes,
@@ -119,10 +120,11 @@ export class VirtualMachine extends pulumi.ComponentResource {
         type: config.host.virtualization,
         memory: plan.memoryGiB * 1024,
         vcpu: plan.vcpus,
-        cpu: { mode: config.host.virtualization === "kvm" ? "host-passthrough" : "maximum" },
+        // Emulated, QEMU's plain default boots quickest: richer models cost page-table isolation or emulated AVX.
+        cpu: config.host.virtualization === "kvm" ? { mode: "host-passthrough" } : undefined,
         autostart: true,
         running: true,
-        ...directBoot(config.image),
+        ...directBoot(host.image),
         disks: [{ volumeId: disk.id }],
         cloudinit: seed.id,
         networkInterfaces: [{ networkId: host.network.id, mac: plan.mac }],
@@ -177,7 +179,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
 }
 
 /** The hypervisor starts the kernel itself where the image has no boot loader. */
-function directBoot({ directBoot: boot }: Configuration["image"]): Partial<libvirt.DomainArgs> {
+function directBoot({ directBoot: boot }: BaseImage): Partial<libvirt.DomainArgs> {
   if (!boot) return {};
   const cmdlines = boot.commandLine.split(/\s+/).map((word) => {
     const [key = "", ...value] = word.split("=");

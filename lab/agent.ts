@@ -1,0 +1,34 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { run, waitUntil } from "./host/commands";
+
+/** Options for ssh to a lab's machine: its host key is as young as itself, nobody can know it beforehand. */
+export const sshOptions = [
+  ...["-o", "StrictHostKeyChecking=no"],
+  ...["-o", "UserKnownHostsFile=/dev/null"],
+  ...["-o", "LogLevel=ERROR"],
+  ...["-o", "ConnectTimeout=15"],
+];
+
+/**
+ * Runs `work` with an SSH agent that holds the key, and ends the agent after it. The key reaches the
+ * agent by standard input, so that it never lies on the disk.
+ */
+export async function withKey<T>(
+  privateKey: string,
+  work: (env: Record<string, string>) => Promise<T>,
+): Promise<T> {
+  const directory = mkdtempSync(join(tmpdir(), "wiab-agent-"));
+  const env = { SSH_AUTH_SOCK: join(directory, "agent") };
+  const agent = spawn("ssh-agent", ["-D", "-a", env.SSH_AUTH_SOCK], { stdio: "ignore" });
+  try {
+    await waitUntil("the SSH agent listens", 10, async () => existsSync(env.SSH_AUTH_SOCK));
+    await run("ssh-add", ["-q", "-"], { env, input: privateKey });
+    return await work(env);
+  } finally {
+    agent.kill();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}

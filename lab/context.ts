@@ -1,0 +1,86 @@
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { localBackend, projectDirectory } from "../toolchain/environment";
+import { installToolchain } from "../toolchain/install";
+import { pulumiOutput } from "../toolchain/pulumi";
+import type { LabSize } from "./stack";
+
+/** What a lab command was told. */
+export interface LabOptions {
+  /** Name of the stack; several labs can live side by side. @default lab */
+  readonly stack: string;
+  /** Size asked for; undefined leaves the choice to the machine. */
+  readonly size: LabSize | undefined;
+  /** Arguments that are no options. */
+  readonly rest: readonly string[];
+}
+
+/** Reads a lab command's options; `--` ends them. */
+export function readOptions(): LabOptions {
+  const { values, positionals } = parseArgs({
+    options: { stack: { type: "string", default: "lab" }, size: { type: "string" } },
+    allowPositionals: true,
+  });
+  const { stack, size } = values;
+  // .gitignore knows the files of stacks with this name alone.
+  if (!/^lab[a-z0-9-]*$/.test(stack))
+    throw new Error(
+      `--stack ${stack}: a lab's name starts with "lab" and has lower-case letters, digits and hyphens`,
+    );
+  if (size !== undefined && size !== "full" && size !== "small")
+    throw new Error(`--size ${size}: accepted are full and small`);
+  return { stack, size, rest: positionals };
+}
+
+/** The pinned CLI and the backend in the checkout, where every lab keeps its state. */
+export async function labEnvironment(): Promise<{ env: Record<string, string>; home: string }> {
+  const toolchain = await installToolchain();
+  return { env: { ...toolchain.env, ...localBackend() }, home: toolchain.home };
+}
+
+/** The stack's configuration file, which the lab writes. */
+export const stackFile = (stack: string): string => join(projectDirectory, `Pulumi.${stack}.yaml`);
+
+/** What the lab's stack has put out (index.ts). */
+export interface LabOutputs {
+  readonly domain: string;
+  readonly machines: readonly {
+    readonly name: string;
+    readonly role: string;
+    readonly address: string;
+    readonly memoryGiB: number;
+    readonly vcpus: number;
+    readonly diskGB: number;
+  }[];
+  readonly network: { readonly name: string; readonly cidr: string; readonly gateway: string };
+  readonly publicAddress: string;
+  readonly callingNode: string | null;
+  readonly dnsRecords: readonly { readonly name: string; readonly type: string; readonly value: string }[];
+  readonly publicPorts: readonly {
+    readonly protocol: string;
+    readonly ports: string;
+    readonly target: string;
+  }[];
+  readonly sshUser: string;
+  /** Secret: handed to an SSH agent and nowhere else. */
+  readonly sshPrivateKey: string;
+}
+
+/** Reads a lab's outputs, secrets included. */
+export async function readOutputs(env: Readonly<Record<string, string>>, stack: string): Promise<LabOutputs> {
+  const text = await pulumiOutput(env, ["stack", "output", "--json", "--show-secrets", "--stack", stack]);
+  const outputs: Partial<LabOutputs> = JSON.parse(text);
+  if (!outputs.machines) throw new Error(`the lab ${stack} is not up: run "npm run lab" first`);
+  return outputs as LabOutputs;
+}
+
+/** Runs a command's main function: its result is the exit code, an error's message goes to the screen. */
+export function runMain(main: () => Promise<number>): void {
+  main().then(
+    (code) => process.exit(code),
+    (error: Error) => {
+      console.error(`error: ${error.message}`);
+      process.exit(1);
+    },
+  );
+}

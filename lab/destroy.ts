@@ -1,0 +1,25 @@
+import { rmSync } from "node:fs";
+import { pulumi, pulumiOutput } from "../toolchain/pulumi";
+import { recover } from "../toolchain/recover";
+import { labEnvironment, readOptions, runMain, stackFile } from "./context";
+import { stopLibvirt } from "./host/libvirt";
+
+/** `npm run lab:destroy`: takes away everything that the lab has made on this machine. */
+async function main(): Promise<number> {
+  const { stack } = readOptions();
+  const { env, home } = await labEnvironment();
+  const known: { name: string }[] = JSON.parse(await pulumiOutput(env, ["stack", "ls", "--json"]));
+  if (known.some(({ name }) => name === stack)) {
+    for (const line of await recover(env, home, stack)) console.log(line);
+    // With a look at what is really there: a machine that somebody has deleted cannot be deleted again.
+    const code = await pulumi(env, ["destroy", "--yes", "--skip-preview", "--refresh", "--stack", stack]);
+    if (code !== 0) return code;
+    await pulumiOutput(env, ["stack", "rm", "--yes", "--stack", stack]);
+  }
+  rmSync(stackFile(stack), { force: true });
+  const kept = await stopLibvirt();
+  console.log(kept ?? `the lab ${stack} is gone`);
+  return 0;
+}
+
+runMain(main);
