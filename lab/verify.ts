@@ -1,0 +1,32 @@
+import { withKey } from "./agent";
+import { labEnvironment, readOptions, readOutputs, runMain } from "./context";
+import { checkFirewall } from "./verify/firewall";
+import { RemoteMachine } from "./verify/machine";
+import { checkMachines } from "./verify/machines";
+import { Report } from "./verify/report";
+
+/** `npm run lab:verify`: looks at the running lab from outside, one line a check. */
+async function main(): Promise<number> {
+  const { stack } = readOptions();
+  if (process.getuid?.() !== 0)
+    throw new Error(
+      "the checks send packets from a network namespace, which takes root: sudo npm run lab:verify",
+    );
+  const { env } = await labEnvironment();
+  const outputs = await readOutputs(env, stack);
+  const report = new Report();
+  await withKey(outputs.sshPrivateKey, async (agent) => {
+    const reach = (name: string) => {
+      const machine = outputs.machines.find((candidate) => candidate.name === name);
+      if (!machine) throw new Error(`there is no machine ${name}`);
+      return new RemoteMachine(name, machine.address, outputs.sshUser, agent);
+    };
+    console.log("machines");
+    await checkMachines(report, outputs, reach);
+    console.log("traffic");
+    await checkFirewall(report, outputs, reach);
+  });
+  return report.conclude();
+}
+
+runMain(main);

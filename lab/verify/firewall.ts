@@ -1,0 +1,126 @@
+import { ingressNodePorts } from "../../components/config/plan";
+import type { LabOutputs } from "../context";
+import { run } from "../host/commands";
+import type { RemoteMachine } from "./machine";
+import { Namespace, type Outcome } from "./namespace";
+import { expectSame, type Report } from "./report";
+
+/** Ports that nothing forwards; the machines listen on them all the same, so that a hole would show. */
+const closed = { tcp: [8080], udp: [32767] } as const;
+
+/** TEST-NET-3 (RFC 5737): the two ends of the cable between this machine and the internet that is played. */
+const uplink = { host: "203.0.113.1", internet: "203.0.113.2" } as const;
+
+/**
+ * Sends packets from a network namespace that plays the internet: what is public arrives at the right
+ * machine and port, nothing else does, and the machines reach the public address and the internet.
+ */
+export async function checkFirewall(
+  report: Report,
+  outputs: LabOutputs,
+  reach: (name: string) => RemoteMachine,
+): Promise<void> {
+  const { machines, publicAddress } = outputs;
+  const kubenodes = machines.filter(({ role }) => role === "kubenode");
+  const calling = machines.find(({ address }) => address === outputs.callingNode);
+  const datanode = machines.find(({ role }) => role === "datanode");
+  const internet = new Namespace("internet");
+  const ends: (() => void)[] = [];
+  try {
+    await connect(internet);
+    for (const { name } of kubenodes) {
+      const ports = [ingressNodePorts.http, ingressNodePorts.https, ...closed.tcp].map(
+        (port) => `tcp:${port}`,
+      );
+      const media = [3478, 32768, 50000, 65535, ...closed.udp].map((port) => `udp:${port}`);
+      ends.push(
+        await reach(name).listen([...ports, ...(name === calling?.name ? ["tcp:3478", ...media] : [])]),
+      );
+    }
+    await internet.listen([8443], []);
+
+    for (const [port, nodePort] of [
+      [80, ingressNodePorts.http],
+      [443, ingressNodePorts.https],
+    ] as const)
+      await report.check(`internet → ${publicAddress}:${port}/tcp`, async () => {
+        const seen = new Set<string>();
+        // Every kubenode has its turn; twice as many connections show that it is not by chance.
+        for (let i = 0; i < 2 * kubenodes.length; i++) {
+          const answer = arrived(await internet.probe("tcp", publicAddress, port));
+          expectSame(answer.port, nodePort);
+          seen.add(answer.machine);
+        }
+        return `${expectSame([...seen].sort().join(", "), kubenodes.map(({ name }) => name).join(", "))} port ${nodePort}`;
+      });
+    if (calling)
+      for (const [protocol, port] of [
+        ["tcp", 3478],
+        ["udp", 3478],
+        ["udp", 32768],
+        ["udp", 50000],
+        ["udp", 65535],
+      ] as const)
+        await report.check(`internet → ${publicAddress}:${port}/${protocol}`, async () => {
+          const answer = arrived(await internet.probe(protocol, publicAddress, port));
+          return `${expectSame(answer.machine, calling.name)} port ${expectSame(answer.port, port)}`;
+        });
+    for (const [protocol, port] of [
+      ["tcp", 8080],
+      ["tcp", ingressNodePorts.http],
+      ["udp", 32767],
+    ] as const)
+      await report.check(`internet → ${publicAddress}:${port}/${protocol} (closed)`, async () =>
+        refused(await internet.knock(protocol, publicAddress, port)),
+      );
+    for (const { name, address } of kubenodes)
+      await report.check(
+        `internet → ${name} itself, ${address}:${ingressNodePorts.http}/tcp (closed)`,
+        async () => refused(await internet.knock("tcp", address, ingressNodePorts.http)),
+      );
+    for (const machine of [kubenodes[0], datanode])
+      if (machine)
+        await report.check(`${machine.name} → ${publicAddress}:443/tcp (hairpin)`, async () => {
+          const answer: { machine: string; port: number } = JSON.parse(
+            await reach(machine.name).run(
+              `exec 3<>/dev/tcp/${publicAddress}/443 && printf '?' >&3 && timeout 20 cat <&3`,
+            ),
+          );
+          return `${answer.machine} port ${expectSame(answer.port, ingressNodePorts.https)}`;
+        });
+    if (datanode)
+      await report.check(`${datanode.name} → internet (masqueraded)`, async () => {
+        const answer: { from: string } = JSON.parse(
+          // The listener keeps the connection open, so the answer ends where its JSON does.
+          await reach(datanode.name).run(
+            `exec 3<>/dev/tcp/${uplink.internet}/8443 && printf '?' >&3 && IFS= read -r -t 20 -d '}' answer <&3 && echo "$answer}"`,
+          ),
+        );
+        return `seen as ${expectSame(answer.from, uplink.host)}`;
+      });
+  } finally {
+    for (const end of ends) end();
+    internet.remove();
+  }
+}
+
+/** Lays the cable from this machine to the namespace; it goes with the namespace. */
+async function connect(internet: Namespace): Promise<void> {
+  const device = internet.name;
+  await run("ip", ["link", "add", device, "type", "veth", "peer", "name", "uplink", "netns", internet.name]);
+  await run("ip", ["address", "add", `${uplink.host}/30`, "dev", device]);
+  await run("ip", ["link", "set", device, "up"]);
+  internet.run("ip", "address", "add", `${uplink.internet}/30`, "dev", "uplink");
+  internet.run("ip", "link", "set", "uplink", "up");
+  internet.run("ip", "route", "add", "default", "via", uplink.host);
+}
+
+function arrived(outcome: Outcome) {
+  if ("none" in outcome) throw new Error(outcome.none);
+  return outcome;
+}
+
+function refused(outcome: Outcome): string {
+  if (!("none" in outcome)) throw new Error(`arrived at ${outcome.machine} port ${outcome.port}`);
+  return `does not arrive (${outcome.none})`;
+}

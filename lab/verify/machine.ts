@@ -1,0 +1,61 @@
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { sshOptions } from "../agent";
+import { run } from "../host/commands";
+
+/** A machine of the lab as seen from outside, over SSH with the stack's key. */
+export class RemoteMachine {
+  constructor(
+    readonly name: string,
+    readonly address: string,
+    private readonly user: string,
+    private readonly agent: Readonly<Record<string, string>>,
+  ) {}
+
+  /** Runs a shell script, given by standard input, and gives its output. */
+  run(script: string): Promise<string> {
+    return run("ssh", [...sshOptions, `${this.user}@${this.address}`, "bash", "-s"], {
+      env: this.agent,
+      input: script,
+    });
+  }
+
+  /** What SSH says to somebody without the key. */
+  async refusal(): Promise<string> {
+    const noKey = ["-o", "IdentityAgent=none", "-o", "IdentityFile=/dev/null", "-o", "BatchMode=yes"];
+    return run("ssh", [...sshOptions, ...noKey, `${this.user}@${this.address}`, "true"]).then(
+      () => "let in",
+      (error: Error) => error.message,
+    );
+  }
+
+  /**
+   * Starts a listener on ports such as `tcp:31772` and gives the function that ends it.
+   * @throws Error if it does not listen within a minute, for example because a port is taken.
+   */
+  async listen(ports: readonly string[]): Promise<() => void> {
+    const program = readFileSync(join(__dirname, "listener.py"), "utf8");
+    const remote = `exec sudo python3 -c "$(echo ${Buffer.from(program).toString("base64")} | base64 -d)" ${this.name} ${ports.join(" ")}`;
+    const ssh = spawn("ssh", [...sshOptions, `${this.user}@${this.address}`, remote], {
+      env: { ...process.env, ...this.agent },
+    });
+    let complaint = "";
+    ssh.stderr.on("data", (text) => {
+      complaint += text;
+    });
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(new Error(`${this.name} does not listen within a minute`)),
+        60_000,
+      );
+      createInterface({ input: ssh.stdout }).once("line", () => resolve(clearTimeout(timer)));
+      ssh.once("close", () => {
+        clearTimeout(timer);
+        reject(new Error(`${this.name} cannot listen on ${ports.join(", ")}: ${complaint.trim()}`));
+      });
+    });
+    return () => ssh.stdin.end();
+  }
+}
