@@ -109,6 +109,9 @@ const network = z.strictObject({
     .describe("Addresses given out dynamically; the machines' own are reserved and must lie outside."),
 });
 
+const keysOf = (commandLine: string): string[] =>
+  commandLine.split(/\s+/).flatMap((word) => (word.includes("=") ? word.slice(0, word.indexOf("=")) : []));
+
 const image = z.strictObject({
   source: z
     .string()
@@ -125,7 +128,10 @@ const image = z.strictObject({
     .strictObject({
       kernel: path.describe("Kernel, an absolute path on the host."),
       initrd: path.describe("Initial RAM disk, an absolute path on the host."),
-      commandLine: z.string().describe("Kernel command line."),
+      commandLine: z
+        .string()
+        .refine((text) => new Set(keysOf(text)).size === keysOf(text).length, "must have each key once")
+        .describe("Kernel command line."),
     })
     .optional()
     .describe("For an image without a boot loader: the kernel that the hypervisor starts itself."),

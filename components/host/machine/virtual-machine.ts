@@ -181,11 +181,21 @@ export class VirtualMachine extends pulumi.ComponentResource {
 /** The hypervisor starts the kernel itself where the image has no boot loader. */
 function directBoot({ directBoot: boot }: BaseImage): Partial<libvirt.DomainArgs> {
   if (!boot) return {};
-  const cmdlines = boot.commandLine.split(/\s+/).map((word) => {
-    const [key = "", ...value] = word.split("=");
-    return value.length > 0 ? { [key]: value.join("=") } : { _: key };
-  });
-  return { kernel: boot.kernel, initrd: boot.initrd, cmdlines };
+  return { kernel: boot.kernel, initrd: boot.initrd, cmdlines: splitCommandLine(boot.commandLine) };
+}
+
+/**
+ * Takes a kernel command line apart as the provider does when it reads a domain back: otherwise every
+ * preview would show a difference. Words without a value come last, as one under `_`.
+ */
+export function splitCommandLine(commandLine: string): Record<string, string>[] {
+  const words = commandLine.split(/\s+/);
+  const pairs = words.filter((word) => word.includes("="));
+  const flags = words.filter((word) => !word.includes("=")).join(" ");
+  const keyed = Object.fromEntries(
+    pairs.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]),
+  );
+  return [...(pairs.length > 0 ? [keyed] : []), ...(flags ? [{ _: flags }] : [])];
 }
 
 function sshCommand(plan: MachinePlan, { host, ssh }: Configuration): string {

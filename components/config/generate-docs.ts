@@ -1,0 +1,252 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { configurationSchema, type seedMachines } from "./schema";
+
+/** Namespace of the configuration keys: the project's name in Pulumi.yaml. */
+const namespace = "wiab-staging";
+
+const documents = join(__dirname, "../../docs");
+
+type Schema = z.core.JSONSchema.JSONSchema;
+
+/** The configuration as a JSON schema: what may be written, before defaults are filled in. */
+function describeConfiguration(): Schema {
+  return z.toJSONSchema(configurationSchema, {
+    // Editors' YAML support is made for this draft.
+    target: "draft-7",
+    io: "input",
+    override: ({ zodSchema, jsonSchema }) => {
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+      const message = refusal(zodSchema);
+      if (message) jsonSchema.patternErrorMessage = message;
+    },
+  });
+}
+
+/** What the program says of a value that does not have the right form; editors say the same then. */
+function refusal({ _zod: { def } }: z.core.$ZodType): string | undefined {
+  const makers = [def, ...(def.checks ?? []).map((check) => check._zod.def)].map(
+    ({ error }) => error as ((issue: object) => unknown) | undefined,
+  );
+  // The schema's messages are fixed texts, whatever the issue.
+  return makers.map((make) => make?.({})).find((message) => typeof message === "string");
+}
+
+/** Takes the schema's own properties, without their type `boolean | Schema`. */
+const propertiesOf = (schema: Schema): [string, Schema][] =>
+  Object.entries(schema.properties ?? {}) as [string, Schema][];
+
+const isRequired = (parent: Schema, key: string): boolean => parent.required?.includes(key) ?? false;
+
+/** docs/configuration.schema.json: the whole `Pulumi.<stack>.yaml`. */
+export function renderSchema(): string {
+  const configuration = describeConfiguration();
+  const namespaced = (key: string) => `${namespace}:${key}`;
+  const text = (description: string) => ({ type: "string", description });
+  const schema = {
+    $schema: configuration.$schema,
+    title: "Stack of Wire in a Box Staging (Pulumi.<stack>.yaml)",
+    type: "object",
+    properties: {
+      config: {
+        type: "object",
+        properties: Object.fromEntries(
+          propertiesOf(configuration).map(([key, value]) => [namespaced(key), encryptSecrets(value)]),
+        ),
+        required: configuration.required?.map(namespaced),
+        // Keys of other namespaces belong to Pulumi and its providers.
+        patternProperties: { [`^(?!${namespace}:)[^:]+:.+`]: true },
+        additionalProperties: false,
+      },
+      secretsprovider: text("What encrypts secrets, written by Pulumi."),
+      encryptedkey: text("Key of the secrets, itself encrypted, written by Pulumi."),
+      encryptionsalt: text("Salt of the passphrase, written by Pulumi."),
+      environment: { description: "Pulumi ESC environments to import." },
+    },
+    required: ["config"],
+    additionalProperties: false,
+  };
+  return `${JSON.stringify(schema, null, 2)}\n`;
+}
+
+/** In the file a secret stands encrypted; the program refuses it in plain text. */
+function encryptSecrets(schema: Schema): Schema {
+  if (schema.secret) {
+    return {
+      description: schema.description,
+      type: "object",
+      properties: { secure: { type: "string", description: "Written by `pulumi config set --secret`." } },
+      required: ["secure"],
+      additionalProperties: false,
+    };
+  }
+  const items = schema.items as Schema | undefined;
+  return {
+    ...schema,
+    ...(schema.properties && {
+      properties: Object.fromEntries(
+        propertiesOf(schema).map(([key, value]) => [key, encryptSecrets(value)]),
+      ),
+    }),
+    ...(items && { items: encryptSecrets(items) }),
+  };
+}
+
+const introduction = `<!-- Written by "npm run docs" from components/config/schema.ts: change that. -->
+
+# Configuration
+
+A stack's configuration is the file \`Pulumi.<stack>.yaml\`. Each top-level key below stands there under \`config\`
+with the project's name before it:
+
+\`\`\`yaml
+config:
+  ${namespace}:domain: wire.example.com
+  ${namespace}:firewall:
+    publicAddress: 203.0.113.10
+\`\`\`
+
+Unknown keys are refused. [configuration.schema.json](configuration.schema.json) is the same as a JSON schema; an
+editor with YAML support completes keys and marks mistakes if the file's first line is
+\`# yaml-language-server: $schema=docs/configuration.schema.json\`.
+
+All problems are reported together before the first resource is made. Besides each key's own form these are checked
+across keys (\`components/config/rules.ts\`):
+
+- \`network.cidr\` names a network (host bits zero), and the DHCP range lies in it, in order.
+- A machine's address is in the network, outside the DHCP range, and not the host's own (the network's first).
+- Names and addresses of machines are unique.
+- There is exactly one assethost, and an odd number of kubenodes and of datanodes.
+- The machines fit into \`host.capacity\`, where it is given: memory is an error, vCPUs are a warning.
+- No disk is smaller than the image, and an image from a URL has a checksum.
+- \`firewall.publicAddress\` is not an address of the machines' network.
+- \`calling.node\` is a kubenode.
+- A private key file can be read, by its owner alone, and is a private key.
+- \`mail.relay.password\` is encrypted.
+
+Machines with \`existing\` count for roles, names and addresses only: their address may lie anywhere.
+
+\`mail\` is read and checked already; nothing uses it before Wire's releases are there.
+`;
+
+/** docs/configuration.md: a section for each top-level key, a row for each key below it. */
+export function renderMarkdown(): string {
+  const configuration = describeConfiguration();
+  const sections = propertiesOf(configuration).map(([key, schema]) => {
+    const required = isRequired(configuration, key);
+    const rows = schema.properties || schema.items ? rowsBelow(key, schema, !required) : [];
+    return [
+      `## ${key}\n`,
+      `${schema.description}${required ? " Required." : ""}\n`,
+      table(
+        ["key", "accepted", "default", "meaning"],
+        rows.length > 0 ? rows : [row(key, schema, required ? "**required**" : defaultOf(schema))],
+      ),
+      ...(key === "machines" ? [`\nDefault:\n\n${machineTable(schema.default as typeof seedMachines)}`] : []),
+    ].join("\n");
+  });
+  return `${introduction}\n${sections.join("\n\n")}\n`;
+}
+
+/**
+ * Rows for all keys below a section.
+ * @param optional whether the section itself may be left out.
+ */
+function rowsBelow(path: string, schema: Schema, optional: boolean): string[][] {
+  if (schema.items) return rowsBelow(`${path}[]`, schema.items as Schema, true);
+  return propertiesOf(schema).flatMap(([key, value]) => {
+    const below = `${path}.${key}`;
+    const required = isRequired(schema, key);
+    const need = optional ? `required in \`${path}\`` : "**required**";
+    return [
+      row(below, value, required ? need : defaultOf(value)),
+      ...(value.properties ? rowsBelow(below, value, optional || !required) : []),
+    ];
+  });
+}
+
+const row = (path: string, schema: Schema, byDefault: string): string[] => [
+  `\`${path}\``,
+  accepted(schema),
+  byDefault,
+  schema.description ?? "",
+];
+
+const defaultOf = ({ default: value }: Schema): string =>
+  value === undefined ? "–" : `\`${typeof value === "object" ? JSON.stringify(value) : value}\``;
+
+/** What a key takes, in words. */
+function accepted(schema: Schema): string {
+  const { enum: choices, patternErrorMessage: message } = schema as {
+    enum?: string[];
+    patternErrorMessage?: string;
+  };
+  if (choices) return choices.map((choice) => `\`${choice}\``).join(", ");
+  if (message) return message.replace(/^must be /, "");
+  switch (schema.type) {
+    case "object":
+      return "section";
+    case "array":
+      return `list: ${accepted(schema.items as Schema)}`;
+    case "boolean":
+      return "`true`, `false`";
+    case "integer":
+    case "number":
+      return [schema.type === "integer" ? "whole number" : "number", ...limits(schema)].join(", ");
+    default:
+      return schema.secret ? "text, encrypted" : "text";
+  }
+}
+
+function limits({ minimum, maximum, exclusiveMinimum, multipleOf }: Schema): string[] {
+  return [
+    ...(exclusiveMinimum === undefined ? [] : [`above ${exclusiveMinimum}`]),
+    ...(minimum === undefined
+      ? []
+      : [maximum === undefined ? `at least ${minimum}` : `${minimum} to ${maximum}`]),
+    ...(multipleOf === undefined ? [] : [`a multiple of ${multipleOf}`]),
+  ];
+}
+
+function machineTable(machines: typeof seedMachines): string {
+  const sum = (key: "memoryGiB" | "vcpus" | "diskGB") =>
+    machines.reduce((total, machine) => total + machine[key], 0);
+  return table(
+    ["name", "role", "address", "memoryGiB", "vcpus", "diskGB"],
+    [
+      ...machines.map((m) => [m.name, m.role, m.address, `${m.memoryGiB}`, `${m.vcpus}`, `${m.diskGB}`]),
+      [
+        "**together**",
+        "",
+        "",
+        ...(["memoryGiB", "vcpus", "diskGB"] as const).map((key) => `**${sum(key)}**`),
+      ],
+    ],
+  );
+}
+
+function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [heads, heads.map(() => "---"), ...rows].map(line).join("\n");
+}
+
+/** `npm run docs` writes both files; with `--check` it only says which are out of date and exits with 1. */
+function main(): number {
+  const check = process.argv.includes("--check");
+  const stale = Object.entries({
+    "configuration.md": renderMarkdown(),
+    "configuration.schema.json": renderSchema(),
+  }).filter(([name, content]) => {
+    const file = join(documents, name);
+    const same = existsSync(file) && readFileSync(file, "utf8") === content;
+    if (!same && !check) writeFileSync(file, content);
+    return !same;
+  });
+  for (const [name] of stale)
+    console.log(check ? `docs/${name} is out of date: run "npm run docs"` : `wrote docs/${name}`);
+  return check && stale.length > 0 ? 1 : 0;
+}
+
+if (require.main === module) process.exitCode = main();
