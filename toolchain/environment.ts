@@ -11,8 +11,10 @@ export const stateDirectory = join(projectDirectory, ".state");
 const backendDirectory = join(stateDirectory, "backend");
 const passphraseFile = join(stateDirectory, "passphrase");
 
-/** Whether the operator has chosen where states are kept. */
-export function hasOwnBackend(): boolean {
+/** Whether the operator has chosen where states are kept, other than that of a stack which is in the checkout. */
+export function hasOwnBackend(stack?: string): boolean {
+  if (stack && existsSync(join(backendDirectory, ".pulumi", "stacks", "wiab-staging", `${stack}.json`)))
+    return false;
   const { PULUMI_BACKEND_URL, PULUMI_ACCESS_TOKEN } = process.env;
   return (
     Boolean(PULUMI_BACKEND_URL || PULUMI_ACCESS_TOKEN) ||
@@ -24,8 +26,8 @@ export function hasOwnBackend(): boolean {
  * The environment for a Pulumi process. Where the operator has logged in to a backend, that one is used;
  * otherwise states are kept in files in the checkout, encrypted with a random passphrase beside them.
  */
-export function pulumiEnvironment(toolchain: Toolchain): Record<string, string> {
-  if (hasOwnBackend())
+export function pulumiEnvironment(toolchain: Toolchain, stack?: string): Record<string, string> {
+  if (hasOwnBackend(stack))
     // The pinned tools have a home of their own, which would hide the operator's login.
     return { ...toolchain.env, PULUMI_CREDENTIALS_PATH: join(homedir(), ".pulumi") };
   return { ...toolchain.env, ...localBackend() };

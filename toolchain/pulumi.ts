@@ -53,12 +53,12 @@ export async function createStack(env: Readonly<Record<string, string>>, stack: 
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
   const toolchain = await installToolchain();
-  const env = pulumiEnvironment(toolchain);
   const stack = stackOf(args);
+  const env = pulumiEnvironment(toolchain, stack);
   if (
     stack &&
     args[0] !== "stack" &&
-    !hasOwnBackend() &&
+    !hasOwnBackend(stack) &&
     existsSync(join(projectDirectory, `Pulumi.${stack}.yaml`))
   )
     await createStack(env, stack);

@@ -132,7 +132,7 @@ async function main(): Promise<number> {
   const stack = stackOf(process.argv.slice(2));
   if (!stack) throw new Error("which stack? npm run recover -- --stack staging");
   const toolchain = await installToolchain();
-  const done = await recover(pulumiEnvironment(toolchain), toolchain.home, stack);
+  const done = await recover(pulumiEnvironment(toolchain, stack), toolchain.home, stack);
   for (const line of done) console.log(line);
   if (done.length === 0) console.log(`stack ${stack} is in order`);
   return 0;

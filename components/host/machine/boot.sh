@@ -37,6 +37,8 @@ apply() {
   say "$DOMAIN answers at $ADDRESS"
 }
 
+remove() { rm -f "$CONSOLE"; }
+
 give_up() {
   printf 'the end of its serial console (%s):\n' "$CONSOLE"
   tail -n 40 "$CONSOLE" 2>/dev/null | tr -d '\r' | sed 's/\x1b\[[0-9;]*[A-Za-z]//g; s/^/  | /'

@@ -157,8 +157,9 @@ export class VirtualMachine extends pulumi.ComponentResource {
           FINISHED: finishedMessage(plan.name),
           SECONDS_TO_BOOT: `${secondsToBoot[config.host.virtualization]}`,
         },
+        removes: true,
       },
-      { parent: this, deletedWith: domain },
+      { parent: this },
     );
 
     const proxy = host.target.kind === "ssh" ? host.target.connection : undefined;

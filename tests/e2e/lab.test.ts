@@ -1,0 +1,177 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { labEnvironment, readOutputs, stackFile } from "../../lab/context";
+import { run, succeeds } from "../../lab/host/commands";
+import { labIdentity } from "../../lab/stack";
+import { projectDirectory, stateDirectory } from "../../toolchain/environment";
+import { pulumiOutput } from "../../toolchain/pulumi";
+
+// One small lab from nothing to nothing, with what goes wrong on the way. Each test goes on where the one
+// before it has ended.
+const stack = "lab-e2e";
+const { network, publicInterface } = labIdentity(stack);
+const minutes = 60_000;
+const virsh = (...args: string[]) => run("virsh", ["-c", "qemu:///system", ...args]);
+
+let env: Record<string, string>;
+
+/** Starts one of the project's commands; `output` grows while it runs. */
+function npm(...args: string[]): { child: ChildProcess; ended: Promise<number>; output: () => string } {
+  const child = spawn("npm", ["run", "--silent", ...args], {
+    cwd: projectDirectory,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk) => (text += chunk));
+  const ended = new Promise<number>((resolve) => child.on("close", (code) => resolve(code ?? -1)));
+  return { child, ended, output: () => text };
+}
+
+/** Runs one of the project's commands to its end; a failure shows all that it has printed. */
+async function succeed(...args: string[]): Promise<string> {
+  const { ended, output } = npm(...args);
+  const code = await ended;
+  if (code !== 0) throw new Error(`npm run ${args.join(" ")} ended with ${code}:\n${output()}`);
+  return output();
+}
+
+/** The process that holds the stack's lock. */
+function enginePid(): number | undefined {
+  const locks = join(stateDirectory, "backend", ".pulumi", "locks");
+  const file = existsSync(locks)
+    ? readdirSync(locks, { recursive: true, encoding: "utf8" }).find(
+        (name) => name.includes(`/${stack}/`) && name.endsWith(".json"),
+      )
+    : undefined;
+  return file && JSON.parse(readFileSync(join(locks, file), "utf8")).pid;
+}
+
+/** IDs of the domains as libvirt has them, by machine. */
+async function domainIds(): Promise<Record<string, string>> {
+  const names = (await virsh("list", "--name")).split("\n").filter((name) => name.startsWith(`${network}-`));
+  const pairs = await Promise.all(
+    names.map(async (name) => [name.slice(network.length + 1), await virsh("domuuid", name)]),
+  );
+  return Object.fromEntries(pairs);
+}
+
+beforeAll(async () => {
+  ({ env } = await labEnvironment());
+  await succeed("lab:destroy", "--", "--stack", stack);
+}, 30 * minutes);
+
+afterAll(async () => {
+  await succeed("lab:destroy", "--", "--stack", stack);
+}, 5 * minutes);
+
+describe("a small lab", () => {
+  it("comes up although its engine was killed while it made the domains", {
+    timeout: 30 * minutes,
+  }, async () => {
+    const first = npm("lab", "--", "--stack", stack, "--size", "small");
+    const ended = first.ended.then((code) => ({ code }));
+    await expect
+      .poll(() => /-domain creating/.test(first.output()), { timeout: 15 * minutes, interval: 20 })
+      .toBe(true);
+    const pid = enginePid();
+    expect(pid, "the engine holds the stack's lock").toBeTypeOf("number");
+    process.kill(pid as number, "SIGKILL");
+    expect((await ended).code, "a killed run does not pretend to have succeeded").not.toBe(0);
+
+    const second = await succeed("lab", "--", "--stack", stack);
+    expect(second).toMatch(/gave back the lock of a run that is gone/);
+    expect(second).toMatch(/The lab is up: 3 machines/);
+  });
+
+  it("passes every check from outside", { timeout: 15 * minutes }, async () => {
+    const report = await succeed("lab:verify", "--", "--stack", stack);
+    expect(report).toMatch(/^\d+ passed, 0 failed$/m);
+    expect(Number(/^(\d+) passed/m.exec(report)?.[1])).toBeGreaterThan(35);
+  });
+
+  it("is left alone by another up, which runs nothing", { timeout: 5 * minutes }, async () => {
+    const before = await domainIds();
+    await pulumiOutput(env, ["preview", "--expect-no-changes", "--stack", stack, "--non-interactive"]);
+    await pulumiOutput(env, [
+      "up",
+      "--yes",
+      "--skip-preview",
+      "--expect-no-changes",
+      "--stack",
+      stack,
+      "--non-interactive",
+    ]);
+    expect(await domainIds()).toEqual(before);
+    expect(Object.keys(before).sort()).toEqual(["assethost", "datanode1", "kubenode1"]);
+  });
+
+  it("keeps no secret in plain text", { timeout: minutes }, async () => {
+    const { sshPrivateKey } = await readOutputs(env, stack);
+    const lines = sshPrivateKey.trim().split("\n").slice(1, -1);
+    expect(lines.length).toBeGreaterThan(3);
+    const state = await pulumiOutput(env, ["stack", "export", "--stack", stack]);
+    const files = readdirSync(join(stateDirectory, "backend"), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8"));
+    for (const text of [state, ...files])
+      expect(text.includes("PRIVATE KEY") || lines.some((line) => text.includes(line))).toBe(false);
+  });
+
+  it("gets back a machine whose plug was pulled and one that was deleted, and only those", {
+    timeout: 15 * minutes,
+  }, async () => {
+    const before = await domainIds();
+    await virsh("destroy", `${network}-assethost`);
+    await virsh("destroy", `${network}-datanode1`);
+    await virsh("undefine", `${network}-datanode1`);
+    await pulumiOutput(env, ["refresh", "--yes", "--skip-preview", "--stack", stack, "--non-interactive"]);
+    const report = await pulumiOutput(env, [
+      "up",
+      "--yes",
+      "--skip-preview",
+      "--stack",
+      stack,
+      "--non-interactive",
+    ]);
+    const touched = [...report.matchAll(/(?:created|updated|replaced|replacement|deleted).*?$/gm)];
+    expect(touched.length).toBeGreaterThan(0);
+    expect(report).not.toMatch(/kubenode1-\S+ (creat|updat|replac|delet)/);
+    const after = await domainIds();
+    expect(after.kubenode1).toBe(before.kubenode1);
+    expect(Object.keys(after).sort()).toEqual(Object.keys(before).sort());
+    const outputs = await succeed("lab:ssh", "--", "--stack", stack, "datanode1", "hostname");
+    expect(outputs.trim()).toBe("datanode1");
+  });
+
+  it("is gone within a minute and leaves nothing", { timeout: 5 * minutes }, async () => {
+    const started = Date.now();
+    await succeed("lab:destroy", "--", "--stack", stack);
+    expect(Date.now() - started).toBeLessThan(minutes);
+
+    if (await succeeds("virsh", ["-c", "qemu:///system", "version"])) {
+      for (const list of [
+        ["list", "--all", "--name"],
+        ["net-list", "--all", "--name"],
+        ["pool-list", "--all", "--name"],
+      ])
+        expect(await virsh(...list)).not.toContain(network);
+    }
+    expect(existsSync(`/var/lib/libvirt/images/${network}`)).toBe(false);
+    expect(existsSync(`/etc/wiab/${network}`)).toBe(false);
+    expect(readdirSync("/etc/sysctl.d").join()).not.toContain(network);
+    expect(await run("nft", ["list", "tables"])).not.toContain(network);
+    expect(await run("ip", ["-brief", "link"])).not.toMatch(new RegExp(`${network}|${publicInterface}`));
+    expect(await run("ps", ["-eo", "args"])).not.toContain(`${network}-`);
+    expect(
+      readdirSync("/var/log/libvirt/qemu").filter(
+        (name) => name.startsWith(network) && name.includes("console"),
+      ),
+    ).toEqual([]);
+    expect(existsSync(stackFile(stack))).toBe(false);
+    expect(
+      existsSync(join(stateDirectory, "backend", ".pulumi", "stacks", "wiab-staging", `${stack}.json`)),
+    ).toBe(false);
+  });
+});

@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { labValues, stagingValues } from "../stacks";
+import { allAwaited, type Preview, type Resource, ScratchProject } from "./project";
+
+// What mocks cannot show: parents, providers and dependencies, as the engine itself knows them. A preview
+// needs no host, and there is none behind the addresses of these stacks.
+
+const machineNames = [
+  "assethost",
+  "kubenode1",
+  "kubenode2",
+  "kubenode3",
+  "datanode1",
+  "datanode2",
+  "datanode3",
+];
+
+describe.each([
+  { stack: "staging", values: stagingValues },
+  { stack: "lab", values: () => labValues("full") },
+])("the graph of $stack", ({ stack, values }) => {
+  const project = new ScratchProject(stack, values());
+  let preview: Preview;
+  let resources: readonly Resource[];
+
+  beforeAll(async () => {
+    await project.init();
+    preview = await project.preview();
+    resources = preview.resources;
+  });
+
+  afterAll(() => project.remove());
+
+  const resource = (name: string): Resource => {
+    const found = resources.filter((each) => each.name === name);
+    expect(found, name).toHaveLength(1);
+    return found[0] as Resource;
+  };
+  const awaitedNames = (name: string) => [...allAwaited(resource(name))].map((each) => each.name);
+  /** The machine's component and everything in it. */
+  const ofMachine = (machine: string) =>
+    resources.filter(({ name }) => name === machine || name.startsWith(`${machine}-`));
+  const custom = () => resources.filter((each) => each.custom);
+  const preflight = () => resource("host-preflight-host");
+
+  it("can be previewed without a host", () => {
+    expect(preview).toMatchObject({ code: 0, diagnostics: "" });
+    for (const machine of machineNames) expect(ofMachine(machine)).toHaveLength(8);
+  });
+
+  it("has every child in a component whose name begins its own", () => {
+    const [root, ...others] = resources;
+    expect(root).toMatchObject({ type: "pulumi:pulumi:Stack", parent: undefined });
+    for (const { name, parent, custom } of others) {
+      expect(parent?.custom, name).toBe(false);
+      if (parent !== root)
+        expect(name.startsWith(`${parent?.name}-`), `${name} in ${parent?.name}`).toBe(true);
+      else expect(custom, name).toBe(false);
+    }
+  });
+
+  it("gives all of libvirt's resources the one provider that waits for the preflight", () => {
+    const provider = resource("host-libvirt");
+    const onLibvirt = resources.filter(({ type }) => type.startsWith("libvirt:"));
+    expect(onLibvirt).toHaveLength(2 + 3 * machineNames.length);
+    for (const { name, provider: its } of onLibvirt) expect(its, name).toBe(provider);
+    expect(allAwaited(provider)).toContain(preflight());
+  });
+
+  it("touches the host and the machines only after the preflight", () => {
+    const afterwards = custom().filter((each) => each !== preflight() && !each.type.startsWith("random:"));
+    expect(afterwards.length).toBeGreaterThan(50);
+    for (const each of afterwards) expect(allAwaited(each), each.name).toContain(preflight());
+    expect(preflight().waitsFor).toEqual([]);
+  });
+
+  it("has the firewall wait for the preflight and for no machine, network or image", () => {
+    const load = `firewall-${stack === "lab" ? "wiab-lab" : "wirebox"}`;
+    expect(awaitedNames(load)).toEqual(["host-preflight-host"]);
+    const confirmed = resources.filter(({ name }) => name === `${load}-confirm`);
+    // The lab does not harden its host's input: there is nothing to confirm.
+    expect(confirmed).toHaveLength(stack === "lab" ? 0 : 1);
+    for (const each of confirmed)
+      expect(awaitedNames(each.name).sort()).toEqual([load, "host-preflight-host"]);
+  });
+
+  it("lets machines wait neither for one another nor for the firewall", () => {
+    for (const machine of machineNames) {
+      const own = ofMachine(machine);
+      const strangers = resources.filter(
+        ({ name }) =>
+          name.startsWith("firewall") ||
+          machineNames.some((other) => other !== machine && (name === other || name.startsWith(`${other}-`))),
+      );
+      expect(strangers).toHaveLength((machineNames.length - 1) * 8 + (stack === "lab" ? 2 : 3));
+      for (const each of own) {
+        const awaited = allAwaited(each);
+        expect(strangers.filter((stranger) => awaited.has(stranger)).map(({ name }) => name)).toEqual([]);
+      }
+    }
+  });
+
+  it.each(machineNames)(
+    "starts %s when its disk, address and cloud-init are there, then waits for it",
+    (name) => {
+      expect(resource(`${name}-domain`).waitsFor).toEqual(
+        expect.arrayContaining(
+          ["disk", "disk-size", "address", "cloud-init"].map((part) => resource(`${name}-${part}`)),
+        ),
+      );
+      expect(resource(`${name}-domain`).waitsFor).toContain(resource("host-network"));
+      expect(awaitedNames(`${name}-disk`)).toEqual(expect.arrayContaining(["host-pool", "host-image-disk"]));
+      expect(resource(`${name}-boot`).waitsFor).toContain(resource(`${name}-domain`));
+      expect(resource(`${name}-login`).waitsFor).toEqual(
+        expect.arrayContaining([resource(`${name}-boot`), resource("secrets-ssh")]),
+      );
+    },
+  );
+
+  it("makes the secrets at once, without waiting for anything", () => {
+    const secrets = resources.filter(({ type }) => type.startsWith("random:"));
+    expect(secrets).toHaveLength(18);
+    for (const { name, parent, waitsFor } of secrets) {
+      expect(parent?.name, name).toBe("secrets");
+      expect(waitsFor, name).toEqual([]);
+    }
+  });
+});

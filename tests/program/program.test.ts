@@ -1,0 +1,311 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { type Role, roles } from "../../components/config/schema";
+import { labValues, stagingValues, type Values } from "../stacks";
+import { type Run, runProgram } from "./program";
+
+const secretNames = [
+  "minio-root-access-key",
+  "minio-root-secret-key",
+  "minio-cargohold-access-key",
+  "minio-cargohold-secret-key",
+  "turn",
+  "zauth",
+  "mls-removal-ed25519",
+  "mls-removal-p256",
+  "mls-removal-p384",
+  "mls-removal-p521",
+  "postgresql-wire-server",
+  "postgresql-repmgr",
+  "rabbitmq",
+  "rabbitmq-erlang-cookie",
+  "nginz-basic-auth",
+  "smtp",
+  "prometheus",
+  "ssh",
+];
+
+/** Every resource of a deployment as "type name": commands for the host run locally or over SSH. */
+function expectedResources(
+  command: "local" | "remote",
+  firewall: readonly string[],
+  images: readonly string[],
+  machines: readonly string[],
+): string[] {
+  const onHost = (name: string) => `command:${command}:Command ${name}`;
+  return [
+    "wiab:secrets:Secrets secrets",
+    ...secretNames.map((name) => `random:index/randomPassword:RandomPassword secrets-${name}`),
+    "wiab:host:Host host",
+    "wiab:host:Preflight host-preflight",
+    onHost("host-preflight-host"),
+    onHost("host-preflight-libvirt"),
+    "pulumi:providers:libvirt host-libvirt",
+    "libvirt:index/network:Network host-network",
+    "libvirt:index/pool:Pool host-pool",
+    "wiab:host:BaseImage host-image",
+    ...images.map((what) => onHost(`host-image-${what}`)),
+    "wiab:host:Firewall firewall",
+    ...firewall.map(onHost),
+    ...machines.flatMap((name) => [
+      `wiab:host:VirtualMachine ${name}`,
+      `libvirt:index/volume:Volume ${name}-disk`,
+      onHost(`${name}-disk-size`),
+      `libvirt:index/cloudinitDisk:CloudinitDisk ${name}-cloud-init`,
+      onHost(`${name}-address`),
+      `libvirt:index/domain:Domain ${name}-domain`,
+      onHost(`${name}-boot`),
+      `command:remote:Command ${name}-login`,
+    ]),
+  ].sort();
+}
+
+const seven = ["assethost", "kubenode1", "kubenode2", "kubenode3", "datanode1", "datanode2", "datanode3"];
+const three = ["assethost", "kubenode1", "datanode1"];
+
+const registered = ({ resources }: Run) => resources.map(({ type, name }) => `${type} ${name}`).sort();
+const inputsOf = ({ resources }: Run, name: string): Values => {
+  const found = resources.filter((each) => each.name === name);
+  expect(found, name).toHaveLength(1);
+  return found[0]?.inputs ?? {};
+};
+/** The value of a shell variable in what a script gets by standard input. */
+const parameter = (run: Run, name: string, variable: string) =>
+  new RegExp(`^${variable}='([^']*)'$`, "m").exec(inputsOf(run, name).stdin)?.[1];
+
+/** What `secret` generated texts and keys look like, see the stand-in in program.ts. */
+const secretText = /PRIVATE KEY-----|secrets[a-z0-9]+x{20}/;
+
+function expectSecrecy(run: Run): void {
+  const carriers = run.resources.flatMap(({ name, inputs, secretInputs }) =>
+    Object.entries(inputs)
+      .filter(([, value]) => secretText.test(JSON.stringify(value)))
+      .map(([key]) => ({ input: `${name}.${key}`, secret: secretInputs.includes(key) })),
+  );
+  expect(carriers.filter(({ secret }) => !secret)).toEqual([]);
+  // Every machine that the stack makes is logged in to with the stack's key.
+  expect(carriers.length).toBeGreaterThanOrEqual(3);
+  const remote = run.resources.filter(({ type }) => type === "command:remote:Command");
+  expect(remote.length).toBeGreaterThanOrEqual(3);
+  for (const { name, secretInputs } of remote) expect(secretInputs, name).toContain("connection");
+  const publicOutputs = Object.entries(run.outputs).filter(([key]) => !run.secretOutputs.includes(key));
+  expect(JSON.stringify(publicOutputs)).not.toMatch(secretText);
+  expect(run.secretOutputs).toEqual(["sshPrivateKey"]);
+  expect(run.outputs.sshPrivateKey).toMatch(/^-----BEGIN OPENSSH PRIVATE KEY-----/);
+}
+
+describe("the program with Pulumi.staging.yaml", () => {
+  let run: Run;
+  beforeAll(async () => {
+    run = await runProgram("staging", stagingValues());
+  });
+
+  it("registers exactly these resources", () => {
+    const firewall = ["firewall-wirebox", "firewall-wirebox-confirm"];
+    expect(registered(run)).toEqual(expectedResources("remote", firewall, ["disk"], seven));
+  });
+
+  it.each([
+    ["assethost", "192.168.122.10", 4, 2, 100],
+    ["kubenode1", "192.168.122.21", 7, 5, 50],
+    ["kubenode2", "192.168.122.22", 7, 5, 50],
+    ["kubenode3", "192.168.122.23", 7, 5, 50],
+    ["datanode1", "192.168.122.31", 12, 4, 100],
+    ["datanode2", "192.168.122.32", 12, 4, 100],
+    ["datanode3", "192.168.122.33", 12, 4, 100],
+  ])("makes %s at %s with %i GiB, %i vCPUs and %i GB", (name, address, memoryGiB, vcpus, diskGB) => {
+    const domain = inputsOf(run, `${name}-domain`);
+    expect(domain).toMatchObject({
+      name: `wirebox-${name}`,
+      memory: memoryGiB * 1024,
+      vcpu: vcpus,
+      type: "kvm",
+      cpu: { mode: "host-passthrough" },
+      autostart: true,
+      running: true,
+      disks: [{ volumeId: `${name}-disk-id` }],
+      cloudinit: `${name}-cloud-init-id`,
+    });
+    expect(domain.networkInterfaces).toEqual([
+      { networkId: "host-network-id", mac: parameter(run, `${name}-address`, "MAC") },
+    ]);
+    expect(domain).not.toHaveProperty("kernel");
+    expect(domain.xml.xslt).toContain(`file="/var/log/libvirt/qemu/wirebox-${name}-console.log"`);
+    expect(inputsOf(run, `${name}-disk`)).toMatchObject({
+      size: diskGB * 1_000_000_000,
+      pool: "wirebox",
+      baseVolumePool: "wirebox",
+      baseVolumeName: parameter(run, "host-image-disk", "VOLUME"),
+      format: "qcow2",
+    });
+    expect(parameter(run, `${name}-disk-size`, "BYTES")).toBe(`${diskGB}000000000`);
+    expect(parameter(run, `${name}-address`, "ADDRESS")).toBe(address);
+    expect(parameter(run, `${name}-boot`, "DOMAIN_ID")).toBe(`${name}-domain-id`);
+    expect(parameter(run, `${name}-boot`, "SECONDS_TO_BOOT")).toBe("300");
+    expect(inputsOf(run, `${name}-login`).connection).toMatchObject({
+      host: address,
+      user: "demo",
+      proxy: { host: "kvm.example.com", user: "root", port: 22 },
+    });
+  });
+
+  it("gives every machine a MAC address of its own", () => {
+    const macs = seven.map((name) => parameter(run, `${name}-address`, "MAC"));
+    expect(new Set(macs)).toHaveProperty("size", seven.length);
+  });
+
+  it("makes a routed network that libvirt adds no rules to, with the DHCP range of the configuration", () => {
+    const network = inputsOf(run, "host-network");
+    expect(network).toMatchObject({
+      name: "wirebox",
+      bridge: "wirebox",
+      mode: "open",
+      addresses: ["192.168.122.0/24"],
+      dhcp: { enabled: true },
+      autostart: true,
+    });
+    expect(network.xml.xslt).toContain('<range start="192.168.122.100" end="192.168.122.240"/>');
+    expect(inputsOf(run, "host-pool")).toMatchObject({
+      name: "wirebox",
+      type: "dir",
+      target: { path: "/var/lib/libvirt/images/wirebox" },
+    });
+  });
+
+  it("reaches libvirt through the host's SSH server", () => {
+    expect(inputsOf(run, "host-libvirt").uri).toMatch(/^qemu\+ssh:\/\/root@kvm\.example\.com:22\/system/);
+  });
+
+  it("has the preflight look for what all machines need together", () => {
+    expect(parameter(run, "host-preflight-host", "MEMORY_MIB")).toBe("62464");
+    expect(parameter(run, "host-preflight-host", "VCPUS")).toBe("29");
+    expect(parameter(run, "host-preflight-host", "DISK_BYTES")).toBe("550000000000");
+    expect(inputsOf(run, "host-preflight-host").update).toMatch(/-- update;/);
+  });
+
+  it("hardens the host's input on probation", () => {
+    expect(inputsOf(run, "firewall-wirebox").stdin).toContain("type filter hook input");
+    expect(parameter(run, "firewall-wirebox", "STEP")).toBe("load");
+    expect(parameter(run, "firewall-wirebox-confirm", "STEP")).toBe("confirm");
+  });
+
+  it("takes away what it leaves on the host, on destroy", () => {
+    const removed = run.resources.filter(({ inputs }) => inputs.delete !== undefined).map(({ name }) => name);
+    expect(removed.sort()).toEqual(
+      ["firewall-wirebox", "host-image-disk", ...seven.map((name) => `${name}-address`)].sort(),
+    );
+  });
+
+  it("marks every input and output that carries a secret", () => expectSecrecy(run));
+
+  it("puts out what people and other stacks need", () => {
+    expect(run.outputs.machines).toHaveLength(7);
+    expect(run.outputs.machines[6]).toEqual({
+      name: "datanode3",
+      role: "datanode",
+      address: "192.168.122.33",
+      memoryGiB: 12,
+      vcpus: 4,
+      diskGB: 100,
+      ssh: "ssh -J root@kvm.example.com:22 demo@192.168.122.33",
+    });
+    expect(run.outputs).toMatchObject({
+      domain: "wire.example.com",
+      network: { name: "wirebox", cidr: "192.168.122.0/24", gateway: "192.168.122.1" },
+      publicAddress: "203.0.113.10",
+      callingNode: "192.168.122.23",
+      sshUser: "demo",
+    });
+    expect(run.outputs.dnsRecords).toHaveLength(8);
+    expect(run.outputs.publicPorts).toHaveLength(5);
+    expect(run.outputs.sshPublicKey).toMatch(/^ssh-ed25519 \S+ wiab-staging\/staging\n?$/);
+  });
+});
+
+describe.each([
+  { size: "full", names: seven, memoryGiB: { assethost: 1, kubenode: 2, datanode: 1.5 } },
+  { size: "small", names: three, memoryGiB: { assethost: 1, kubenode: 3, datanode: 3 } },
+] as const)("the program with the $size lab's configuration", ({ size, names, memoryGiB }) => {
+  let run: Run;
+  beforeAll(async () => {
+    run = await runProgram("lab", labValues(size));
+  });
+
+  it("registers exactly these resources, and runs scripts for the host on this machine", () => {
+    const images = ["disk", "kernel", "initrd"];
+    expect(registered(run)).toEqual(expectedResources("local", ["firewall-wiab-lab"], images, names));
+  });
+
+  it("emulates its machines and starts their kernel itself", () => {
+    for (const name of names) {
+      const role = roles.find((each) => name.startsWith(each)) as Role;
+      const domain = inputsOf(run, `${name}-domain`);
+      expect(domain).toMatchObject({
+        name: `wiab-lab-${name}`,
+        type: "qemu",
+        memory: memoryGiB[role] * 1024,
+        kernel: `/var/lib/libvirt/images/wiab-lab/${parameter(run, "host-image-kernel", "VOLUME")}`,
+        initrd: `/var/lib/libvirt/images/wiab-lab/${parameter(run, "host-image-initrd", "VOLUME")}`,
+      });
+      expect(domain).not.toHaveProperty("cpu");
+      const words = domain.cmdlines.flatMap((group: Record<string, string>) =>
+        Object.entries(group).flatMap(([key, value]) => (key === "_" ? value.split(" ") : `${key}=${value}`)),
+      );
+      expect(words.sort()).toEqual(["console=ttyS0", "quiet", "root=/dev/vda", "rw"]);
+      expect(parameter(run, `${name}-boot`, "SECONDS_TO_BOOT")).toBe("1200");
+      expect(inputsOf(run, `${name}-disk`).size).toBe(20_000_000_000);
+      expect(inputsOf(run, `${name}-login`).connection).not.toHaveProperty("proxy");
+    }
+    expect(inputsOf(run, "host-libvirt").uri).toBe("qemu:///system");
+  });
+
+  it("leaves the host's input and uplink alone", () => {
+    expect(inputsOf(run, "firewall-wiab-lab").stdin).not.toContain("hook input");
+    expect(parameter(run, "firewall-wiab-lab", "PUBLIC_INTERFACE")).toBe("pub-lab");
+    expect(parameter(run, "firewall-wiab-lab", "PUBLIC_ADDRESS")).toBe("198.51.100.230");
+  });
+
+  it("marks every input and output that carries a secret", () => expectSecrecy(run));
+
+  it("puts out its machines", () => {
+    expect(run.outputs.machines.map(({ name }: { name: string }) => name)).toEqual(names);
+  });
+});
+
+describe("the program with a machine that exists already", () => {
+  let run: Run;
+  beforeAll(async () => {
+    const values = stagingValues();
+    values.machines[4].address = "10.1.2.3";
+    values.machines[4].existing = { user: "admin", port: 2222 };
+    run = await runProgram("staging", values);
+  });
+
+  it("makes nothing for it, logs in to it and hands it out like the others", () => {
+    const others = seven.filter((name) => name !== "datanode1");
+    const firewall = ["firewall-wirebox", "firewall-wirebox-confirm"];
+    expect(registered(run)).toEqual(
+      [
+        ...expectedResources("remote", firewall, ["disk"], others),
+        "wiab:host:ExistingMachine datanode1",
+        "command:remote:Command datanode1-login",
+      ].sort(),
+    );
+    const { connection } = inputsOf(run, "datanode1-login");
+    expect(connection).toMatchObject({ host: "10.1.2.3", port: 2222, user: "admin" });
+    expect(connection).not.toHaveProperty("proxy");
+    expect(run.outputs.machines.map(({ name }: { name: string }) => name)).toEqual(seven);
+    expect(run.outputs.machines[4]).toMatchObject({
+      address: "10.1.2.3",
+      ssh: "ssh -p 2222 admin@10.1.2.3",
+    });
+  });
+
+  it("keeps to the keys that the machine has", () => {
+    expect(parameter(run, "datanode1-login", "AUTHORIZED_KEYS")).toBe("");
+    expect(parameter(run, "datanode2-login", "AUTHORIZED_KEYS")).toMatch(/^ssh-ed25519 /);
+  });
+
+  it("does not count it among what the host has to carry", () => {
+    expect(parameter(run, "host-preflight-host", "MEMORY_MIB")).toBe(`${62464 - 12 * 1024}`);
+  });
+});

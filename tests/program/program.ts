@@ -1,0 +1,83 @@
+import * as pulumi from "@pulumi/pulumi";
+import { vi } from "vitest";
+import type { Values } from "../stacks";
+
+/** A resource as the program registers it. */
+export interface Registered {
+  readonly type: string;
+  readonly name: string;
+  readonly inputs: Values;
+  /** Names of the inputs that are marked as secrets. */
+  readonly secretInputs: readonly string[];
+}
+
+/** What a run of the whole program has registered and put out. */
+export interface Run {
+  readonly resources: readonly Registered[];
+  readonly outputs: Values;
+  /** Names of the outputs that are marked as secrets. */
+  readonly secretOutputs: readonly string[];
+}
+
+/** The marks that the SDK puts around a secret on its way to the engine. */
+const signature = { key: "4dabf18193072939515e22adb298388d", secret: "1b47061264138c4ac30d75fd1eb44270" };
+
+const isMarked = (value: any): boolean => value?.[signature.key] === signature.secret;
+
+/** What `stdout` the stand-in for a host answers to every script. */
+export const scriptOutput = "libvirt 10.0.0";
+
+/**
+ * Runs index.ts with a configuration, against a stand-in for the engine that makes every resource as it
+ * is asked for. Its passwords are the resources' names, filled up with "x".
+ */
+export async function runProgram(
+  stack: string,
+  values: Values,
+  secretKeys: readonly string[] = [],
+): Promise<Run> {
+  const resources: Registered[] = [];
+  await pulumi.runtime.setMocks(
+    {
+      call: () => ({}),
+      newResource: ({ type, name, inputs }) => {
+        const marked = Object.keys(inputs).filter((key) => isMarked(inputs[key]));
+        const plain = Object.fromEntries(
+          Object.entries(inputs).map(([key, value]) => [
+            key,
+            isMarked(value) ? (value as Values).value : value,
+          ]),
+        );
+        resources.push({ type, name, inputs: plain, secretInputs: marked.sort() });
+        const result = name.replaceAll("-", "").padEnd(128, "x");
+        return {
+          id: `${name}-id`,
+          state: { ...plain, result, bcryptHash: `$2a$10$${result.slice(0, 53)}`, stdout: scriptOutput },
+        };
+      },
+    },
+    "wiab-staging",
+    stack,
+    false,
+  );
+  const config = Object.entries(values).map(([key, value]) => [
+    `wiab-staging:${key}`,
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
+  pulumi.runtime.setAllConfig(
+    Object.fromEntries(config),
+    secretKeys.map((key) => `wiab-staging:${key}`),
+  );
+  vi.resetModules();
+  const { default: exported } = (await import("../../index")) as unknown as { default: Values };
+  const outputs: Values = {};
+  const secretOutputs: string[] = [];
+  for (const [key, value] of Object.entries(exported)) {
+    const output = pulumi.output(value);
+    outputs[key] = await new Promise((resolve) => output.apply(resolve));
+    if (await pulumi.isSecret(output)) secretOutputs.push(key);
+  }
+  // Not every resource is part of an output.
+  await (pulumi.runtime as unknown as { waitForRPCs(): Promise<void> }).waitForRPCs();
+  return { resources, outputs, secretOutputs };
+}

@@ -1,0 +1,173 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { installPackages, missingPackages } from "../lab/host/packages";
+import { prepareHost } from "../lab/host/prepare";
+import { table } from "../lab/table";
+import { projectDirectory } from "../toolchain/environment";
+import { installToolchain } from "../toolchain/install";
+
+/** How many tests of a stage passed and failed; a stage without tests of its own has neither. */
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+/** A part of the proof that can be asked for by its name: `npm test -- unit program`. */
+interface Stage {
+  readonly name: string;
+  /** What it needs of the machine besides Node and its packages, installed before the first stage. */
+  readonly needs: readonly Need[];
+  /** Runs it; rejects with what went wrong, if that is not a test that failed. */
+  readonly run: () => Promise<Counts>;
+}
+
+type Need = keyof typeof preparations;
+
+/** Debian packages that the script tests use, besides those that the lab needs itself. */
+const testPackages = ["shellcheck", "iputils-ping", "nftables", "iproute2", "curl"];
+
+const preparations = {
+  namespaces: async () => {
+    if (process.getuid?.() !== 0)
+      throw new Error("the script tests make network namespaces, which takes root: sudo npm test");
+    const missing = await missingPackages(testPackages);
+    if (missing.length === 0) return;
+    console.log(`installing for the tests: ${missing.join(", ")}`);
+    await installPackages(missing, () => {});
+  },
+  toolchain: async () => void (await installToolchain()),
+  machines: prepareHost,
+};
+
+const configurationDocs = "components/config/generate-docs.ts";
+
+const stages: readonly Stage[] = [
+  {
+    name: "lint",
+    needs: [],
+    run: async () => {
+      await succeed("node_modules/.bin/biome", ["check", "--error-on-warnings", "."]);
+      await succeed("node_modules/.bin/tsc", ["--noEmit"]);
+      return { passed: 0, failed: 0 };
+    },
+  },
+  {
+    name: "docs",
+    needs: [],
+    run: async () => {
+      if (existsSync(join(projectDirectory, configurationDocs)))
+        await succeed("sh", ["toolchain/run.sh", configurationDocs, "--check"]);
+      return { passed: 0, failed: 0 };
+    },
+  },
+  { name: "unit", needs: [], run: () => vitest("unit") },
+  { name: "program", needs: [], run: () => vitest("program") },
+  { name: "scripts", needs: ["namespaces"], run: () => vitest("scripts") },
+  { name: "graph", needs: ["toolchain"], run: () => vitest("graph") },
+  {
+    name: "e2e",
+    needs: ["machines", "toolchain"],
+    // One file at a time: each has a lab of its own, and a machine has cores for one.
+    run: () => vitest("e2e", ["--no-file-parallelism"]),
+  },
+];
+
+/** Runs a command of the project with this process's screen and no input; gives its exit code. */
+function start(command: string, args: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: projectDirectory, stdio: ["ignore", "inherit", "inherit"] });
+    child.on("error", reject);
+    child.on("close", (code) => resolve(code ?? 1));
+  });
+}
+
+async function succeed(command: string, args: readonly string[]): Promise<void> {
+  const code = await start(command, args);
+  if (code !== 0) throw new Error(`${[command, ...args].join(" ")} ended with ${code}`);
+}
+
+/** Runs the tests in a folder. That none is found, or none is executed, is a failure. */
+async function vitest(folder: string, options: readonly string[] = []): Promise<Counts> {
+  const directory = mkdtempSync(join(tmpdir(), "wiab-tests-"));
+  try {
+    const report = join(directory, "report.json");
+    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+    const code = await start("node_modules/.bin/vitest", [
+      ...["run", `tests/${folder}/`],
+      ...reporters,
+      ...options,
+    ]);
+    if (!existsSync(report)) throw new Error(`vitest ended with ${code} and without a report`);
+    const { numPassedTests: passed, numFailedTests: failed } = JSON.parse(readFileSync(report, "utf8"));
+    if (passed + failed === 0) throw new Error(`no test of tests/${folder}/ was executed`);
+    // A file that cannot even be loaded has no test to fail.
+    return { passed, failed: code === 0 ? failed : Math.max(failed, 1) };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** Runs a stage under a heading. Whatever goes wrong beside its tests counts as one that failed. */
+async function prove(heading: string, run: () => Promise<Counts>): Promise<Counts & { seconds: number }> {
+  console.log(`\n=== ${heading} ===`);
+  const started = Date.now();
+  const counts = await run().catch((error: Error) => {
+    console.error(`error: ${error.message}`);
+    return { passed: 0, failed: 1 };
+  });
+  const seconds = Math.round((Date.now() - started) / 1000);
+  console.log(`=== ${heading}: ${counts.failed === 0 ? "passed" : "FAILED"} after ${seconds} s ===`);
+  return { ...counts, seconds };
+}
+
+/** The stages that the command line names, in their own order; all without any. */
+function chosenStages(names: readonly string[]): readonly Stage[] {
+  const known = stages.map(({ name }) => name);
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length > 0) throw new Error(`no stage ${unknown.join(", ")}; known are ${known.join(", ")}`);
+  return names.length === 0 ? stages : stages.filter(({ name }) => names.includes(name));
+}
+
+/** Proves the project; see CONTRIBUTING.md. The last line it prints has the number of tests. */
+async function main(): Promise<boolean> {
+  const chosen = chosenStages(process.argv.slice(2));
+  const needs = new Set(chosen.flatMap((stage) => stage.needs));
+  const proofs: (readonly [string, Counts & { seconds: number }])[] = [];
+  if (needs.size > 0) {
+    const prepared = await prove("preparing this machine", async () => {
+      for (const need of needs) await preparations[need]();
+      return { passed: 0, failed: 0 };
+    });
+    proofs.push(["prepare", prepared]);
+  }
+  // A machine that could not be prepared would only add failures that say less.
+  if (proofs.every(([, { failed }]) => failed === 0))
+    for (const { name, run } of chosen) proofs.push([name, await prove(name, run)]);
+
+  console.log(
+    `\n${table(
+      ["stage", "result", "passed", "failed", "seconds"],
+      proofs.map(([name, { passed, failed, seconds }]) => [
+        name,
+        failed === 0 ? "passed" : "FAILED",
+        `${passed}`,
+        `${failed}`,
+        `${seconds}`,
+      ]),
+    )}\n`,
+  );
+  const total = (count: (counts: Counts) => number) =>
+    proofs.reduce((sum, [, counts]) => sum + count(counts), 0);
+  console.log(`tests: ${total(({ passed }) => passed)} passed, ${total(({ failed }) => failed)} failed`);
+  return proofs.every(([, { failed }]) => failed === 0);
+}
+
+main().then(
+  (passed) => process.exit(passed ? 0 : 1),
+  (error: Error) => {
+    console.error(`error: ${error.message}`);
+    process.exit(1);
+  },
+);

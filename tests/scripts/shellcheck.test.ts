@@ -1,0 +1,51 @@
+import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { loadScript } from "../../components/remote/script";
+
+const scriptsBelow = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".sh"))
+    .map((file) => join(folder, file))
+    .sort();
+
+/** What shellcheck has to say about a script, which it reads from its standard input. */
+function findings(text: string, ...options: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = execFile("shellcheck", [...options, "--format=gcc", "-"], (error, stdout, stderr) => {
+      // Exit code 1 means findings; anything else that shellcheck could not do its work.
+      if (error && error.code !== 1) reject(new Error(`${error.message}\n${stderr}`));
+      else resolve(stdout);
+    });
+    child.stdin?.end(text);
+  });
+}
+
+const prelude = "components/remote/prelude.sh";
+const scripts = scriptsBelow("components").filter((file) => file !== prelude);
+const programs = [...scriptsBelow("lab"), ...scriptsBelow("toolchain")];
+
+describe("shellcheck", () => {
+  it("has scripts to look at", () => {
+    expect(scripts).toContain("components/host/preflight/preflight.sh");
+    expect(programs).toContain("toolchain/run.sh");
+  });
+
+  it("finds what is wrong", async () => {
+    expect(await findings("rm -r $1/*\n", "--shell=bash")).toContain("SC2086");
+  });
+
+  it.each(scripts)("finds nothing in %s, with the prelude before it", async (file) => {
+    const { text } = loadScript(dirname(file), file.slice(dirname(file).length + 1));
+    expect(text.startsWith(readFileSync(prelude, "utf8"))).toBe(true);
+    // Remote scripts are read by bash and define functions that the input's last line calls.
+    expect(await findings(`${text}\n"$1" </dev/null\n`, "--shell=bash")).toBe("");
+  });
+
+  it.each(programs)("finds nothing in %s, which names its shell", async (file) => {
+    const text = readFileSync(file, "utf8");
+    expect(text).toMatch(/^#!\/bin\/(ba)?sh\n/);
+    expect(await findings(text)).toBe("");
+  });
+});

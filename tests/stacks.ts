@@ -1,0 +1,53 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+import type { Surroundings } from "../components/config/rules";
+import type { Configuration } from "../components/config/schema";
+import { validate } from "../components/config/validate";
+import { type LabSize, labConfiguration } from "../lab/stack";
+import { projectDirectory } from "../toolchain/environment";
+
+/** The values of a stack's configuration by key, without the project's name before them. */
+export type Values = Record<string, any>;
+
+/** What `Pulumi.staging.yaml` says. */
+export function stagingValues(): Values {
+  const { config } = parse(readFileSync(join(projectDirectory, "Pulumi.staging.yaml"), "utf8"));
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [key.replace("wiab-staging:", ""), value]),
+  );
+}
+
+/** What `npm run lab` would write on a machine without hardware virtualization that has its image. */
+export const labValues = (size: LabSize): Values =>
+  labConfiguration({
+    stack: "lab",
+    size,
+    facts: {
+      cpus: 2,
+      memoryMiB: 24_000,
+      availableMemoryMiB: 20_000,
+      freeDiskGB: 100,
+      kvm: false,
+      systemd: false,
+      os: "Debian GNU/Linux 12 (bookworm)",
+    },
+    image: {
+      disk: "/cache/guest/disk.qcow2",
+      kernel: "/cache/guest/vmlinuz",
+      initrd: "/cache/guest/initrd",
+      commandLine: "root=/dev/vda rw console=ttyS0 quiet",
+      sha256: "0123456789abcdef".repeat(4),
+      virtualSizeBytes: 2_000_000_000,
+    },
+  });
+
+/** An operator's workstation on which every key file can be used and every secret is marked as one. */
+export const surroundings: Surroundings = { keyFileProblem: () => undefined, isSecret: () => true };
+
+/** The staging configuration, changed and checked. */
+export function stagingConfiguration(change: (values: Values) => void = () => {}): Configuration {
+  const values = stagingValues();
+  change(values);
+  return validate(values, surroundings).config;
+}
