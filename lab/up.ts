@@ -76,10 +76,16 @@ function showOutputs(stack: string, outputs: LabOutputs): void {
   );
   console.log(`
 What to try next:
-  npm run lab:verify${suffix}                          look at it from outside, one line a check
-  npm run lab:ssh -- ${stack === "lab" ? "" : `--stack ${stack} `}kubenode1                log in to a machine
-  npm run pulumi -- preview --stack ${stack}        what another "up" would change: nothing
-  npm run lab:destroy${suffix}                         leave nothing behind`);
+
+${table(
+  ["command", ""],
+  [
+    [`npm run lab:verify${suffix}`, "look at it from outside, one line a check"],
+    [`npm run lab:ssh -- ${stack === "lab" ? "" : `--stack ${stack} `}kubenode1`, "log in to a machine"],
+    [`npm run pulumi -- preview --stack ${stack}`, 'what another "up" would change: nothing'],
+    [`npm run lab:destroy${suffix}`, "leave nothing behind"],
+  ],
+)}`);
 }
 
 runMain(main);

@@ -33,7 +33,7 @@ export function contentKey(words: readonly string[], folder?: string): string {
 /**
  * Gives `<cache>/<kind>/<key>`, made by `make` if it is not there yet. It appears whole or not at all:
  * `make` works in a folder beside it that is renamed at the end, so that an interrupted run leaves
- * nothing half-made and two runs at once do no harm.
+ * nothing half-made. A run that finds another one at the same work waits for it.
  */
 export async function cached(
   kind: string,
@@ -44,23 +44,49 @@ export async function cached(
   const finished = join(parent, key);
   if (existsSync(finished)) return finished;
   mkdirSync(parent, { recursive: true });
-  removeAbandoned(parent);
-  const building = `${finished}.building-${process.pid}`;
+  for (let announced = false; othersAtWork(parent, key); announced = true) {
+    if (!announced) console.error(`waiting for another run, which is making ${finished}`);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  if (existsSync(finished)) return finished;
+  const building = `${finished}.building-${process.pid}-${startOf(process.pid)}`;
   mkdirSync(building);
   try {
     await make(building);
-    // Another run may have been quicker; what it made is as good.
-    if (!existsSync(finished)) renameSync(building, finished);
+    publish(building, finished);
   } finally {
     rmSync(building, { recursive: true, force: true });
   }
   return finished;
 }
 
-/** Throws away what runs that were interrupted have left. */
-function removeAbandoned(parent: string): void {
+function publish(building: string, finished: string): void {
+  try {
+    renameSync(building, finished);
+  } catch (error) {
+    // Two runs that began in the same moment; what the quicker one made is as good.
+    if (!existsSync(finished)) throw error;
+  }
+}
+
+/** Throws away what interrupted runs have left, and tells whether a run that lives is making `key`. */
+function othersAtWork(parent: string, key: string): boolean {
+  let atWork = false;
   for (const name of readdirSync(parent)) {
-    const pid = /\.building-(\d+)$/.exec(name)?.[1];
-    if (pid && !existsSync(`/proc/${pid}`)) rmSync(join(parent, name), { recursive: true, force: true });
+    const [, made, pid, start] = /^(.*)\.building-(\d+)-(\d*)$/.exec(name) ?? [];
+    if (!pid) continue;
+    if (startOf(Number(pid)) !== start) rmSync(join(parent, name), { recursive: true, force: true });
+    else if (made === key) atWork = true;
+  }
+  return atWork;
+}
+
+/** When a process was started (proc(5), field 22), which tells it from a later one of the same number. */
+function startOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  } catch {
+    return undefined;
   }
 }

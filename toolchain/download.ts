@@ -25,18 +25,19 @@ export async function download(url: string, file: string, sha256: string): Promi
   }
 }
 
-/** Fetches a short text. */
-export const downloadText = async (url: string): Promise<string> => (await request(url)).text();
-
 async function request(url: string): Promise<Response> {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), answerTimeout);
   try {
     const response = await fetch(url, { signal: controller.signal });
-    if (!response.ok) throw new Error(`${url} answers ${response.status}`);
+    if (!response.ok) throw new Error(`it answers ${response.status}`);
     return response;
   } catch (error) {
-    throw new Error(`cannot fetch ${url}: ${(error as Error).message}`, { cause: error });
+    // Node says no more than "fetch failed" itself; why, stands in the cause.
+    const { message, cause } = error as Error;
+    throw new Error(`cannot fetch ${url}: ${(cause as Error | undefined)?.message || message}`, {
+      cause: error,
+    });
   } finally {
     clearTimeout(timer);
   }

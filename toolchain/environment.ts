@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Toolchain } from "./install";
@@ -11,15 +11,27 @@ export const stateDirectory = join(projectDirectory, ".state");
 const backendDirectory = join(stateDirectory, "backend");
 const passphraseFile = join(stateDirectory, "passphrase");
 
-/** Whether the operator has chosen where states are kept, other than that of a stack which is in the checkout. */
+/** Where the operator's own Pulumi keeps its logins. */
+function credentialsDirectory(): string {
+  const { PULUMI_CREDENTIALS_PATH, PULUMI_HOME } = process.env;
+  return PULUMI_CREDENTIALS_PATH || PULUMI_HOME || join(homedir(), ".pulumi");
+}
+
+/**
+ * Whether the operator has chosen where states are kept, by a variable or by `pulumi login`, other than that
+ * of a stack which is in the checkout.
+ */
 export function hasOwnBackend(stack?: string): boolean {
   if (stack && existsSync(join(backendDirectory, ".pulumi", "stacks", "wiab-staging", `${stack}.json`)))
     return false;
   const { PULUMI_BACKEND_URL, PULUMI_ACCESS_TOKEN } = process.env;
-  return (
-    Boolean(PULUMI_BACKEND_URL || PULUMI_ACCESS_TOKEN) ||
-    existsSync(join(homedir(), ".pulumi", "credentials.json"))
-  );
+  return Boolean(PULUMI_BACKEND_URL || PULUMI_ACCESS_TOKEN) || isLoggedIn();
+}
+
+function isLoggedIn(): boolean {
+  const file = join(credentialsDirectory(), "credentials.json");
+  // After `pulumi logout` the file is still there, without a current backend.
+  return existsSync(file) && Boolean(JSON.parse(readFileSync(file, "utf8")).current);
 }
 
 /**
@@ -29,7 +41,7 @@ export function hasOwnBackend(stack?: string): boolean {
 export function pulumiEnvironment(toolchain: Toolchain, stack?: string): Record<string, string> {
   if (hasOwnBackend(stack))
     // The pinned tools have a home of their own, which would hide the operator's login.
-    return { ...toolchain.env, PULUMI_CREDENTIALS_PATH: join(homedir(), ".pulumi") };
+    return { ...toolchain.env, PULUMI_CREDENTIALS_PATH: credentialsDirectory() };
   return { ...toolchain.env, ...localBackend() };
 }
 

@@ -1,48 +1,61 @@
 import { chmodSync, readdirSync, rmSync } from "node:fs";
-import { arch } from "node:os";
 import { join } from "node:path";
 import { run } from "../lab/host/commands";
 import { cached } from "./cache";
 import { download } from "./download";
-import { goChecksums, goVersion } from "./pins";
+import { architecture, goChecksums, goVersion } from "./pins";
+import { unzip } from "./zip";
 
 /** Go's own default (`go help environment`): the first source of modules. */
 const defaultProxy = "https://proxy.golang.org";
 
 /**
- * Gives the path of a `go` command that is new enough: the one on PATH, else the pinned toolchain, which
- * the Go module proxy serves as a module, unpacked into the cache.
- * @throws Error when the machine has no pinned toolchain or it does not arrive whole.
+ * How the go command is to work, whatever the operator's own settings are: no C compiler (so that a
+ * machine without one gives the same programs, and they run on every distribution), and nothing but
+ * what go.mod and go.sum name. Where modules come from stays the operator's choice.
+ */
+export const goEnvironment: Readonly<Record<string, string>> = {
+  CGO_ENABLED: "0",
+  GOARCH: architecture.go,
+  GOFLAGS: "-mod=readonly -trimpath -buildvcs=false",
+  GOOS: "linux",
+  GOTOOLCHAIN: "local",
+  GOWORK: "off",
+};
+
+/**
+ * Gives the path of a `go` command of the pinned minor version: the one on PATH, else the pinned
+ * toolchain, which the Go module proxy serves as a module, unpacked into the cache.
+ * @throws Error when it does not arrive whole.
  */
 export async function findGo(): Promise<string> {
-  const found = await run("go", ["env", "GOVERSION"]).catch(() => "");
-  if (atLeast(found.replace(/^go/, ""), goVersion)) return "go";
-  const machine = arch() === "arm64" ? "arm64" : "amd64";
-  const module = `golang.org/toolchain@v0.0.1-go${goVersion}.linux-${machine}`;
-  const sha256 = goChecksums[machine] ?? "";
-  const directory = await cached("go", sha256.slice(0, 24), async (directory) => {
+  const found = await run("go", ["env", "GOVERSION"], { env: goEnvironment }).catch(() => "");
+  if (isSameSeries(found, goVersion)) return "go";
+  const directory = await cached("go", `${goVersion}-${architecture.go}`, async (directory) => {
+    const module = `golang.org/toolchain@v0.0.1-go${goVersion}.linux-${architecture.go}`;
     const archive = join(directory, "go.zip");
-    await download(`${goProxy()}/${module.replace("@", "/@v/")}.zip`, archive, sha256);
-    await run("unzip", ["-q", archive, "-d", directory]);
+    await download(`${goProxy()}/${module.replace("@", "/@v/")}.zip`, archive, goChecksums[architecture.go]);
+    // A module may hold neither other modules' go.mod, which are renamed in it, nor permissions.
+    unzip(archive, directory, (name) => name.slice(module.length + 1).replace(/(^|\/)_go\.mod$/, "$1go.mod"));
     rmSync(archive);
-    // A module's files carry no permissions.
-    const root = join(directory, module);
-    for (const folder of ["bin", `pkg/tool/linux_${machine}`])
-      for (const file of readdirSync(join(root, folder))) chmodSync(join(root, folder, file), 0o755);
+    for (const folder of ["bin", `pkg/tool/linux_${architecture.go}`])
+      for (const file of readdirSync(join(directory, folder)))
+        chmodSync(join(directory, folder, file), 0o755);
   });
-  return join(directory, module, "bin", "go");
+  return join(directory, "bin", "go");
 }
 
-/** The first proxy that the operator's GOPROXY names, as the go command would ask it. */
-function goProxy(): string {
-  const [first = ""] = (process.env.GOPROXY ?? "").split(/[,|]/);
-  return /^https?:/.test(first) ? first.replace(/\/$/, "") : defaultProxy;
+/** The first proxy that the operator's GOPROXY names. */
+export function goProxy(setting = process.env.GOPROXY ?? ""): string {
+  const proxy = setting.split(/[,|]/).find((entry) => /^https?:/.test(entry));
+  return (proxy ?? defaultProxy).replace(/\/$/, "");
 }
 
-/** Compares versions such as 1.26.8; an empty one is older than all others. */
-export function atLeast(version: string, minimum: string): boolean {
-  const parts = (text: string) => text.split(".").map((part) => Number.parseInt(part, 10) || 0);
-  const [have, need] = [parts(version), parts(minimum)];
-  const different = need.findIndex((value, index) => value !== (have[index] ?? 0));
-  return different < 0 || (have[different] ?? 0) > (need[different] ?? 0);
+/**
+ * Whether a Go such as `go1.26.3` is of the same minor version as the pinned one. Another one would give
+ * other programs under the same key, and the pinned sources have been built with none.
+ */
+export function isSameSeries(found: string, pinned: string): boolean {
+  const series = (version: string) => version.split(".").slice(0, 2).join(".");
+  return series(found) === `go${series(pinned)}`;
 }

@@ -1,22 +1,42 @@
+import { arch } from "node:os";
+
 /**
  * The one place that says which versions of Pulumi's tools are used. The Node packages in package.json
  * must have the same versions; toolchain/go/<name>/go.mod says from which sources each is built.
  */
 
+/** What this machine's architecture is called by Pulumi and by Go. */
+export const architecture =
+  arch() === "arm64"
+    ? ({ pulumi: "arm64", go: "arm64" } as const)
+    : ({ pulumi: "x64", go: "amd64" } as const);
+
 /** Version of the CLI and of its language host for Node. */
 export const pulumiVersion = "3.259.0";
 
-/** Pulumi's release of that version; it holds the archives and the file with their SHA-256 checksums. */
-export const pulumiRelease = `https://github.com/pulumi/pulumi/releases/download/v${pulumiVersion}`;
+const archive = `pulumi-v${pulumiVersion}-linux-${architecture.pulumi}.tar.gz`;
 
-/** Version of Go that builds the tools; any newer one on PATH does as well. */
+/** Pulumi's own build of that version, language hosts included: the places that have it, all the same file. */
+export const official = {
+  urls: [
+    `https://get.pulumi.com/releases/sdk/${archive}`,
+    `https://github.com/pulumi/pulumi/releases/download/v${pulumiVersion}/${archive}`,
+  ],
+  /** As pulumi/homebrew-tap has it since commit 51fb494 (Formula/pulumi.rb). */
+  sha256: {
+    x64: "94ba357acac23d01474084c4b00098dc0f7bc70ce13f34c777459254a5f718e5",
+    arm64: "edc8327463a72160bb36cf82cf5062da9c8a244290a706d9980988e7bf486853",
+  }[architecture.pulumi],
+} as const;
+
+/** Version of Go that builds the tools; another patch release of it on PATH does as well. */
 export const goVersion = "1.26.8";
 
 /** SHA-256 of Go's toolchain as the Go module proxy serves it (golang.org/toolchain v0.0.1-go<version>.linux-<arch>). */
-export const goChecksums: Readonly<Record<string, string>> = {
+export const goChecksums = {
   amd64: "30c2b1bf7dcc88d3eb0a1364e47ddd9128edb3110a30e8a0ef61cd5856b31de7",
   arm64: "02b36b6787b3ac767668f630e2998df45a3b1f9ffee08d1bf3ef6487cd658d99",
-};
+} as const;
 
 /** A tool that is built from Go modules where Pulumi's download site cannot be reached. */
 export interface BuiltTool {
@@ -80,7 +100,7 @@ export const builtTools: readonly BuiltTool[] = [
   },
   {
     name: "libvirt",
-    path: "dynamic_tf_plugins/registry.opentofu.org/dmacvicar/libvirt/0.8.3/linux_amd64/terraform-provider-libvirt_v0.8.3",
+    path: `dynamic_tf_plugins/registry.opentofu.org/dmacvicar/libvirt/0.8.3/linux_${architecture.go}/terraform-provider-libvirt_v0.8.3`,
     package: "github.com/dmacvicar/terraform-provider-libvirt",
     variables: {},
     minutes: 1,

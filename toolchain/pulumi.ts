@@ -46,8 +46,8 @@ export function stackOf(args: readonly string[]): string | undefined {
 export async function createStack(env: Readonly<Record<string, string>>, stack: string): Promise<void> {
   const known = JSON.parse(await pulumiOutput(env, ["stack", "ls", "--json"])) as { name: string }[];
   if (known.some(({ name }) => name === stack)) return;
-  console.log(`making stack ${stack}; its state is kept in .state/ of this checkout (docs/operations.md)`);
-  await pulumiOutput(env, ["stack", "init", stack, "--non-interactive"]);
+  console.error(`making stack ${stack}; its state is kept in .state/ of this checkout (docs/operations.md)`);
+  await pulumiOutput(env, ["stack", "init", stack, "--non-interactive", "--no-select"]);
 }
 
 async function main(): Promise<number> {

@@ -19,7 +19,7 @@ function describeConfiguration(): Schema {
     override: ({ zodSchema, jsonSchema }) => {
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       const message = refusal(zodSchema);
-      if (message) jsonSchema.patternErrorMessage = message;
+      if (message && jsonSchema.pattern) jsonSchema.patternErrorMessage = message;
     },
   });
 }

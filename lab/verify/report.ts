@@ -14,6 +14,11 @@ export class Report {
     }
   }
 
+  /** Says what was not checked, and why. */
+  note(text: string): void {
+    console.log(`  note  ${text}`);
+  }
+
   /** Prints the count and gives the exit code. */
   conclude(): number {
     console.log(`\n${this.passed} passed, ${this.failed} failed`);

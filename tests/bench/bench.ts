@@ -9,18 +9,11 @@ import { hostFacts } from "../../lab/host/facts";
 import { prepareHost } from "../../lab/host/prepare";
 import { chooseSize, type LabSize, labConfiguration } from "../../lab/stack";
 import { projectDirectory } from "../../toolchain/environment";
-import { createStack, pulumiOutput } from "../../toolchain/pulumi";
-import type { StateResource } from "./chain";
-import { type Measurement, measure } from "./measure";
-import { makeRow, renderMarkdown, renderScreen, replaceSection } from "./report";
-import { createScratchProject } from "./scratch";
-
-type Environment = Readonly<Record<string, string>>;
+import { createStack } from "../../toolchain/pulumi";
+import { renderMarkdown, renderScreen, replaceSection } from "./report";
+import { measureStack } from "./session";
 
 const page = join(projectDirectory, "docs/benchmarks.md");
-
-/** Times that an operation without work is run; what counts is the one in the middle. */
-const repetitions = 3;
 
 /** `npm run bench`: measures a lab of its own from nothing to nothing and writes docs/benchmarks.md. */
 async function main(): Promise<number> {
@@ -44,7 +37,7 @@ async function main(): Promise<number> {
   writeFileSync(stackFile(stack), stringify({ config }));
   await createStack(env, stack);
 
-  const measured = await measureLab(env, stack).catch((error: Error) => {
+  const rows = await measureStack({ env, directory: projectDirectory, stack }).catch((error: Error) => {
     const advice = `the lab stays for a look; "npm run lab:destroy -- --stack ${stack}" takes it away`;
     throw new Error(`${error.message}\n${advice}`);
   });
@@ -58,7 +51,7 @@ async function main(): Promise<number> {
     subject: `the ${size} lab with ${configuration.machines?.length} machines`,
     facts,
     date: new Date().toISOString().slice(0, 10),
-    rows: measured,
+    rows,
   };
   writeFileSync(page, replaceSection(readFileSync(page, "utf8"), size, renderMarkdown(result)));
   console.log(`\n${renderScreen(result)}\n\nwritten to docs/benchmarks.md`);
@@ -77,62 +70,6 @@ function readBenchOptions(): { stack: string; size: LabSize | undefined } {
   if (size !== undefined && size !== "full" && size !== "small")
     throw new Error(`--size ${size}: accepted are full and small`);
   return { stack, size };
-}
-
-async function measureLab(env: Environment, stack: string) {
-  const inLab = (command: readonly string[]) =>
-    measure({ env, directory: projectDirectory, command: [...command, "--stack", stack] });
-  const upCommand = ["up", "--yes", "--skip-preview"];
-
-  const up = await inLab(upCommand);
-  const resources = await readState(env, stack);
-  const { noop, preview, empty } = await measureWithoutWork(env, {
-    noop: () => inLab(upCommand),
-    preview: () => inLab(["preview", "--expect-no-changes"]),
-  });
-  const destroy = await inLab(["destroy", "--yes", "--skip-preview"]);
-
-  return [
-    makeRow("up from nothing", up, resources),
-    makeRow("no-op up", noop, resources, empty.wallSeconds),
-    makeRow("preview", preview, resources, empty.wallSeconds),
-    makeRow("destroy", destroy, resources),
-    makeRow("preview of an empty program", empty, []),
-  ];
-}
-
-/** Runs what has no work to do by turns with an empty program's preview, so that all meet the same machine. */
-async function measureWithoutWork(
-  env: Environment,
-  operations: { readonly noop: () => Promise<Measurement>; readonly preview: () => Promise<Measurement> },
-) {
-  const scratch = await createScratchProject(env, "");
-  const all = {
-    ...operations,
-    empty: () =>
-      measure({
-        env: scratch.env,
-        directory: scratch.directory,
-        command: ["preview", "--stack", scratch.stack],
-      }),
-  };
-  const runs: Record<keyof typeof all, Measurement[]> = { noop: [], preview: [], empty: [] };
-  try {
-    for (let round = 0; round < repetitions; round++)
-      for (const name of Object.keys(all) as (keyof typeof all)[]) runs[name].push(await all[name]());
-  } finally {
-    scratch.remove();
-  }
-  return { noop: median(runs.noop), preview: median(runs.preview), empty: median(runs.empty) };
-}
-
-function median(measurements: readonly Measurement[]): Measurement {
-  const sorted = [...measurements].sort((a, b) => a.wallSeconds - b.wallSeconds);
-  return sorted[Math.floor(sorted.length / 2)] as Measurement;
-}
-
-async function readState(env: Environment, stack: string): Promise<StateResource[]> {
-  return JSON.parse(await pulumiOutput(env, ["stack", "export", "--stack", stack])).deployment.resources;
 }
 
 runMain(main);

@@ -24,7 +24,7 @@ function findings(text: string, ...options: string[]): Promise<string> {
 
 const prelude = "components/remote/prelude.sh";
 const scripts = scriptsBelow("components").filter((file) => file !== prelude);
-const programs = [...scriptsBelow("lab"), ...scriptsBelow("toolchain")];
+const programs = [".ci/run", ...scriptsBelow("lab"), ...scriptsBelow("toolchain")];
 
 describe("shellcheck", () => {
   it("has scripts to look at", () => {

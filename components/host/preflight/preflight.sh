@@ -96,6 +96,8 @@ check_firewall() {
   dropping=$(nft list chains 2>/dev/null | awk '/^table/ { table = $2 " " $3 } /hook forward/ && /policy drop/ { print table }' | sort -u | paste -sd ',')
   [ -z "$dropping" ] ||
     say "note: table $dropping drops forwarded packets by default; let it accept those from and to $CIDR (Docker: chain DOCKER-USER)"
+  [ "$(cat /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null)" != 1 ] ||
+    say "note: bridged packets are filtered (net.bridge.bridge-nf-call-iptables is 1): a machine cannot reach itself through $PUBLIC_ADDRESS"
   [ -n "$PUBLIC_INTERFACE" ] || [ -n "$(ip -4 -oneline address show to "$PUBLIC_ADDRESS/32")" ] ||
     finding "the host has no address $PUBLIC_ADDRESS (firewall.publicAddress); it has $(ip -4 -brief address show scope global | awk '{ print $3 }' | paste -sd ' ')"
 }

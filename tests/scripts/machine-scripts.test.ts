@@ -1,0 +1,670 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { loadScript, renderInput } from "../../components/remote/script";
+import { type Ended, Namespace } from "../../lab/verify/namespace";
+
+// The scripts for the host as a target runs them, in a network namespace that plays the host. Programs that
+// would reach the machine itself (virsh above all) are stand-ins that lie first on the scripts' PATH, in a
+// mount namespace of each run; a stand-in for virsh writes down how it was called.
+
+let root: string;
+let host: Namespace;
+
+beforeAll(() => {
+  host = new Namespace("host");
+});
+afterAll(() => host.remove());
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "wiab-scripts-"));
+  mkdirSync(join(root, "programs"));
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+/** Makes a stand-in for a program out of the body of a bash script. */
+function standIn(name: string, body: string): void {
+  const file = join(root, "programs", name);
+  writeFileSync(file, `#!/bin/bash\n${body}\n`);
+  chmodSync(file, 0o755);
+}
+
+/** Makes a virsh that answers what the patterns of a shell's `case` say, and knows nothing else. */
+function virsh(answers: Readonly<Record<string, string>>): void {
+  const arms = Object.entries(answers).map(([pattern, body]) => `${pattern}) ${body} ;;`);
+  standIn(
+    "virsh",
+    [
+      '[ "$1 $2" = "--connect qemu:///system" ] || { echo "not the system libvirt: $*" >&2; exit 2; }',
+      "shift 2",
+      `echo "$*" >>${join(root, "calls")}`,
+      'case "$*" in',
+      ...arms,
+      '*) echo "error: failed to get it: $*" >&2; exit 1 ;;',
+      "esac",
+    ].join("\n"),
+  );
+}
+
+/** How virsh was called since it was asked last. */
+function calls(): string[] {
+  const file = join(root, "calls");
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+  rmSync(file);
+  return lines;
+}
+
+interface Where {
+  /** Whether it shares this process's network, for a web server of the test's. @default false */
+  readonly ownNetwork?: boolean;
+  /** Shell commands before it, in its mount namespace. @default none */
+  readonly setting?: readonly string[];
+}
+
+/** Runs a script of components/host as the host would; nothing outside of its folders is touched. */
+function run(
+  file: string,
+  verb: "apply" | "update" | "remove",
+  parameters: Readonly<Record<string, string>>,
+  { ownNetwork = false, setting = [] }: Where = {},
+): Promise<Ended> {
+  const path = join("components/host", file);
+  const input = renderInput(loadScript(dirname(path), path.slice(dirname(path).length + 1)), parameters);
+  const commands = [
+    // The first folder of the PATH that the prelude sets.
+    "mount -t tmpfs tmpfs /usr/local/sbin",
+    `cp -a ${join(root, "programs")}/. /usr/local/sbin`,
+    ...setting,
+    `exec bash -s -- ${verb}`,
+  ];
+  const isolated = ["unshare", "--mount", "--uts", "bash", "-c", commands.join(" && ")];
+  return ownNetwork
+    ? new Promise((resolve) => {
+        const [command = "", ...args] = isolated;
+        const env = { ...process.env, no_proxy: "127.0.0.1" };
+        const child = execFile(command, args, { env }, (error, stdout, stderr) =>
+          resolve({ code: error ? Number(error.code ?? 255) : 0, stdout, stderr }),
+        );
+        child.stdin?.end(input);
+      })
+    : host.pipe(input, ...isolated);
+}
+
+const succeeded = { code: 0, stderr: "" };
+
+describe("preflight.sh", () => {
+  const parameters = () => ({
+    NETWORK: "wirebox",
+    CIDR: "192.168.122.0/24",
+    POOL_PATH: join(root, "pool"),
+    VIRTUALIZATION: "kvm",
+    MEMORY_MIB: "64",
+    VCPUS: "1",
+    DISK_BYTES: "1000000",
+    IMAGE_BYTES: "1000",
+    MACHINES: "2",
+    DOMAINS: "wirebox-assethost wirebox-kubenode1",
+    PUBLIC_ADDRESS: "203.0.113.1",
+    PUBLIC_INTERFACE: "",
+  });
+  const healthy = {
+    "'version --daemon'": "echo 'Running against daemon: 9.0.0'",
+    "'domcapabilities --virttype kvm'": "echo '<domainCapabilities/>'",
+    "'net-list --all --name'": "printf 'default\\nother\\n\\n'",
+    "'net-dumpxml default'": `echo "<ip address='192.168.124.1' netmask='255.255.255.0'>"`,
+    "'net-dumpxml other'": `echo "<ip address='10.0.0.1' netmask='255.0.0.0'>"`,
+  };
+  /** All of the kernel's network settings that a script could change. */
+  const network = () =>
+    [
+      ["nft", "list", "ruleset"],
+      ["ls", "/sys/class/net"],
+      ["ip", "-4", "-oneline", "address"],
+      ["ip", "-4", "route", "show", "table", "all"],
+      ["sysctl", "-a", "--pattern", "^net\\.ipv[46]\\.(ip_forward|conf\\..*forwarding)"],
+    ].map(([command = "", ...args]) => host.run(command, ...args));
+
+  beforeEach(() => {
+    host.run("ip", "address", "add", "203.0.113.1/32", "dev", "lo");
+    virsh(healthy);
+  });
+  afterEach(() => {
+    host.run("ip", "address", "flush", "dev", "lo", "scope", "global");
+    host.run("bash", "-c", "ip link delete wirebox 2>/dev/null || true");
+    host.run("nft", "flush", "ruleset");
+  });
+
+  /** Puts everything in the way that there can be. */
+  function obstruct(): void {
+    virsh({
+      "'version --daemon'": "echo 'Running against daemon: 7.6.0'",
+      "'net-list --all --name'": "printf 'default\\nwirebox\\n'",
+      "'net-dumpxml default'": `echo "<ip address='192.168.122.1' netmask='255.255.255.0'>"`,
+      "'dominfo wirebox-kubenode1'": "echo Id: 1",
+      "'pool-info wirebox'": "echo Name: wirebox",
+    });
+    host.run("ip", "address", "flush", "dev", "lo", "scope", "global");
+    host.run("ip", "link", "add", "wirebox", "type", "bridge");
+    host.run("ip", "link", "set", "wirebox", "up");
+    host.run("ip", "address", "add", "192.168.96.1/19", "dev", "wirebox");
+    host.run("nft", "add", "table", "inet", "wirebox");
+    mkdirSync(join(root, "pool"));
+    writeFileSync(join(root, "pool", "somebodys.qcow2"), "");
+  }
+
+  it("passes on a host that is ready", async () => {
+    const ended = await run("preflight/preflight.sh", "apply", parameters());
+    expect(ended).toMatchObject(succeeded);
+    expect(ended.stdout).toMatch(/^the host \S+ is ready\n$/);
+  });
+
+  it("prints everything that is wrong, with what to do, and fails", async () => {
+    obstruct();
+    const ended = await run("preflight/preflight.sh", "apply", {
+      ...parameters(),
+      MEMORY_MIB: "999999999",
+      IMAGE_BYTES: "9000000000000000",
+    });
+    const findings = ended.stdout.split("\n").filter((line) => line.startsWith("finding "));
+    expect(findings.map((line) => line.replace(/^finding \d+: /, ""))).toEqual([
+      "libvirt 7.6.0 is too old: 8.0.0 or newer is needed",
+      expect.stringMatching(
+        /^the host cannot run KVM guests: enable VT-x .* or set host.virtualization to qemu/,
+      ),
+      expect.stringMatching(/^the machines need 999999999 MiB of memory together, the host has \d+ MiB$/),
+      expect.stringMatching(/ GB free, too little to install 2 machines$/),
+      expect.stringMatching(
+        /^the host has no address 203.0.113.1 \(firewall.publicAddress\); it has 192.168.96.1/,
+      ),
+      "192.168.122.0/24 overlaps with libvirt network default (192.168.122.1/255.255.255.0): choose another network.cidr, or remove that one with virsh net-destroy default and virsh net-undefine default",
+      expect.stringMatching(/^there is a libvirt network wirebox already .* virsh net-undefine wirebox$/),
+      "192.168.122.0/24 overlaps with 192.168.96.0/19, which the host reaches by wirebox: choose another network.cidr",
+      "there is an interface wirebox already: choose another network.name",
+      "there is a libvirt domain wirebox-kubenode1 already that this stack did not make",
+      "there is a libvirt storage pool wirebox already that this stack did not make",
+      `the directory ${join(root, "pool")} is not empty (host.poolPath)`,
+      "there is an nft table inet wirebox already: choose another network.name",
+    ]);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toMatch(/is not ready \(13 findings above\); nothing was changed\n$/);
+  });
+
+  it("finds an answer missing where libvirt does not run", async () => {
+    virsh({});
+    const { code, stdout } = await run("preflight/preflight.sh", "apply", parameters());
+    expect(code).toBe(1);
+    expect(stdout).toContain("libvirt does not answer at qemu:///system: error: failed to get it");
+  });
+
+  it("notes what is allowed but worth saying", async () => {
+    host.run("nft", "add", "table", "ip", "filter");
+    host.run(
+      ..."nft add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }".split(" "),
+    );
+    const { code, stdout } = await run("preflight/preflight.sh", "apply", {
+      ...parameters(),
+      VCPUS: "9999",
+      DISK_BYTES: "9000000000000000000",
+    });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^note: the machines have 9999 vCPUs together, the host has \d+ threads/m);
+    expect(stdout).toMatch(/^note: .* may grow to 9000000000 GB$/m);
+    expect(stdout).toMatch(/^note: table ip filter drops forwarded packets by default/m);
+  });
+
+  it("takes what carries the stack's names for the stack's own in later runs", async () => {
+    obstruct();
+    virsh({ ...healthy, "'net-list --all --name'": "echo wirebox", "'pool-info wirebox'": "true" });
+    host.run("ip", "address", "add", "203.0.113.1/32", "dev", "lo");
+    expect(await run("preflight/preflight.sh", "update", parameters())).toMatchObject(succeeded);
+    expect((await run("preflight/preflight.sh", "apply", parameters())).code).toBe(1);
+  });
+
+  it("still looks at the host itself in later runs", async () => {
+    const ended = await run("preflight/preflight.sh", "update", { ...parameters(), MEMORY_MIB: "999999999" });
+    expect(ended.code).toBe(1);
+  });
+
+  it.each([
+    ["192.168.122.128", "255.255.255.128", true],
+    ["192.168.0.1", "255.255.0.0", true],
+    ["192.168.121.1", "255.255.255.0", false],
+    ["192.168.123.0", "255.255.255.255", false],
+  ])("knows whether %s/%s overlaps with 192.168.122.0/24: %s", async (address, netmask, overlaps) => {
+    virsh({ ...healthy, "'net-dumpxml other'": `echo "<ip address='${address}' netmask='${netmask}'>"` });
+    const { code, stdout } = await run("preflight/preflight.sh", "apply", parameters());
+    expect(stdout.includes("overlaps with libvirt network other")).toBe(overlaps);
+    expect(code).toBe(overlaps ? 1 : 0);
+  });
+
+  it("changes nothing, whatever it finds", async () => {
+    const reading = /^(version|domcapabilities|net-list|net-dumpxml|dominfo|pool-info)( |$)/;
+    for (const prepare of [() => {}, obstruct]) {
+      prepare();
+      const before = network();
+      await run("preflight/preflight.sh", "apply", parameters());
+      expect(network()).toEqual(before);
+      const called = calls();
+      expect(called.length).toBeGreaterThan(5);
+      expect(called.filter((call) => !reading.test(call))).toEqual([]);
+    }
+    expect(readdirSync(join(root, "pool"))).toEqual(["somebodys.qcow2"]);
+  });
+});
+
+describe("fetch.sh", () => {
+  const content = randomBytes(300_000);
+  const sha256 = createHash("sha256").update(content).digest("hex");
+  let server: Server;
+  let requests: (string | undefined)[];
+  /** How many bytes the server sends before it breaks the connection. */
+  let breaksAfter: number | undefined;
+
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      const { range } = request.headers;
+      requests.push(range);
+      const start = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0);
+      if (start >= content.length) {
+        response.writeHead(416, { "content-range": `bytes */${content.length}` }).end();
+        return;
+      }
+      response.writeHead(range ? 206 : 200, {
+        "content-length": content.length - start,
+        ...(range && { "content-range": `bytes ${start}-${content.length - 1}/${content.length}` }),
+      });
+      if (breaksAfter === undefined) response.end(content.subarray(start));
+      else response.write(content.subarray(start, start + breaksAfter), () => response.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  });
+  afterAll(() => new Promise((resolve) => server.close(resolve)));
+
+  beforeEach(() => {
+    requests = [];
+    breaksAfter = undefined;
+    mkdirSync(join(root, "pool"));
+    virsh({ "'pool-refresh wirebox'": "true", "'vol-info base.qcow2 --pool wirebox'": "true" });
+  });
+
+  const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}/image.qcow2`;
+  const fetch = (source: string, checksum: string, verb: "apply" | "remove" = "apply") =>
+    run(
+      "image/fetch.sh",
+      verb,
+      {
+        SOURCE: source,
+        SHA256: checksum,
+        POOL: "wirebox",
+        POOL_PATH: join(root, "pool"),
+        VOLUME: "base.qcow2",
+      },
+      { ownNetwork: true },
+    );
+  const pool = () => readdirSync(join(root, "pool"));
+  const volume = () => readFileSync(join(root, "pool", "base.qcow2"));
+  const part = () => join(root, "pool", "base.qcow2.part");
+
+  it("downloads a URL once, and tells libvirt of it", async () => {
+    expect(await fetch(url(), sha256)).toMatchObject(succeeded);
+    expect(volume().equals(content)).toBe(true);
+    expect(pool()).toEqual(["base.qcow2"]);
+    expect(calls()).toContain("pool-refresh wirebox");
+
+    const { mtimeMs } = statSync(join(root, "pool", "base.qcow2"));
+    expect(await fetch(url(), sha256)).toMatchObject(succeeded);
+    expect(requests).toHaveLength(1);
+    expect(statSync(join(root, "pool", "base.qcow2")).mtimeMs).toBe(mtimeMs);
+  });
+
+  it("goes on with a download that broke", async () => {
+    breaksAfter = 100_000;
+    const broken = await fetch(url(), sha256);
+    expect(broken.code).toBe(1);
+    expect(broken.stderr).toContain(`what has arrived is kept in ${part()} and the next run goes on`);
+    expect(pool()).toEqual(["base.qcow2.part"]);
+    const arrived = statSync(part()).size;
+    expect(arrived).toBeGreaterThan(0);
+
+    breaksAfter = undefined;
+    requests = [];
+    expect(await fetch(url(), sha256)).toMatchObject(succeeded);
+    expect(requests).toEqual([`bytes=${arrived}-`]);
+    expect(volume().equals(content)).toBe(true);
+  });
+
+  it("accepts a download that was complete but not yet named", async () => {
+    writeFileSync(part(), content);
+    expect(await fetch(url(), sha256)).toMatchObject(succeeded);
+    expect(volume().equals(content)).toBe(true);
+  });
+
+  it("copies a path of the host", async () => {
+    const source = join(root, "image.qcow2");
+    writeFileSync(source, content);
+    expect(await fetch(source, sha256)).toMatchObject(succeeded);
+    expect(volume().equals(content)).toBe(true);
+    expect(readFileSync(source).equals(content)).toBe(true);
+    expect(await fetch(source, "")).toMatchObject(succeeded);
+  });
+
+  it("refuses a file with another checksum and throws it away", async () => {
+    const source = join(root, "image.qcow2");
+    writeFileSync(source, "tampered");
+    for (const each of [source, url()]) {
+      const ended = await fetch(each, "0".repeat(64));
+      expect(ended.code).toBe(1);
+      expect(ended.stderr).toContain(`the configuration says ${"0".repeat(64)}; the file was thrown away`);
+      expect(pool()).toEqual([]);
+    }
+    expect(existsSync(source)).toBe(true);
+  });
+
+  it("says so when there is no such path", async () => {
+    const ended = await fetch("/nowhere/image.qcow2", "");
+    expect(ended).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("/nowhere/image.qcow2 does not exist"),
+    });
+    expect(pool()).toEqual([]);
+  });
+
+  it("fails when libvirt does not see the file", async () => {
+    virsh({ "'pool-refresh wirebox'": "true" });
+    expect((await fetch(url(), sha256)).stderr).toContain("libvirt does not see");
+  });
+
+  it("takes the file and what has arrived of it away, with or without a pool", async () => {
+    await fetch(url(), sha256);
+    writeFileSync(part(), "partly");
+    virsh({});
+    expect(await fetch(url(), sha256, "remove")).toMatchObject(succeeded);
+    expect(pool()).toEqual([]);
+    expect(await fetch(url(), sha256, "remove")).toMatchObject(succeeded);
+  });
+});
+
+describe("boot.sh", () => {
+  const address = "192.0.2.10";
+  let sshd: ChildProcess;
+
+  // A stand-in for a machine's SSH server, which speaks first.
+  beforeAll(async () => {
+    host.run("ip", "link", "add", "machines", "type", "bridge");
+    host.run("ip", "link", "set", "machines", "up");
+    host.run("ip", "address", "add", `${address}/24`, "dev", "machines");
+    const program = `require("node:net").createServer((socket) => socket.on("error", () => {}).end("SSH-2.0-test\\r\\n"))
+      .listen(22, "${address}", () => console.log("listening"))`;
+    sshd = spawn("ip", ["netns", "exec", host.name, process.execPath, "-e", program], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await new Promise((resolve) => sshd.stdout?.once("data", resolve));
+  });
+  afterAll(() => {
+    sshd.kill();
+    host.run("ip", "link", "delete", "machines");
+  });
+
+  const consoleLog = () => join(root, "console.log");
+  const boot = (parameters: Readonly<Record<string, string>> = {}) =>
+    run("machine/boot.sh", "apply", {
+      DOMAIN: "wirebox-kubenode1",
+      DOMAIN_ID: "6e3f",
+      ADDRESS: address,
+      CONSOLE: consoleLog(),
+      FINISHED: "wiab: kubenode1 is up",
+      SECONDS_TO_BOOT: "2",
+      ...parameters,
+    });
+  const lines = (count: number) =>
+    Array.from({ length: count }, (_, index) => `line ${index + 1}\r\n`).join("");
+  const state = (text: string) => virsh({ "'domstate wirebox-kubenode1'": `echo ${text}` });
+
+  it("is content when SSH answers and cloud-init has finished", async () => {
+    state("running");
+    writeFileSync(consoleLog(), `${lines(3)}[\u001b[32m OK \u001b[0m] wiab: kubenode1 is up\r\n`);
+    const ended = await boot();
+    expect(ended).toMatchObject({ ...succeeded, stdout: `wirebox-kubenode1 answers at ${address}\n` });
+  });
+
+  it("waits for cloud-init to finish", async () => {
+    // It finishes while it is waited for: at the second question.
+    virsh({
+      "'domstate wirebox-kubenode1'": `echo running; echo 'wiab: kubenode1 is up' >>${consoleLog()}`,
+    });
+    expect(await boot({ SECONDS_TO_BOOT: "60" })).toMatchObject(succeeded);
+    expect(calls().length).toBeGreaterThan(0);
+  });
+
+  it("fails with the end of the console when the machine stops", async () => {
+    state("'shut off'");
+    writeFileSync(consoleLog(), `${lines(60)}\u001b[1;31mKernel panic\u001b[0m - not syncing\r\n`);
+    const { code, stdout, stderr } = await boot({ SECONDS_TO_BOOT: "600" });
+    expect(code).toBe(1);
+    expect(stderr).toBe("error: wirebox-kubenode1 has stopped\n");
+    expect(stdout.split("\n").slice(1, -1)).toEqual([
+      ...Array.from({ length: 39 }, (_, index) => `  | line ${index + 22}`),
+      "  | Kernel panic - not syncing",
+    ]);
+  });
+
+  it("fails with the state of things when the time is up", async () => {
+    state("running");
+    writeFileSync(consoleLog(), "Starting kernel\r\n");
+    const { code, stdout, stderr } = await boot();
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      "error: wirebox-kubenode1 did not come up within 2 s (domain is running, SSH answers, cloud-init has not finished)\n",
+    );
+    expect(stdout).toContain("  | Starting kernel\n");
+  });
+
+  it("does not ask for the machine beyond the host's own networks", async () => {
+    state("running");
+    writeFileSync(consoleLog(), "wiab: kubenode1 is up\n");
+    host.run("ip", "route", "add", "198.51.100.0/24", "via", "192.0.2.99");
+    const { code, stderr } = await boot({ ADDRESS: "198.51.100.7" });
+    expect(code).toBe(1);
+    expect(stderr).toContain("SSH does not answer, cloud-init has finished");
+  });
+});
+
+describe("disk.sh", () => {
+  const disk = (bytes: number) =>
+    run("machine/disk.sh", "apply", {
+      POOL: "wirebox",
+      POOL_PATH: "/pool",
+      VOLUME: "kubenode1.qcow2",
+      DOMAIN: "wirebox-kubenode1",
+      BYTES: `${bytes}`,
+    });
+  const answers = (state: string) => ({
+    "'vol-info kubenode1.qcow2 --pool wirebox --bytes'":
+      "printf 'Name:  kubenode1.qcow2\\nCapacity:  50000000000 bytes\\nAllocation:  7 bytes\\n'",
+    "'domstate wirebox-kubenode1'": state,
+    "'pool-refresh wirebox' | vol-resize* | blockresize*": "true",
+  });
+  const changes = () => calls().filter((call) => /resize/.test(call));
+
+  it("refuses to shrink a disk", async () => {
+    virsh(answers("echo running"));
+    const ended = await disk(20e9);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toMatch(/has 50 GB and is configured to 20 GB: shrinking it would destroy data/);
+    expect(changes()).toEqual([]);
+  });
+
+  it("leaves a disk of the right size alone", async () => {
+    virsh(answers("echo running"));
+    expect(await disk(50e9)).toMatchObject(succeeded);
+    expect(changes()).toEqual([]);
+  });
+
+  it("grows the disk of a machine that runs, under it", async () => {
+    virsh(answers("echo running"));
+    expect(await disk(80e9)).toMatchObject(succeeded);
+    expect(changes()).toEqual(["blockresize wirebox-kubenode1 /pool/kubenode1.qcow2 80000000000B"]);
+  });
+
+  it("grows the disk of a machine that is off or not there yet", async () => {
+    for (const state of ["echo 'shut off'", "exit 1"]) {
+      virsh(answers(state));
+      expect(await disk(80e9)).toMatchObject(succeeded);
+      expect(changes()).toEqual(["vol-resize kubenode1.qcow2 80000000000 --pool wirebox"]);
+    }
+  });
+});
+
+describe("reserve.sh", () => {
+  const mac = "52:54:00:aa:bb:cc";
+  const network = () => join(root, "network.xml");
+  /** A network that keeps its reservations in a file, and finds them by MAC address as libvirt does. */
+  const reservations = () => {
+    writeFileSync(network(), "");
+    const update = "'net-update wirebox %s ip-dhcp-host '*' --live --config'";
+    virsh({
+      "'net-dumpxml wirebox'": `cat ${network()}`,
+      [update.replace("%s", "add")]: `echo "$5" >>${network()}`,
+      [update.replace("%s", "delete")]:
+        `grep -q ${mac} ${network()} || { echo "error: no such host" >&2; exit 1; }; sed -i /${mac}/d ${network()}`,
+    });
+  };
+  const reserve = (address: string, verb: "apply" | "remove" = "apply") =>
+    run("machine/reserve.sh", verb, { NETWORK: "wirebox", NAME: "kubenode1", MAC: mac, ADDRESS: address });
+  const entry = (address: string) => `<host mac='${mac}' name='kubenode1' ip='${address}'/>\n`;
+  const updates = () => calls().filter((call) => call.startsWith("net-update"));
+
+  beforeEach(reservations);
+
+  it("reserves the address once", async () => {
+    expect(await reserve("192.168.122.21")).toMatchObject(succeeded);
+    expect(readFileSync(network(), "utf8")).toBe(entry("192.168.122.21"));
+    expect(updates().length).toBeGreaterThan(0);
+    expect(await reserve("192.168.122.21")).toMatchObject(succeeded);
+    expect(updates()).toEqual([]);
+  });
+
+  it("replaces a machine's former address and leaves the others'", async () => {
+    const other = "<host mac='52:54:00:00:00:01' name='kubenode2' ip='192.168.122.22'/>\n";
+    writeFileSync(network(), other);
+    await reserve("192.168.122.21");
+    expect(await reserve("192.168.122.41")).toMatchObject(succeeded);
+    expect(readFileSync(network(), "utf8")).toBe(other + entry("192.168.122.41"));
+  });
+
+  it("gives the address back, once, also when the network is gone", async () => {
+    await reserve("192.168.122.21");
+    expect(await reserve("192.168.122.21", "remove")).toMatchObject(succeeded);
+    expect(readFileSync(network(), "utf8")).toBe("");
+    calls();
+    expect(await reserve("192.168.122.21", "remove")).toMatchObject(succeeded);
+    virsh({});
+    expect(await reserve("192.168.122.21", "remove")).toMatchObject(succeeded);
+    expect(updates()).toEqual([]);
+  });
+
+  it("fails when the network does not take it", async () => {
+    virsh({ "'net-dumpxml wirebox'": "true", "net-update*": "true" });
+    expect((await reserve("192.168.122.21")).stderr).toContain("did not take the reservation");
+  });
+});
+
+describe("login.sh", () => {
+  const keys = "ssh-ed25519 AAAA one\nssh-ed25519 BBBB two";
+  const home = () => join(root, "home");
+  const authorized = () => join(home(), ".ssh", "authorized_keys");
+  const login = (parameters: Readonly<Record<string, string>> = {}) =>
+    run(
+      "machine/login.sh",
+      "apply",
+      { NAME: "kubenode1", ADDRESS: "192.0.2.21", LOGIN: "demo", AUTHORIZED_KEYS: keys, ...parameters },
+      {
+        setting: [`mount --bind ${join(root, "passwd")} /etc/passwd`, "hostname kubenode1.wire.example.com"],
+      },
+    );
+
+  /** What cloud-init leaves behind when it has finished. */
+  const verdict = (errors: string[]) =>
+    writeFileSync(
+      join(root, "run/cloud-init/result.json"),
+      JSON.stringify({ v1: { datasource: "DataSourceNoCloud", errors } }, undefined, 1),
+    );
+
+  beforeAll(() => void host.run("ip", "address", "add", "192.0.2.21/32", "dev", "lo"));
+  beforeEach(() => {
+    mkdirSync(home());
+    writeFileSync(join(root, "passwd"), `root:x:0:0::/root:/bin/bash\ndemo:x:4711:0::${home()}:/bin/bash\n`);
+    standIn("sshd", "echo 'passwordauthentication no'");
+    mkdirSync(join(root, "run/cloud-init"), { recursive: true });
+    writeFileSync(join(root, "run/cloud-init/enabled"), "");
+    verdict([]);
+  });
+
+  it("keeps the authorized keys, readable by their owner alone", async () => {
+    expect(await login()).toMatchObject(succeeded);
+    expect(readFileSync(authorized(), "utf8")).toBe(`${keys}\n`);
+    const { mode, uid, mtimeMs } = statSync(authorized());
+    expect({ mode: mode & 0o777, uid }).toEqual({ mode: 0o600, uid: 4711 });
+    expect(statSync(dirname(authorized())).mode & 0o777).toBe(0o700);
+
+    expect(await login()).toMatchObject(succeeded);
+    expect(statSync(authorized()).mtimeMs).toBe(mtimeMs);
+
+    expect(await login({ AUTHORIZED_KEYS: "ssh-ed25519 CCCC three" })).toMatchObject(succeeded);
+    expect(readFileSync(authorized(), "utf8")).toBe("ssh-ed25519 CCCC three\n");
+  });
+
+  it("leaves the keys of a machine alone that is used as it is", async () => {
+    standIn("sshd", "echo 'passwordauthentication yes'");
+    expect(await login({ AUTHORIZED_KEYS: "" })).toMatchObject(succeeded);
+    expect(readdirSync(home())).toEqual([]);
+  });
+
+  it.each([
+    ["another name", { NAME: "kubenode2" }, "calls itself kubenode1, not kubenode2"],
+    ["another address", { ADDRESS: "192.0.2.22" }, "kubenode1 does not have the address 192.0.2.22"],
+    ["no such user", { LOGIN: "nobody-here" }, "kubenode1 has no user nobody-here"],
+  ])("refuses a machine that has %s", async (_, parameters, message) => {
+    const ended = await login(parameters);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain(message);
+  });
+
+  it("refuses a machine that lets users in with a password, however much its server has to say", async () => {
+    standIn("sshd", "echo 'passwordauthentication yes'; seq 100000");
+    const ended = await login();
+    expect(ended).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("set PasswordAuthentication no"),
+    });
+  });
+
+  it("refuses a machine whose cloud-init has failed, with its verdict", async () => {
+    verdict(["('users_groups', KeyError('name'))"]);
+    const ended = await login();
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain("cloud-init on kubenode1 has failed");
+    expect(ended.stderr).toContain("users_groups");
+  });
+
+  it("takes a machine without cloud-init as it is", async () => {
+    rmSync(join(root, "run/cloud-init"), { recursive: true });
+    expect(await login()).toMatchObject(succeeded);
+  });
+});
