@@ -13,7 +13,10 @@ const config = loadConfiguration();
 const plan = planDeployment(config);
 const target = hostTarget(config.host, readPrivateKey(config.host.ssh?.privateKeyFile));
 
-const secrets = new Secrets("secrets", { sshKeyComment: `${pulumi.getProject()}/${pulumi.getStack()}` });
+const secrets = new Secrets("secrets", {
+  sshKeyComment: `${pulumi.getProject()}/${pulumi.getStack()}`,
+  smtpPassword: config.mail.relay?.password && pulumi.secret(config.mail.relay.password),
+});
 const host = new Host("host", { target, config, plan });
 const firewall = new Firewall("firewall", {
   target: host.target,

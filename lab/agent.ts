@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { run, waitUntil } from "./host/commands";
+import { run, waitUntil } from "../toolchain/commands";
 
 /** Options for ssh to a lab's machine: its host key is as young as itself, nobody can know it beforehand. */
 export const sshOptions = [

@@ -2,15 +2,16 @@ import { chmodSync, copyFileSync, cpSync, linkSync, mkdirSync, rmSync } from "no
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { Listr, ListrLogger, PRESET_TIMER, ProcessOutput } from "listr2";
-import { run } from "../lab/host/commands";
 import { cached, contentKey } from "./cache";
+import { run } from "./commands";
 import { findGo, goEnvironment } from "./go";
-import { type BuiltTool, builtTools } from "./pins";
+import { type BuiltTool, builtTools, goVersion } from "./pins";
 
 const sources = (tool: BuiltTool) => join(__dirname, "go", tool.name);
 
-/** A key for one tool: the same sources, pins and linker values give the same program. */
-const keyOf = (tool: BuiltTool) => contentKey([JSON.stringify(tool)], sources(tool));
+/** A key for one tool: the same sources, pins, flags and Go give the same program. */
+const keyOf = (tool: BuiltTool) =>
+  contentKey([JSON.stringify([tool, goEnvironment, goVersion])], sources(tool));
 
 /** A key for all of them together. */
 export const builtKey = (): string => contentKey(builtTools.map(keyOf));

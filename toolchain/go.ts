@@ -1,7 +1,7 @@
 import { chmodSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "../lab/host/commands";
 import { cached } from "./cache";
+import { run } from "./commands";
 import { download } from "./download";
 import { architecture, goChecksums, goVersion } from "./pins";
 import { unzip } from "./zip";

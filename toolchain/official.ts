@@ -1,6 +1,6 @@
 import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "../lab/host/commands";
+import { run } from "./commands";
 import { download } from "./download";
 import { official } from "./pins";
 

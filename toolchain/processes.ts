@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { sep } from "node:path";
-import { waitUntil } from "../lab/host/commands";
+import { waitUntil } from "./commands";
 
 interface Process {
   readonly pid: number;

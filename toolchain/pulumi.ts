@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "../lab/host/commands";
+import { run } from "./commands";
 import { hasOwnBackend, projectDirectory, pulumiEnvironment } from "./environment";
 import { installToolchain } from "./install";
 

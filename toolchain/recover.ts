@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { type Plan, planDeployment } from "../components/config/plan";
 import type { Configuration } from "../components/config/schema";
 import { validate } from "../components/config/validate";
-import { run } from "../lab/host/commands";
+import { run } from "./commands";
 import { pulumiEnvironment } from "./environment";
 import { installToolchain } from "./install";
 import { endOrphans, isAlive } from "./processes";

@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "../lab/host/commands";
+import { run } from "./commands";
 import { projectDirectory, pulumiEnvironment } from "./environment";
 import { installToolchain } from "./install";
 import { libvirtProvider } from "./pins";

@@ -44,7 +44,8 @@ const expandHome = (path: string): string => path.replace(/^~(?=\/)/, homedir())
 export const readPrivateKey = (path: string | undefined): pulumi.Output<string> | undefined =>
   path === undefined ? undefined : pulumi.secret(readFileSync(expandHome(path), "utf8"));
 
-function keyFileProblem(path: string): string | undefined {
+/** Why a file cannot be used as a private key; undefined if it can. */
+export function keyFileProblem(path: string): string | undefined {
   const file = expandHome(path);
   try {
     accessSync(file, constants.R_OK);

@@ -46,12 +46,21 @@ export const checkRules: Rule = (config, surroundings) =>
 /** What is allowed but worth saying. */
 export function findWarnings(config: Configuration): string[] {
   const { capacity } = config.host;
+  if (!capacity) return [];
   const vcpus = sum(ownMachines(config), (machine) => machine.vcpus);
-  return capacity && vcpus > capacity.vcpus
-    ? [
-        `host.capacity.vcpus: the machines have ${vcpus} vCPUs together, the host has ${capacity.vcpus} threads: they will share them`,
-      ]
-    : [];
+  const diskGB = sum(ownMachines(config), (machine) => machine.diskGB);
+  return [
+    ...(vcpus > capacity.vcpus
+      ? [
+          `host.capacity.vcpus: the machines have ${vcpus} vCPUs together, the host has ${capacity.vcpus} threads: they will share them`,
+        ]
+      : []),
+    ...(diskGB > capacity.diskGB
+      ? [
+          `host.capacity.diskGB: the machines' disks may grow to ${diskGB} GB together, the host has ${capacity.diskGB} GB`,
+        ]
+      : []),
+  ];
 }
 
 /** The machines that the stack makes, without those that exist already. */

@@ -34,7 +34,14 @@ const domainName = z
   .describe("The domain below which all of Wire's host names lie, for example `wire.example.com`.");
 
 const ssh = z.strictObject({
-  user: hostName.default("demo").describe("The user that cloud-init creates on every machine, with sudo."),
+  user: z
+    .string()
+    .regex(
+      /^[a-z_][a-z0-9_-]{0,31}$/,
+      "must be a user name: lower-case letters, digits, hyphens and underscores",
+    )
+    .default("demo")
+    .describe("The user that cloud-init creates on every machine, with sudo."),
   authorizedKeys: z
     .array(
       z
@@ -104,7 +111,10 @@ const network = z.strictObject({
     .default("192.168.122.0/24")
     .describe("The machines' network. Its first address is the host's."),
   dhcpRange: z
-    .strictObject({ start: ipv4, end: ipv4 })
+    .strictObject({
+      start: ipv4.describe("First dynamic address."),
+      end: ipv4.describe("Last dynamic address."),
+    })
     .default({ start: "192.168.122.100", end: "192.168.122.240" })
     .describe("Addresses given out dynamically; the machines' own are reserved and must lie outside."),
 });
@@ -201,7 +211,7 @@ const firewall = z.strictObject({
     .boolean()
     .default(true)
     .describe(
-      "Default deny on the host's own input but for SSH, ICMP, loopback, bridges and established connections.",
+      "Default deny on the host's own input but for SSH, ICMP, loopback, libvirt's bridges and established connections.",
     ),
 });
 
@@ -226,7 +236,7 @@ const mail = z.strictObject({
         ),
     })
     .optional()
-    .describe("An SMTP server that delivers the mail. Without it the bundled relay delivers by itself."),
+    .describe("An SMTP server that takes the mail. Without it the bundled relay delivers by itself."),
 });
 
 /** All configuration keys of a stack. */
@@ -234,8 +244,11 @@ export const configurationSchema = z.strictObject({
   domain: domainName,
   host: host.prefault({}).describe("The KVM host."),
   network: network.prefault({}).describe("The libvirt network of the machines (forward mode `open`)."),
-  image: image.describe("The operating system of the machines (seed 000: Ubuntu 22.04)."),
-  machines: z.array(machine).default(seedMachines).describe("The machines. Default: the seven of seed 000."),
+  image: image.describe("The operating system of the machines (the deployment guide has Ubuntu 22.04)."),
+  machines: z
+    .array(machine)
+    .default(seedMachines)
+    .describe("The machines. Default: the seven of the deployment guide."),
   ssh: ssh.prefault({}).describe("Access to the machines."),
   firewall: firewall.describe("The host's firewall."),
   calling: calling.prefault({}).describe("Voice and video calling."),

@@ -71,7 +71,11 @@ export function runScript(
     stdin: pulumi.all(args.parameters).apply((values) => renderInput(args.script, values)),
   };
   const { target } = args;
-  const ordered = pulumi.mergeOptions(options, { dependsOn: [...(target.after ?? [])] });
+  const ordered = pulumi.mergeOptions(options, {
+    dependsOn: [...(target.after ?? [])],
+    // Replaced the other way round, the old resource's `remove` would undo what the new one has applied.
+    deleteBeforeReplace: args.removes,
+  });
   return target.kind === "local"
     ? new command.local.Command(name, inputs, ordered)
     : new command.remote.Command(name, { ...inputs, connection: target.connection }, ordered);

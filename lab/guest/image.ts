@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { cached, contentKey } from "../../toolchain/cache";
-import { asRoot, run } from "../host/commands";
+import { asRoot, run } from "../../toolchain/commands";
 import { osRelease } from "../host/facts";
 
 /** The lab's guest: a disk, and the kernel that boots it without a boot loader. */

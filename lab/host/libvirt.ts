@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { asRoot, run, succeeds, waitUntil } from "./commands";
+import { asRoot, run, succeeds, waitUntil } from "../../toolchain/commands";
 import { hasSystemd } from "./facts";
 import { endStartedProcesses, recordProcess, startedProcesses } from "./processes";
 

@@ -1,4 +1,4 @@
-import { asRoot, run } from "./commands";
+import { asRoot, run } from "../../toolchain/commands";
 
 /** Debian packages that the lab needs, by the names that Debian and Ubuntu share, each with its use. */
 export const hostPackages: Readonly<Record<string, string>> = {

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
-import { asRoot, run } from "./commands";
+import { asRoot, run } from "../../toolchain/commands";
 import { osRelease } from "./facts";
 import { describeStart, libvirtAnswers, startLibvirt } from "./libvirt";
 import { hostPackages, installPackages, missingPackages } from "./packages";

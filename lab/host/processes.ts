@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { asRoot, waitUntil } from "./commands";
+import { asRoot, waitUntil } from "../../toolchain/commands";
 
 /** A process that the lab started and has to end again. */
 interface StartedProcess {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { ingressNodePorts } from "../../components/config/plan";
+import { run } from "../../toolchain/commands";
 import type { LabOutputs } from "../context";
-import { run } from "../host/commands";
 import type { RemoteMachine } from "./machine";
 import { Namespace, type Outcome } from "./namespace";
 import { expectSame, type Report } from "./report";

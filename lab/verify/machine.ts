@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { run } from "../../toolchain/commands";
 import { sshOptions } from "../agent";
-import { run } from "../host/commands";
 
 /** A machine of the lab as seen from outside, over SSH with the stack's key. */
 export class RemoteMachine {

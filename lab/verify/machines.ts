@@ -1,5 +1,5 @@
+import { run } from "../../toolchain/commands";
 import type { LabOutputs } from "../context";
-import { run } from "../host/commands";
 import type { RemoteMachine } from "./machine";
 import { expectSame, type Report } from "./report";
 

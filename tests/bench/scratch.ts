@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
-import { run } from "../../lab/host/commands";
+import { run } from "../../toolchain/commands";
 import { projectDirectory } from "../../toolchain/environment";
 
 /** A Pulumi project in a folder of its own with a stack in a backend of its own. */

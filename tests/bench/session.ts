@@ -1,4 +1,4 @@
-import { run } from "../../lab/host/commands";
+import { run } from "../../toolchain/commands";
 import type { StateResource } from "./chain";
 import { type Measurement, measure } from "./measure";
 import { makeRow, type Row } from "./report";

@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { labEnvironment, readOutputs, stackFile } from "../../lab/context";
-import { run, succeeds } from "../../lab/host/commands";
 import { labIdentity } from "../../lab/stack";
+import { run, succeeds } from "../../toolchain/commands";
 import { projectDirectory, stateDirectory } from "../../toolchain/environment";
 import { pulumiOutput } from "../../toolchain/pulumi";
 

@@ -4,7 +4,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from "vitest";
 import type { DeploymentOutputs } from "../../examples/consumer/outputs";
 import { renderInventory, renderZone } from "../../examples/consumer/render";
-import { run } from "../../lab/host/commands";
+import { run } from "../../toolchain/commands";
 import { projectDirectory } from "../../toolchain/environment";
 import { installToolchain } from "../../toolchain/install";
 import { createScratchProject, type ScratchProject } from "../bench/scratch";

@@ -171,7 +171,7 @@ describe("preflight.sh", () => {
   it("passes on a host that is ready", async () => {
     const ended = await run("preflight/preflight.sh", "apply", parameters());
     expect(ended).toMatchObject(succeeded);
-    expect(ended.stdout).toMatch(/^the host \S+ is ready\n$/);
+    expect(ended.stdout).toMatch(/^the host \S+ is ready$/m);
   });
 
   it("prints everything that is wrong, with what to do, and fails", async () => {
@@ -539,7 +539,7 @@ describe("reserve.sh", () => {
     writeFileSync(network(), "");
     const update = "'net-update wirebox %s ip-dhcp-host '*' --live --config'";
     virsh({
-      "'net-dumpxml wirebox'": `cat ${network()}`,
+      "'net-dumpxml wirebox'": `cat ${network()}; seq 20000`,
       [update.replace("%s", "add")]: `echo "$5" >>${network()}`,
       [update.replace("%s", "delete")]:
         `grep -q ${mac} ${network()} || { echo "error: no such host" >&2; exit 1; }; sed -i /${mac}/d ${network()}`,
@@ -595,7 +595,11 @@ describe("login.sh", () => {
       "apply",
       { NAME: "kubenode1", ADDRESS: "192.0.2.21", LOGIN: "demo", AUTHORIZED_KEYS: keys, ...parameters },
       {
-        setting: [`mount --bind ${join(root, "passwd")} /etc/passwd`, "hostname kubenode1.wire.example.com"],
+        setting: [
+          `mount --bind ${join(root, "passwd")} /etc/passwd`,
+          "hostname kubenode1.wire.example.com",
+          `mount -t tmpfs tmpfs /run && cp -a ${join(root, "run")}/. /run`,
+        ],
       },
     );
 

@@ -1,278 +1,255 @@
-import { execFileSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
-  chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { deflateRawSync } from "node:zlib";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { cached, contentKey } from "../../toolchain/cache";
-import { hasOwnBackend, pulumiEnvironment } from "../../toolchain/environment";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { cacheDirectory, cached, contentKey } from "../../toolchain/cache";
 import { goProxy, isSameSeries } from "../../toolchain/go";
 import { installOfficial } from "../../toolchain/official";
-import { builtTools, goVersion, libvirtProvider, pulumiVersion } from "../../toolchain/pins";
 import { stackOf } from "../../toolchain/pulumi";
-import { unzip } from "../../toolchain/zip";
 
-let directory: string;
+let root: string;
+
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "toolchain-test-"));
-  vi.stubEnv("WIAB_CACHE", join(directory, "cache"));
+  root = mkdtempSync(join(tmpdir(), "wiab-toolchain-"));
+  vi.stubEnv("WIAB_CACHE", join(root, "cache"));
 });
 afterEach(() => {
   vi.unstubAllEnvs();
-  rmSync(directory, { recursive: true });
+  rmSync(root, { recursive: true });
 });
 
-describe("the cache", () => {
-  test("makes a thing once, also when two ask for it at the same time", async () => {
-    let made = 0;
-    const make = async (target: string) => {
-      made++;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      writeFileSync(join(target, "thing"), "whole");
-    };
-    const paths = await Promise.all([cached("kind", "key", make), cached("kind", "key", make)]);
-    expect(new Set(paths)).toEqual(new Set([join(directory, "cache", "kind", "key")]));
-    expect(readFileSync(join(paths[0], "thing"), "utf8")).toBe("whole");
-    expect(made).toBe(1);
-  });
-
-  test("keeps nothing of a failure", async () => {
-    const fail = async (target: string) => {
-      writeFileSync(join(target, "thing"), "half");
-      throw new Error("no compiler");
-    };
-    await expect(cached("kind", "key", fail)).rejects.toThrow("no compiler");
-    expect(readdirSync(join(directory, "cache", "kind"))).toEqual([]);
-  });
-
-  test("throws away what an interrupted run left, though its process number is in use again", async () => {
-    const parent = join(directory, "cache", "kind");
-    mkdirSync(join(parent, `key.building-${process.pid}-1`), { recursive: true });
-    await cached("kind", "key", async (target) => writeFileSync(join(target, "thing"), ""));
-    expect(readdirSync(parent)).toEqual(["key"]);
-  });
-
-  test("has another key for another content, name or word", () => {
-    const folder = join(directory, "folder");
-    mkdirSync(folder);
-    const keys = [contentKey([], folder)];
-    writeFileSync(join(folder, "a"), "1");
-    keys.push(contentKey([], folder), contentKey(["word"], folder));
-    writeFileSync(join(folder, "a"), "2");
-    keys.push(contentKey([], folder));
-    rmSync(join(folder, "a"));
-    writeFileSync(join(folder, "b"), "2");
-    keys.push(contentKey([], folder));
-    expect(new Set(keys).size).toBe(keys.length);
+describe("the cache's folder", () => {
+  it("is the operator's choice, else where caches are kept", () => {
+    expect(cacheDirectory()).toBe(join(root, "cache"));
+    vi.stubEnv("WIAB_CACHE", "");
+    vi.stubEnv("XDG_CACHE_HOME", "/elsewhere");
+    expect(cacheDirectory()).toBe("/elsewhere/wiab-staging");
+    vi.stubEnv("XDG_CACHE_HOME", "");
+    expect(cacheDirectory()).toMatch(/\/\.cache\/wiab-staging$/);
   });
 });
 
-describe("Pulumi's own build", () => {
-  const serve = async (files: Record<string, Buffer>) => {
-    const server = createServer((request, response) => {
-      const file = files[request.url ?? ""];
-      response.writeHead(file ? 200 : 404).end(file);
+describe("a key from content", () => {
+  const files = () => join(root, "files");
+  const key = () => contentKey(["word"], files());
+
+  beforeEach(() => {
+    mkdirSync(join(files(), "below"), { recursive: true });
+    writeFileSync(join(files(), "one"), "1");
+    writeFileSync(join(files(), "below", "two"), "2");
+  });
+
+  it("stays the same for the same files, wherever they lie", () => {
+    const before = key();
+    renameSync(files(), join(root, "moved"));
+    expect(contentKey(["word"], join(root, "moved"))).toBe(before);
+    expect(before).toMatch(/^[0-9a-f]{24}$/);
+  });
+
+  it.each([
+    ["a file's content", () => writeFileSync(join(files(), "below", "two"), "3")],
+    ["a file's name", () => renameSync(join(files(), "one"), join(files(), "eins"))],
+    ["a file's folder", () => renameSync(join(files(), "one"), join(files(), "below", "one"))],
+    ["one file more", () => writeFileSync(join(files(), "three"), "")],
+    ["one file less", () => rmSync(join(files(), "one"))],
+  ])("changes with %s", (_, change) => {
+    const before = key();
+    change();
+    expect(key()).not.toBe(before);
+  });
+
+  it("changes with the words and where they end", () => {
+    expect(contentKey(["ab", "c"])).not.toBe(contentKey(["a", "bc"]));
+    expect(contentKey(["a"])).not.toBe(contentKey(["a", ""]));
+  });
+});
+
+describe("what is cached", () => {
+  const kind = () => join(root, "cache", "things");
+  const make = async (directory: string) => writeFileSync(join(directory, "thing"), "made");
+  /** What a run that makes `key` keeps until it has finished; `pid` is the process's. */
+  const leftover = (key: string, pid: number, start: string) => {
+    const directory = join(kind(), `${key}.building-${pid}-${start}`);
+    mkdirSync(directory, { recursive: true });
+    return directory;
+  };
+  const startOf = (pid: number) =>
+    readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /, "")
+      .split(" ")[19] ?? "";
+  const children: ChildProcess[] = [];
+  const sleeper = () => {
+    const child = spawn("sleep", ["600"]);
+    children.push(child);
+    return child;
+  };
+  afterEach(() => {
+    for (const child of children.splice(0)) child.kill("SIGKILL");
+  });
+
+  it("is made once", async () => {
+    const maker = vi.fn(make);
+    const directory = await cached("things", "key", maker);
+    expect(directory).toBe(join(kind(), "key"));
+    expect(await cached("things", "key", maker)).toBe(directory);
+    expect(maker).toHaveBeenCalledTimes(1);
+    expect(readFileSync(join(directory, "thing"), "utf8")).toBe("made");
+    await cached("things", "another", maker);
+    expect(maker).toHaveBeenCalledTimes(2);
+  });
+
+  it("is not there before it is whole", async () => {
+    await cached("things", "key", async (directory) => {
+      await make(directory);
+      expect(existsSync(join(kind(), "key"))).toBe(false);
+    });
+    expect(readdirSync(kind())).toEqual(["key"]);
+  });
+
+  it("leaves nothing when making it fails", async () => {
+    const failing = cached("things", "key", async (directory) => {
+      await make(directory);
+      throw new Error("half-way");
+    });
+    await expect(failing).rejects.toThrow("half-way");
+    expect(readdirSync(kind())).toEqual([]);
+    expect(await cached("things", "key", make)).toBe(join(kind(), "key"));
+  });
+
+  it("is rid of what killed runs have left", async () => {
+    const dead = sleeper();
+    const start = startOf(dead.pid as number);
+    const ended = new Promise((resolve) => dead.once("close", resolve));
+    dead.kill("SIGKILL");
+    await ended;
+    leftover("key", dead.pid as number, start);
+    // The number has gone to another process since.
+    leftover("other", process.pid, "1");
+    await cached("things", "key", make);
+    expect(readdirSync(kind())).toEqual(["key"]);
+  });
+
+  it("waits for a run that is making the same, and takes over if that one dies", async () => {
+    const other = sleeper();
+    leftover("key", other.pid as number, startOf(other.pid as number));
+    leftover("unrelated", other.pid as number, startOf(other.pid as number));
+    const said = vi.spyOn(console, "error").mockImplementation(() => {});
+    const maker = vi.fn(make);
+    const waiting = cached("things", "key", maker);
+    await vi.waitFor(() =>
+      expect(said).toHaveBeenCalledWith(expect.stringContaining("waiting for another run")),
+    );
+    expect(maker).not.toHaveBeenCalled();
+    other.kill("SIGKILL");
+    await waiting;
+    expect(maker).toHaveBeenCalledTimes(1);
+    expect(said).toHaveBeenCalledTimes(1);
+    said.mockRestore();
+  });
+
+  it("takes what a run that it waited for has made", async () => {
+    const said = vi.spyOn(console, "error").mockImplementation(() => {});
+    const makers = [vi.fn(make), vi.fn(make)] as const;
+    const directories = await Promise.all(makers.map((maker) => cached("things", "key", maker)));
+    expect(new Set(directories)).toEqual(new Set([join(kind(), "key")]));
+    expect(makers.map((maker) => maker.mock.calls.length)).toEqual([1, 0]);
+    said.mockRestore();
+  });
+});
+
+describe("a version of Go", () => {
+  it.each([
+    ["1.26.8", "1.26.8", true],
+    ["1.26.10", "1.26.8", true],
+    ["1.26.7", "1.26.8", false],
+    ["1.26", "1.26.8", false],
+    ["1.27.0", "1.26.8", false],
+    ["1.2.8", "1.26.8", false],
+    ["", "1.26.8", false],
+  ])("%j does in place of %s: %s", (found, pinned, expected) => {
+    expect(isSameSeries(found, pinned)).toBe(expected);
+  });
+});
+
+describe("the stack that a command line names", () => {
+  it.each([
+    ["preview --stack staging", "staging"],
+    ["-s lab up --yes", "lab"],
+    ["up --stack=lab-two", "lab-two"],
+    ["stack ls", undefined],
+    ["preview --stack", undefined],
+  ])("%s: %s", (line, stack) => {
+    expect(stackOf(line.split(" "))).toBe(stack);
+  });
+});
+
+describe("the official release", () => {
+  let server: Server;
+  let archive: Buffer;
+  let sha256: string;
+  const requested: string[] = [];
+
+  beforeAll(async () => {
+    const directory = mkdtempSync(join(tmpdir(), "wiab-release-"));
+    mkdirSync(join(directory, "pulumi"));
+    writeFileSync(join(directory, "pulumi", "pulumi"), "#!/bin/sh\necho v0\n", { mode: 0o755 });
+    archive = execFileSync("tar", ["-cz", "-C", directory, "pulumi"]);
+    sha256 = createHash("sha256").update(archive).digest("hex");
+    rmSync(directory, { recursive: true });
+    server = createServer((request, response) => {
+      requested.push(request.url ?? "");
+      if (request.url === "/release.tar.gz") response.end(archive);
+      else if (request.url === "/tampered.tar.gz") response.end(Buffer.concat([archive, Buffer.from("!")]));
+      else response.writeHead(404).end("not here");
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return { server, base: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
-  };
-  const archive = () => {
-    const source = join(directory, "source");
-    mkdirSync(join(source, "pulumi"), { recursive: true });
-    writeFileSync(join(source, "pulumi", "pulumi"), "#!/bin/sh\necho v1\n");
-    chmodSync(join(source, "pulumi", "pulumi"), 0o755);
-    return execFileSync("tar", ["-cz", "-C", source, "pulumi"]);
-  };
-
-  test("is taken from the first place that has the pinned file", async () => {
-    const good = archive();
-    const { server, base } = await serve({ "/other": Buffer.from("something else"), "/good": good });
-    const home = join(directory, "home");
-    mkdirSync(home);
-    const sha256 = createHash("sha256").update(good).digest("hex");
-    try {
-      await installOfficial(home, { urls: [`${base}/none`, `${base}/other`, `${base}/good`], sha256 });
-      expect(execFileSync(join(home, "bin", "pulumi"), { encoding: "utf8" })).toBe("v1\n");
-      expect(readdirSync(home)).toEqual(["bin"]);
-    } finally {
-      server.close();
-    }
   });
-
-  test("is refused everywhere with a reason for each place", async () => {
-    const { server, base } = await serve({ "/other": Buffer.from("something else") });
-    const refused = installOfficial(directory, {
-      urls: [`${base}/none`, `${base}/other`],
-      sha256: "0".repeat(64),
-    });
-    try {
-      await expect(refused).rejects.toThrow(
-        /none: it answers 404\n.*other has checksum [0-9a-f]{64}, expected 0{64}/,
-      );
-    } finally {
-      server.close();
-    }
-  });
-});
-
-describe("building from modules", () => {
-  test("asks the operator's proxy, or Go's own", () => {
-    expect(goProxy("https://go.example/proxy/,direct")).toBe("https://go.example/proxy");
-    expect(goProxy("off|http://127.0.0.1:3000")).toBe("http://127.0.0.1:3000");
-    expect(new URL(goProxy("direct")).protocol).toBe("https:");
-  });
-
-  test("takes a Go of the pinned minor version alone", () => {
-    expect(isSameSeries("go1.26.0", "1.26.8")).toBe(true);
-    expect(isSameSeries("go1.26", "1.26.8")).toBe(true);
-    expect(isSameSeries("go1.19.8", "1.26.8")).toBe(false);
-    expect(isSameSeries("go1.27.1", "1.26.8")).toBe(false);
-    expect(isSameSeries("", "1.26.8")).toBe(false);
-  });
-
-  test("has the pinned Go in every module", () => {
-    for (const { name } of builtTools) {
-      const module = readFileSync(join(__dirname, "..", "..", "toolchain", "go", name, "go.mod"), "utf8");
-      expect(`go${goVersion}`, name).toContain(`go${/^go (\S+)$/m.exec(module)?.[1]}`);
-    }
-  });
-
-  test("unpacks stored and deflated files under their new names", () => {
-    const file = join(directory, "archive.zip");
-    const text = Buffer.from("text ".repeat(1000));
-    writeFileSync(file, zip({ "top/bin/go": Buffer.from("program"), "top/src/_go.mod": text }));
-    unzip(file, directory, (name) => name.replace("top/", "").replace("_go.mod", "go.mod"));
-    expect(readFileSync(join(directory, "bin", "go"), "utf8")).toBe("program");
-    expect(readFileSync(join(directory, "src", "go.mod"))).toEqual(text);
-  });
-
-  test("says so when an archive did not arrive whole", () => {
-    const file = join(directory, "archive.zip");
-    writeFileSync(file, zip({ name: Buffer.from("text") }).subarray(0, -22));
-    expect(() => unzip(file, directory, (name) => name)).toThrow("not all of one");
-  });
-});
-
-test("the pinned versions are those of the Node packages", () => {
-  const root = join(__dirname, "..", "..");
-  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-  const sdk = JSON.parse(readFileSync(join(root, "sdks", libvirtProvider.name, "package.json"), "utf8"));
-  const paths = builtTools.map(({ path }) => path);
-  expect(dependencies["@pulumi/pulumi"]).toBe(pulumiVersion);
-  for (const name of ["command", "random", "kubernetes"])
-    expect(paths).toContain(
-      `plugins/resource-${name}-v${dependencies[`@pulumi/${name}`]}/pulumi-resource-${name}`,
-    );
-  expect(paths).toContain(
-    `plugins/resource-${sdk.pulumi.name}-v${sdk.pulumi.version}/pulumi-resource-${sdk.pulumi.name}`,
-  );
-  expect(sdk.version).toBe(libvirtProvider.version);
-  expect(paths.some((path) => path.includes(`/${libvirtProvider.source}/${sdk.version}/`))).toBe(true);
-});
-
-describe("the environment", () => {
-  const toolchain = {
-    home: "/home",
-    binDirectory: "/home/bin",
-    official: false,
-    env: { PULUMI_HOME: "/home" },
-  };
+  afterAll(() => new Promise((resolve) => server.close(resolve)));
   beforeEach(() => {
-    for (const name of [
-      "PULUMI_BACKEND_URL",
-      "PULUMI_ACCESS_TOKEN",
-      "PULUMI_HOME",
-      "PULUMI_CREDENTIALS_PATH",
-    ])
-      vi.stubEnv(name, undefined);
-    for (const name of ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])
-      vi.stubEnv(name, undefined);
-    vi.stubEnv("HOME", directory);
-  });
-  const login = (current: string) => {
-    mkdirSync(join(directory, ".pulumi"), { recursive: true });
-    writeFileSync(join(directory, ".pulumi", "credentials.json"), JSON.stringify({ current }));
-  };
-
-  test("keeps states in the checkout, under a passphrase that only its owner can read", () => {
-    const env = pulumiEnvironment(toolchain);
-    expect(env.PULUMI_BACKEND_URL).toMatch(/^file:\/\/\/.*\/\.state\/backend$/);
-    const passphrase = env.PULUMI_CONFIG_PASSPHRASE_FILE ?? "";
-    expect(statSync(passphrase).mode & 0o777).toBe(0o600);
-    expect(readFileSync(passphrase, "utf8").trim()).toMatch(/^[\w-]{43}$/);
-    expect(pulumiEnvironment(toolchain)).toEqual(env);
+    requested.length = 0;
+    mkdirSync(home());
   });
 
-  test("leaves a passphrase of the operator's alone", () => {
-    vi.stubEnv("PULUMI_CONFIG_PASSPHRASE", "");
-    expect(pulumiEnvironment(toolchain)).not.toHaveProperty("PULUMI_CONFIG_PASSPHRASE_FILE");
+  const home = () => join(root, "home");
+  const url = (path: string) => `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`;
+  const install = (...paths: string[]) => installOfficial(home(), { urls: paths.map(url), sha256 });
+
+  it("is unpacked, and its archive thrown away", async () => {
+    await install("/release.tar.gz");
+    expect(readdirSync(home())).toEqual(["bin"]);
+    expect(execFileSync(join(home(), "bin", "pulumi"), { encoding: "utf8" })).toBe("v0\n");
   });
 
-  test("takes the backend that the operator has logged in to, but not one logged out of", () => {
-    login("https://pulumi.example");
-    expect(hasOwnBackend()).toBe(true);
-    expect(pulumiEnvironment(toolchain)).toEqual({
-      PULUMI_HOME: "/home",
-      PULUMI_CREDENTIALS_PATH: join(directory, ".pulumi"),
-    });
-    login("");
-    expect(hasOwnBackend()).toBe(false);
-  });
-
-  test("takes the backend that a variable names", () => {
-    vi.stubEnv("PULUMI_BACKEND_URL", "s3://states");
-    expect(pulumiEnvironment(toolchain)).not.toHaveProperty("PULUMI_BACKEND_URL");
-  });
-});
-
-test("a command line names its stack in any of the usual ways", () => {
-  expect(stackOf(["preview", "--stack", "staging"])).toBe("staging");
-  expect(stackOf(["-s", "staging", "up"])).toBe("staging");
-  expect(stackOf(["up", "--stack=staging"])).toBe("staging");
-  expect(stackOf(["up"])).toBeUndefined();
-});
-
-/** The smallest zip archive with these files: what is short is stored, the rest deflated. */
-function zip(files: Readonly<Record<string, Buffer>>): Buffer {
-  const bodies: Buffer[] = [];
-  const entries: Buffer[] = [];
-  let offset = 0;
-  for (const [name, content] of Object.entries(files)) {
-    const method = content.length > 100 ? 8 : 0;
-    const packed = method === 8 ? deflateRawSync(content) : content;
-    const common = Buffer.alloc(26);
-    common.writeUInt16LE(20, 0);
-    common.writeUInt16LE(method, 4);
-    common.writeUInt32LE(0, 10);
-    common.writeUInt32LE(packed.length, 14);
-    common.writeUInt32LE(content.length, 18);
-    common.writeUInt16LE(Buffer.byteLength(name), 22);
-    const body = Buffer.concat([Buffer.from("PK\x03\x04", "latin1"), common, Buffer.from(name), packed]);
-    const rest = Buffer.alloc(14);
-    rest.writeUInt32LE(offset, 10);
-    entries.push(
-      Buffer.concat([Buffer.from("PK\x01\x02\x14\x00", "latin1"), common, rest, Buffer.from(name)]),
+  it("is refused with another checksum than the pinned one, and thrown away", async () => {
+    await expect(install("/tampered.tar.gz")).rejects.toThrow(
+      new RegExp(`tampered.tar.gz has checksum [0-9a-f]{64}, expected ${sha256}`),
     );
-    bodies.push(body);
-    offset += body.length;
-  }
-  const directory = Buffer.concat(entries);
-  const end = Buffer.alloc(18);
-  end.writeUInt16LE(entries.length, 4);
-  end.writeUInt16LE(entries.length, 6);
-  end.writeUInt32LE(directory.length, 8);
-  end.writeUInt32LE(offset, 12);
-  return Buffer.concat([...bodies, directory, Buffer.from("PK\x05\x06", "latin1"), end]);
-}
+    expect(readdirSync(home())).toEqual([]);
+  });
+
+  it("is taken from the first place that has it", async () => {
+    await install("/missing.tar.gz", "/tampered.tar.gz", "/release.tar.gz", "/never-asked.tar.gz");
+    expect(requested).toEqual(["/missing.tar.gz", "/tampered.tar.gz", "/release.tar.gz"]);
+    expect(readdirSync(home())).toEqual(["bin"]);
+  });
+
+  it("is missed with the reason of each place that was tried", async () => {
+    const failure: Error = await install("/missing.tar.gz", "/tampered.tar.gz").catch((error) => error);
+    expect(failure.message).toContain(`cannot fetch ${url("/missing.tar.gz")}: it answers 404`);
+    expect(failure.message).toContain("tampered.tar.gz has checksum");
+    expect(existsSync(join(home(), "bin"))).toBe(false);
+  });
+});

@@ -46,7 +46,8 @@ verify() {
   fi
 }
 
+# Former files of the same kind too: they stay while disks stand on them, and at the end nothing does.
 remove() {
-  rm -f "$target" "$part"
+  rm -f "$POOL_PATH/${VOLUME%%-*}"-*
   ! "${virsh[@]}" pool-info "$POOL" >/dev/null 2>&1 || "${virsh[@]}" pool-refresh "$POOL" >/dev/null
 }

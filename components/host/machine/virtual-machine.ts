@@ -31,9 +31,9 @@ const secondsToBoot = { kvm: 300, qemu: 1200 } as const;
  * A machine on the host: disk, cloud-init, address reservation and domain, ready when it has booted and
  * let the program in.
  *
- * What an edit does: memory and vCPUs make the domain anew around the same disk, which is a reboot; a
- * larger disk grows in place; a smaller one is refused; authorized keys change in place. Another image
- * or user concerns machines made later.
+ * What an edit does: memory, vCPUs and address make the domain anew around the same disk, which is a
+ * reboot; a larger disk grows in place; a smaller one is refused; authorized keys change in place. Another
+ * image concerns machines made later. The user is that of the first boot: another one cannot log in.
  */
 export class VirtualMachine extends pulumi.ComponentResource {
   readonly machine: Machine;
@@ -116,7 +116,8 @@ export class VirtualMachine extends pulumi.ComponentResource {
       `${name}-domain`,
       {
         name: plan.domainName,
-        description: `${plan.role} ${plan.name} of stack ${pulumi.getStack()}`,
+        // With the address in it, another address makes the domain anew: the machine asks for one when it boots.
+        description: `${plan.role} ${plan.name} at ${plan.address}, stack ${pulumi.getStack()}`,
         type: config.host.virtualization,
         memory: plan.memoryGiB * 1024,
         vcpu: plan.vcpus,
@@ -141,6 +142,8 @@ export class VirtualMachine extends pulumi.ComponentResource {
         // A machine whose plug was pulled is made anew around its disk, so that what waits for it to boot
         // sees a new ID and waits again.
         replaceOnChanges: ["running"],
+        // They belong to the image that the disk was made of.
+        ignoreChanges: ["kernel", "initrd", "cmdlines"],
       },
     );
 

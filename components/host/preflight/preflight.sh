@@ -3,6 +3,7 @@
 : "${CIDR:?network of the machines}"
 : "${POOL_PATH:?directory for the disks}"
 : "${VIRTUALIZATION:?kvm or qemu}"
+: "${IMAGE_SOURCE:?URL or path of the guests' image}"
 : "${MEMORY_MIB:?memory of all machines together}"
 : "${VCPUS:?vCPUs of all machines together}"
 : "${DISK_BYTES:?disks of all machines together}"
@@ -85,6 +86,9 @@ check_resources() {
 
 check_firewall() {
   local dropping
+  case $IMAGE_SOURCE in
+    http*) command -v curl >/dev/null || finding "the command curl is missing, which fetches image.source: install curl" ;;
+  esac
   command -v ip >/dev/null || finding "the command ip is missing: install iproute2"
   [ -e /proc/sys/net/ipv4/ip_forward ] || finding "the kernel cannot forward IPv4 packets"
   if ! command -v nft >/dev/null; then

@@ -41,6 +41,7 @@ export class Preflight extends pulumi.ComponentResource {
           CIDR: network.cidr,
           POOL_PATH: plan.poolPath,
           VIRTUALIZATION: host.virtualization,
+          IMAGE_SOURCE: image.source,
           MEMORY_MIB: `${plan.demand.memoryMiB}`,
           VCPUS: `${plan.demand.vcpus}`,
           DISK_BYTES: `${plan.demand.diskBytes}`,
