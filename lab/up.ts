@@ -1,12 +1,11 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { parse, stringify } from "yaml";
 import { createStack, pulumi } from "../toolchain/pulumi";
 import { recover } from "../toolchain/recover";
-import { type LabOutputs, labEnvironment, readOptions, readOutputs, runMain, stackFile } from "./context";
+import { configuredSize, configureLab } from "./configure";
+import { type LabOutputs, labEnvironment, readOptions, readOutputs, runMain } from "./context";
 import { buildGuestImage } from "./guest/image";
 import { hostFacts } from "./host/facts";
 import { prepareHost } from "./host/prepare";
-import { chooseSize, type LabSize, labConfiguration } from "./stack";
+import { chooseSize } from "./stack";
 import { table } from "./table";
 
 /** `npm run lab`: brings the lab up, from whatever state this machine and a former run are in. */
@@ -18,12 +17,14 @@ async function main(): Promise<number> {
   const image = await buildGuestImage();
 
   const facts = await hostFacts("/var/lib/libvirt/images");
-  const choice = options.size ? { size: options.size, reason: "as asked for" } : chooseSize(facts);
-  const size = keptSize(stack, options.size) ?? choice.size;
-  console.log(
-    `size of the lab: ${size} (${size === choice.size ? choice.reason : "as it was made"}; --size full|small overrides)`,
-  );
-  writeConfiguration(stack, size, labConfiguration({ stack, size, facts, image }));
+  const kept = options.size ? undefined : configuredSize(stack);
+  const { size, reason } = options.size
+    ? { size: options.size, reason: "as asked for" }
+    : kept
+      ? { size: kept, reason: "as it was made" }
+      : chooseSize(facts);
+  console.log(`size of the lab: ${size} (${reason}; --size full|small overrides)`);
+  configureLab({ stack, size, facts, image });
 
   await createStack(env, stack);
   for (const line of await recover(env, home, stack)) console.log(line);
@@ -36,24 +37,6 @@ async function main(): Promise<number> {
   }
   showOutputs(stack, await readOutputs(env, stack));
   return 0;
-}
-
-/** The size of a lab that is there already; what was asked for wins. */
-function keptSize(stack: string, asked: LabSize | undefined): LabSize | undefined {
-  if (asked || !existsSync(stackFile(stack))) return asked;
-  const machines = parse(readFileSync(stackFile(stack), "utf8")).config?.["wiab-staging:machines"];
-  return Array.isArray(machines) ? (machines.length > 3 ? "full" : "small") : undefined;
-}
-
-/** Writes the stack's configuration and keeps what the CLI has put beside it (the salt of its secrets). */
-function writeConfiguration(stack: string, size: LabSize, configuration: object): void {
-  const file = stackFile(stack);
-  const former = existsSync(file) ? parse(readFileSync(file, "utf8")) : {};
-  const config = Object.fromEntries(
-    Object.entries(configuration).map(([key, value]) => [`wiab-staging:${key}`, value]),
-  );
-  const text = `# The ${size} lab of this machine, written by "npm run lab".\n${stringify({ ...former, config })}`;
-  if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text);
 }
 
 function showOutputs(stack: string, outputs: LabOutputs): void {

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { stringify } from "yaml";
+import { configureLab } from "../../lab/configure";
 import { labEnvironment, runMain, stackFile } from "../../lab/context";
 import { buildGuestImage } from "../../lab/guest/image";
 import { hostFacts } from "../../lab/host/facts";
 import { prepareHost } from "../../lab/host/prepare";
-import { chooseSize, type LabSize, labConfiguration } from "../../lab/stack";
+import { chooseSize, type LabSize } from "../../lab/stack";
 import { run } from "../../toolchain/commands";
 import { projectDirectory } from "../../toolchain/environment";
 import { createStack } from "../../toolchain/pulumi";
@@ -30,11 +30,7 @@ async function main(): Promise<number> {
   const image = await buildGuestImage();
   const facts = await hostFacts("/var/lib/libvirt/images");
   const size = asked ?? chooseSize(facts).size;
-  const configuration = labConfiguration({ stack, size, facts, image });
-  const config = Object.fromEntries(
-    Object.entries(configuration).map(([key, value]) => [`wiab-staging:${key}`, value]),
-  );
-  writeFileSync(stackFile(stack), stringify({ config }));
+  configureLab({ stack, size, facts, image });
   await createStack(env, stack);
 
   const rows = await measureStack({ env, directory: projectDirectory, stack }).catch((error: Error) => {
@@ -48,7 +44,7 @@ async function main(): Promise<number> {
 
   const result = {
     name: size,
-    subject: `the ${size} lab with ${configuration.machines?.length} machines`,
+    subject: `the ${size} lab with ${size === "full" ? "seven" : "three"} machines`,
     facts,
     date: new Date().toISOString().slice(0, 10),
     rows,

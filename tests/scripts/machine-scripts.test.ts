@@ -114,6 +114,7 @@ describe("preflight.sh", () => {
     CIDR: "192.168.122.0/24",
     POOL_PATH: join(root, "pool"),
     VIRTUALIZATION: "kvm",
+    IMAGE_SOURCE: "https://images.example.com/guest.qcow2",
     MEMORY_MIB: "64",
     VCPUS: "1",
     DISK_BYTES: "1000000",
@@ -300,7 +301,7 @@ describe("fetch.sh", () => {
     requests = [];
     breaksAfter = undefined;
     mkdirSync(join(root, "pool"));
-    virsh({ "'pool-refresh wirebox'": "true", "'vol-info base.qcow2 --pool wirebox'": "true" });
+    virsh({ "'pool-refresh wirebox'": "true", "'vol-info base-0123.qcow2 --pool wirebox'": "true" });
   });
 
   const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}/image.qcow2`;
@@ -313,24 +314,24 @@ describe("fetch.sh", () => {
         SHA256: checksum,
         POOL: "wirebox",
         POOL_PATH: join(root, "pool"),
-        VOLUME: "base.qcow2",
+        VOLUME: "base-0123.qcow2",
       },
       { ownNetwork: true },
     );
   const pool = () => readdirSync(join(root, "pool"));
-  const volume = () => readFileSync(join(root, "pool", "base.qcow2"));
-  const part = () => join(root, "pool", "base.qcow2.part");
+  const volume = () => readFileSync(join(root, "pool", "base-0123.qcow2"));
+  const part = () => join(root, "pool", "base-0123.qcow2.part");
 
   it("downloads a URL once, and tells libvirt of it", async () => {
     expect(await fetch(url(), sha256)).toMatchObject(succeeded);
     expect(volume().equals(content)).toBe(true);
-    expect(pool()).toEqual(["base.qcow2"]);
+    expect(pool()).toEqual(["base-0123.qcow2"]);
     expect(calls()).toContain("pool-refresh wirebox");
 
-    const { mtimeMs } = statSync(join(root, "pool", "base.qcow2"));
+    const { mtimeMs } = statSync(join(root, "pool", "base-0123.qcow2"));
     expect(await fetch(url(), sha256)).toMatchObject(succeeded);
     expect(requests).toHaveLength(1);
-    expect(statSync(join(root, "pool", "base.qcow2")).mtimeMs).toBe(mtimeMs);
+    expect(statSync(join(root, "pool", "base-0123.qcow2")).mtimeMs).toBe(mtimeMs);
   });
 
   it("goes on with a download that broke", async () => {
@@ -338,7 +339,7 @@ describe("fetch.sh", () => {
     const broken = await fetch(url(), sha256);
     expect(broken.code).toBe(1);
     expect(broken.stderr).toContain(`what has arrived is kept in ${part()} and the next run goes on`);
-    expect(pool()).toEqual(["base.qcow2.part"]);
+    expect(pool()).toEqual(["base-0123.qcow2.part"]);
     const arrived = statSync(part()).size;
     expect(arrived).toBeGreaterThan(0);
 
@@ -390,12 +391,14 @@ describe("fetch.sh", () => {
     expect((await fetch(url(), sha256)).stderr).toContain("libvirt does not see");
   });
 
-  it("takes the file and what has arrived of it away, with or without a pool", async () => {
+  it("takes the file away with what has arrived of it and former ones, with or without a pool", async () => {
     await fetch(url(), sha256);
     writeFileSync(part(), "partly");
+    writeFileSync(join(root, "pool", "base-4567.qcow2"), "former");
+    writeFileSync(join(root, "pool", "kubenode1.qcow2"), "a machine's disk");
     virsh({});
     expect(await fetch(url(), sha256, "remove")).toMatchObject(succeeded);
-    expect(pool()).toEqual([]);
+    expect(pool()).toEqual(["kubenode1.qcow2"]);
     expect(await fetch(url(), sha256, "remove")).toMatchObject(succeeded);
   });
 });

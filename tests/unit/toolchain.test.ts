@@ -172,15 +172,26 @@ describe("what is cached", () => {
 
 describe("a version of Go", () => {
   it.each([
-    ["1.26.8", "1.26.8", true],
-    ["1.26.10", "1.26.8", true],
-    ["1.26.7", "1.26.8", false],
-    ["1.26", "1.26.8", false],
-    ["1.27.0", "1.26.8", false],
-    ["1.2.8", "1.26.8", false],
+    ["go1.26.8", "1.26.8", true],
+    ["go1.26.10", "1.26.8", true],
+    ["go1.26.7", "1.26.8", true],
+    ["go1.26", "1.26.8", true],
+    ["go1.27.0", "1.26.8", false],
+    ["go1.2.8", "1.26.8", false],
     ["", "1.26.8", false],
   ])("%j does in place of %s: %s", (found, pinned, expected) => {
     expect(isSameSeries(found, pinned)).toBe(expected);
+  });
+});
+
+describe("the source of Go modules", () => {
+  it.each([
+    ["", "https://proxy.golang.org"],
+    ["direct", "https://proxy.golang.org"],
+    ["https://modules.example.com/", "https://modules.example.com"],
+    ["off,http://first.example.com|https://second.example.com,direct", "http://first.example.com"],
+  ])("with GOPROXY=%s is %s", (setting, proxy) => {
+    expect(goProxy(setting)).toBe(proxy);
   });
 });
 

@@ -3,7 +3,7 @@
 : "${CIDR:?network of the machines}"
 : "${POOL_PATH:?directory for the disks}"
 : "${VIRTUALIZATION:?kvm or qemu}"
-: "${IMAGE_SOURCE:?URL or path of the guests' image}"
+: "${IMAGE_SOURCE:?URL or path of the guest image}"
 : "${MEMORY_MIB:?memory of all machines together}"
 : "${VCPUS:?vCPUs of all machines together}"
 : "${DISK_BYTES:?disks of all machines together}"
