@@ -99,12 +99,13 @@ async function removeHalfMade(config: Configuration, recorded: ReadonlySet<strin
     await virsh("undefine", domainName, "--nvram", "--managed-save");
     done.push(`took away the half-made domain ${domainName}`);
   }
-  const volumes = plan.machines.flatMap(({ name }) => [
-    ["libvirt:index/volume:Volume", `${name}.qcow2`],
-    ["libvirt:index/cloudinitDisk:CloudinitDisk", `${name}-cloud-init.iso`],
-  ]);
-  for (const [type, volume = ""] of volumes) {
-    if (recorded.has(`${type} ${volume}`) || !(await exists("vol-info", volume, "--pool", network))) continue;
+  for (const { name } of plan.machines) {
+    const volume = `${name}.qcow2`;
+    if (
+      recorded.has(`libvirt:index/volume:Volume ${volume}`) ||
+      !(await exists("vol-info", volume, "--pool", network))
+    )
+      continue;
     await virsh("vol-delete", volume, "--pool", network);
     done.push(`took away the half-made volume ${volume}`);
   }

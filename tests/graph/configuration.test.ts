@@ -6,6 +6,8 @@ import { stagingValues, type Values } from "../stacks";
 import { ScratchProject } from "./project";
 
 const password = "correct-horse-battery-staple";
+/** What the engine prints for a value that a later step gives. */
+const unknownValue = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 const keyBody = "bm90IGEga2V5IGJ1dCBhIHNlbnRpbmVs";
 
 /** Files of the operator's, outside the project: what a preview writes is searched for them. */
@@ -43,12 +45,17 @@ describe("secrets of the operator's", () => {
     expect({ code, diagnostics }).toEqual({ code: 0, diagnostics: "" });
     const connections = resources.filter(({ type }) => type === "command:remote:Command");
     expect(connections.length).toBeGreaterThan(25);
-    for (const { name, inputs } of connections) expect(inputs.connection, name).toBe("[secret]");
+    for (const { name, inputs } of connections) {
+      // The key that the stack makes for its own machines is not known yet.
+      const ownKey = name.endsWith("-login") && name !== "assethost-login";
+      expect(inputs.connection, name).toBe(ownKey ? unknownValue : "[secret]");
+    }
 
-    const everything = [text, await project.exportState(), project.written()];
-    // The search would find something: the key's path is no secret.
-    expect(everything.every((each) => each.includes("wiab-staging"))).toBe(true);
-    expect(everything[0]).toContain(privateKeyFile);
+    const written = project.written();
+    // The searches below would find something: the path of the key is no secret, nor is the configuration.
+    expect(text).toContain(privateKeyFile);
+    expect(written).toContain("smtp.example.com");
+    const everything = [text, written, await project.exportState()];
     for (const each of everything)
       for (const secret of [password, keyBody, "PRIVATE KEY"]) expect(each).not.toContain(secret);
   });

@@ -85,20 +85,23 @@ export class VirtualMachine extends pulumi.ComponentResource {
       user: config.ssh.user,
       authorizedKeys: keys,
     }));
-    const seed = new libvirt.CloudinitDisk(
+    // Not the provider's own resource for it: that reads the disk back over the one connection that all share,
+    // which locks up when seven do so at once.
+    const seedImage = `${poolPath}/${plan.name}-cloud-init.iso`;
+    const seed = runScript(
       `${name}-cloud-init`,
       {
-        name: `${plan.name}-cloud-init.iso`,
-        pool: host.pool.name,
-        userData: cloudInit.apply(renderUserData),
-        metaData: cloudInit.apply(renderMetaData),
-        networkConfig: cloudInit.apply(renderNetworkConfig),
+        target: host.target,
+        script: loadScript(__dirname, "seed.sh"),
+        parameters: {
+          IMAGE: host.pool.name.apply(() => seedImage),
+          USER_DATA: cloudInit.apply(renderUserData),
+          META_DATA: cloudInit.apply(renderMetaData),
+          NETWORK_CONFIG: cloudInit.apply(renderNetworkConfig),
+        },
+        removes: true,
       },
-      {
-        ...onLibvirt,
-        // cloud-init reads it at the first boot only; what may change later is kept by the login script.
-        ignoreChanges: ["userData", "metaData", "networkConfig"],
-      },
+      { parent: this },
     );
 
     const reservation = runScript(
@@ -126,8 +129,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
         autostart: true,
         running: true,
         ...directBoot(host.image),
-        disks: [{ volumeId: disk.id }],
-        cloudinit: seed.id,
+        disks: [{ volumeId: disk.id }, { file: seed.id.apply(() => seedImage) }],
         networkInterfaces: [{ networkId: host.network.id, mac: plan.mac }],
         consoles: [{ type: "pty", targetType: "serial", targetPort: "0" }],
         xml: { xslt: renderConsoleLog(plan.consoleLog) },

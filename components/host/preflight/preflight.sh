@@ -89,6 +89,8 @@ check_firewall() {
   case $IMAGE_SOURCE in
     http*) command -v curl >/dev/null || finding "the command curl is missing, which fetches image.source: install curl" ;;
   esac
+  command -v genisoimage >/dev/null || command -v mkisofs >/dev/null || command -v xorrisofs >/dev/null ||
+    finding "the command genisoimage is missing, which writes cloud-init's disks: install genisoimage"
   command -v ip >/dev/null || finding "the command ip is missing: install iproute2"
   [ -e /proc/sys/net/ipv4/ip_forward ] || finding "the kernel cannot forward IPv4 packets"
   if ! command -v nft >/dev/null; then
