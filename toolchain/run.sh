@@ -13,7 +13,7 @@ command -v node >/dev/null || { echo "Node.js 20 or newer is needed: https://nod
 }
 
 # npm writes node_modules/.package-lock.json last, so its age tells a finished install from a broken one.
-if [ ! "$here/node_modules/.package-lock.json" -nt "$here/package-lock.json" ]; then
+if [ -z "$(find "$here/node_modules/.package-lock.json" -newer "$here/package-lock.json" 2>/dev/null)" ]; then
   echo "installing the Node packages that package-lock.json pins ..." >&2
   (cd "$here" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
   touch "$here/node_modules/.package-lock.json"

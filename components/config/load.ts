@@ -2,12 +2,12 @@ import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
 import type { Configuration } from "./schema";
-import { validate } from "./validate";
+import { ConfigurationError, validate } from "./validate";
 
 /**
  * Reads and checks the configuration of the stack that runs. This is the only place that touches
  * pulumi.Config or the operator's files; everything else gets plain values.
- * @throws ConfigurationError with all problems, before any resource exists.
+ * @throws RunError with all problems, before any resource exists.
  */
 export function loadConfiguration(): Configuration {
   const project = pulumi.getProject();
@@ -16,12 +16,17 @@ export function loadConfiguration(): Configuration {
       .filter(([key]) => key.startsWith(`${project}:`))
       .map(([key, value]) => [key.slice(project.length + 1), parseValue(value)]),
   );
-  const { config, warnings } = validate(values, {
-    keyFileProblem,
-    isSecret: (key) => runtime.isConfigSecret(`${project}:${key}`),
-  });
-  for (const warning of warnings) void pulumi.log.warn(warning);
-  return config;
+  try {
+    const { config, warnings } = validate(values, {
+      keyFileProblem,
+      isSecret: (key) => runtime.isConfigSecret(`${project}:${key}`),
+    });
+    for (const warning of warnings) void pulumi.log.warn(warning);
+    return config;
+  } catch (error) {
+    // The engine shows this kind of error as it is, without a stack trace.
+    throw error instanceof ConfigurationError ? new pulumi.RunError(error.message) : error;
+  }
 }
 
 /** The SDK has this function but leaves it out of its type declarations. */

@@ -67,4 +67,5 @@ export interface DirectBoot {
 
 /** Another image gets another name, so that the disks of existing machines keep the one they stand on. */
 const volumeName = (kind: string, identity: string, ending = ""): string =>
-  `${kind}-${createHash("sha256").update(identity).digest("hex").slice(0, 16)}${ending}`;
+  // No machine's disk can have such a name: host names have no underscore.
+  `_${kind}-${createHash("sha256").update(identity).digest("hex").slice(0, 16)}${ending}`;

@@ -30,11 +30,15 @@ copy() {
 
 download() {
   command -v curl >/dev/null || fail "curl is missing on $(hostname): install it, or configure a path on it instead of a URL"
+  # A run that was interrupted while it checked the file had all of it: there is nothing left to ask for.
+  ! complete || return 0
   say "fetching $SOURCE"
   # A broken download goes on where it stopped, in this run and in the next one.
   curl --fail --silent --show-error --location --retry 5 --retry-connrefused --continue-at - --output "$part" "$SOURCE" ||
     fail "fetching $SOURCE failed; what has arrived is kept in $part and the next run goes on from there"
 }
+
+complete() { [ -n "$SHA256" ] && sha256sum --check --status <<<"$SHA256  $part" 2>/dev/null; }
 
 verify() {
   local found

@@ -15,7 +15,7 @@ running() { [ "$("${virsh[@]}" domstate "$DOMAIN" 2>/dev/null)" = running ]; }
 answers() {
   local banner
   ip -oneline route get "$ADDRESS" 2>/dev/null | grep -qv ' via ' || return 1
-  banner=$(exec 3<>"/dev/tcp/$ADDRESS/22" && timeout 5 head -c 4 <&3) 2>/dev/null && [ "$banner" = SSH- ]
+  banner=$({ exec 3<>"/dev/tcp/$ADDRESS/22" && timeout 5 head -c 4 <&3; } 2>/dev/null) && [ "$banner" = SSH- ]
 }
 
 finished() { grep -qaF "$FINISHED" "$CONSOLE" 2>/dev/null; }

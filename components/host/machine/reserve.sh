@@ -7,7 +7,8 @@
 virsh=(virsh --connect qemu:///system)
 entry="<host mac='$MAC' name='$NAME' ip='$ADDRESS'/>"
 
-reserved() { "${virsh[@]}" net-dumpxml "$NETWORK" | grep -qiF "$entry"; }
+# Not grep -q: it leaves early, virsh dies of it, and pipefail takes that for "not found".
+reserved() { "${virsh[@]}" net-dumpxml "$NETWORK" | grep -iF "$entry" >/dev/null; }
 
 # libvirt finds a reservation by MAC address, so that one is taken away whatever its address and name are.
 release() {
@@ -24,5 +25,5 @@ apply() {
 }
 
 remove() {
-  ! "${virsh[@]}" net-dumpxml "$NETWORK" 2>/dev/null | grep -qiF "$MAC" || release
+  ! "${virsh[@]}" net-dumpxml "$NETWORK" 2>/dev/null | grep -iF "$MAC" >/dev/null || release
 }
