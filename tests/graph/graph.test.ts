@@ -62,7 +62,7 @@ describe.each([
   it("gives all of libvirt's resources the one provider that waits for the preflight", () => {
     const provider = resource("host-libvirt");
     const onLibvirt = resources.filter(({ type }) => type.startsWith("libvirt:"));
-    expect(onLibvirt).toHaveLength(2 + 3 * machineNames.length);
+    expect(onLibvirt).toHaveLength(2 + 2 * machineNames.length);
     for (const { name, provider: its } of onLibvirt) expect(its, name).toBe(provider);
     expect(allAwaited(provider)).toContain(preflight());
   });

@@ -50,7 +50,7 @@ function expectedResources(
       `wiab:host:VirtualMachine ${name}`,
       `libvirt:index/volume:Volume ${name}-disk`,
       onHost(`${name}-disk-size`),
-      `libvirt:index/cloudinitDisk:CloudinitDisk ${name}-cloud-init`,
+      onHost(`${name}-cloud-init`),
       onHost(`${name}-address`),
       `libvirt:index/domain:Domain ${name}-domain`,
       onHost(`${name}-boot`),
@@ -122,8 +122,10 @@ describe("the program with Pulumi.staging.yaml", () => {
       cpu: { mode: "host-passthrough" },
       autostart: true,
       running: true,
-      disks: [{ volumeId: `${name}-disk-id` }],
-      cloudinit: `${name}-cloud-init-id`,
+      disks: [
+        { volumeId: `${name}-disk-id` },
+        { file: `/var/lib/libvirt/images/wirebox/${name}-cloud-init.iso` },
+      ],
     });
     expect(domain.networkInterfaces).toEqual([
       { networkId: "host-network-id", mac: parameter(run, `${name}-address`, "MAC") },
@@ -137,6 +139,8 @@ describe("the program with Pulumi.staging.yaml", () => {
       baseVolumeName: parameter(run, "host-image-disk", "VOLUME"),
       format: "qcow2",
     });
+    expect(parameter(run, `${name}-cloud-init`, "IMAGE")).toBe(domain.disks[1].file);
+    expect(inputsOf(run, `${name}-cloud-init`).stdin).toContain(`hostname: ${name}`);
     expect(parameter(run, `${name}-disk-size`, "BYTES")).toBe(`${diskGB}000000000`);
     expect(parameter(run, `${name}-address`, "ADDRESS")).toBe(address);
     expect(parameter(run, `${name}-boot`, "DOMAIN_ID")).toBe(`${name}-domain-id`);
