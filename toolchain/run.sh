@@ -15,7 +15,9 @@ command -v node >/dev/null || { echo "Node.js 20 or newer is needed: https://nod
 # npm writes node_modules/.package-lock.json last, so its age tells a finished install from a broken one.
 if [ -z "$(find "$here/node_modules/.package-lock.json" -newer "$here/package-lock.json" 2>/dev/null)" ]; then
   echo "installing the Node packages that package-lock.json pins ..." >&2
-  (cd "$here" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+  # Not `npm ci`: it insists on a lock entry for the optional packages of every platform, and the lock file has
+  # those of Linux on x64 alone. What the file has is taken at its versions either way.
+  (cd "$here" && npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
   touch "$here/node_modules/.package-lock.json"
 fi
 
