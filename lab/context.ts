@@ -73,14 +73,3 @@ export async function readOutputs(env: Readonly<Record<string, string>>, stack: 
   if (!outputs.machines) throw new Error(`the lab ${stack} is not up: run "npm run lab" first`);
   return outputs as LabOutputs;
 }
-
-/** Runs a command's main function: its result is the exit code, an error's message goes to the screen. */
-export function runMain(main: () => Promise<number>): void {
-  main().then(
-    (code) => process.exit(code),
-    (error: Error) => {
-      console.error(`error: ${error.message}`);
-      process.exit(1);
-    },
-  );
-}

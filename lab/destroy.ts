@@ -1,7 +1,8 @@
 import { rmSync } from "node:fs";
+import { runMain } from "../toolchain/commands";
 import { pulumi, pulumiOutput } from "../toolchain/pulumi";
 import { recover } from "../toolchain/recover";
-import { labEnvironment, readOptions, runMain, stackFile } from "./context";
+import { labEnvironment, readOptions, stackFile } from "./context";
 import { stopLibvirt } from "./host/libvirt";
 
 /** `npm run lab:destroy`: takes away everything that the lab has made on this machine. */

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
+import { runMain } from "../toolchain/commands";
 import { sshOptions, withKey } from "./agent";
-import { labEnvironment, readOptions, readOutputs, runMain } from "./context";
+import { labEnvironment, readOptions, readOutputs } from "./context";
 
 /** `npm run lab:ssh -- <machine> [command ...]`: logs in to a machine of the lab, or runs a command there. */
 async function main(): Promise<number> {

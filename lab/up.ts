@@ -1,7 +1,8 @@
+import { runMain } from "../toolchain/commands";
 import { createStack, pulumi } from "../toolchain/pulumi";
 import { recover } from "../toolchain/recover";
 import { configuredSize, configureLab } from "./configure";
-import { type LabOutputs, labEnvironment, readOptions, readOutputs, runMain } from "./context";
+import { type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
 import { buildGuestImage } from "./guest/image";
 import { hostFacts } from "./host/facts";
 import { prepareHost } from "./host/prepare";

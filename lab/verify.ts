@@ -1,5 +1,6 @@
+import { runMain } from "../toolchain/commands";
 import { withKey } from "./agent";
-import { labEnvironment, readOptions, readOutputs, runMain } from "./context";
+import { labEnvironment, readOptions, readOutputs } from "./context";
 import { checkFirewall } from "./verify/firewall";
 import { RemoteMachine } from "./verify/machine";
 import { checkMachines } from "./verify/machines";

@@ -87,3 +87,14 @@ export async function waitUntil(
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
+
+/** Runs a command's main function: its result is the exit code, an error's message goes to the screen. */
+export function runMain(main: () => Promise<number>): void {
+  main().then(
+    (code) => process.exit(code),
+    (error: Error) => {
+      console.error(`error: ${error.message}`);
+      process.exit(1);
+    },
+  );
+}

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "./commands";
+import { run, runMain } from "./commands";
 import { hasOwnBackend, projectDirectory, pulumiEnvironment } from "./environment";
 import { installToolchain } from "./install";
 
@@ -65,11 +65,4 @@ async function main(): Promise<number> {
   return pulumi(env, args);
 }
 
-if (require.main === module)
-  main().then(
-    (code) => process.exit(code),
-    (error: Error) => {
-      console.error(`error: ${error.message}`);
-      process.exit(1);
-    },
-  );
+if (require.main === module) runMain(main);

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { type Plan, planDeployment } from "../components/config/plan";
 import type { Configuration } from "../components/config/schema";
 import { validate } from "../components/config/validate";
-import { run } from "./commands";
+import { run, runMain } from "./commands";
 import { pulumiEnvironment } from "./environment";
 import { installToolchain } from "./install";
 import { endOrphans, isAlive } from "./processes";
@@ -139,11 +139,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-if (require.main === module)
-  main().then(
-    (code) => process.exit(code),
-    (error: Error) => {
-      console.error(`error: ${error.message}`);
-      process.exit(1);
-    },
-  );
+if (require.main === module) runMain(main);

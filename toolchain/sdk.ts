@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "./commands";
+import { run, runMain } from "./commands";
 import { projectDirectory, pulumiEnvironment } from "./environment";
 import { installToolchain } from "./install";
 import { libvirtProvider } from "./pins";
@@ -12,7 +12,7 @@ const sdks = join(projectDirectory, "sdks");
  * Generates sdks/libvirt anew from the Terraform provider, which is how Pulumi has it since
  * @pulumi/libvirt left npm: `npm run sdk`, after a change of its version in pins.ts.
  */
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const toolchain = await installToolchain();
   // Within the project, so that the compiler finds the packages that the sources import.
   const directory = mkdtempSync(join(sdks, "generating-"));
@@ -52,13 +52,11 @@ async function generate(env: Readonly<Record<string, string>>, directory: string
     ...["--sourceMap", "false", "--skipLibCheck", "--types", "node"],
   ]);
   writeFileSync(join(target, "package.json"), readFileSync(join(sources, "package.json")));
+  return 0;
 }
 
 function edit(file: string, change: (text: string) => string): void {
   writeFileSync(file, change(readFileSync(file, "utf8")));
 }
 
-main().catch((error: Error) => {
-  console.error(`error: ${error.message}`);
-  process.exit(1);
-});
+runMain(main);
