@@ -21,6 +21,7 @@ async function main(): Promise<number> {
   } finally {
     rmSync(directory, { recursive: true });
   }
+  return 0;
 }
 
 async function generate(env: Readonly<Record<string, string>>, directory: string): Promise<void> {
@@ -52,7 +53,6 @@ async function generate(env: Readonly<Record<string, string>>, directory: string
     ...["--sourceMap", "false", "--skipLibCheck", "--types", "node"],
   ]);
   writeFileSync(join(target, "package.json"), readFileSync(join(sources, "package.json")));
-  return 0;
 }
 
 function edit(file: string, change: (text: string) => string): void {
