@@ -29,10 +29,10 @@ const rowOf = (operation: string): Row => {
   return row;
 };
 
-/** Names on an operation's chain, without what takes next to no time. */
+/** Names of the commands on an operation's chain; how long a provider takes is a matter of the machine's load. */
 const namesOf = (operation: string) =>
   rowOf(operation)
-    .chain.filter(({ seconds }) => seconds >= 0.4)
+    .chain.filter(({ urn }) => urn.includes("command:local:Command"))
     .map(({ urn }) => urn.split("::").at(-1));
 
 beforeAll(async () => {
