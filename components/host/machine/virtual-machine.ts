@@ -22,8 +22,8 @@ export interface VirtualMachineArgs {
 }
 
 /**
- * How long a machine may take to boot, in seconds. Seven at once on two emulated cores were seen to need
- * about four minutes, a single one under KVM about half a minute.
+ * How long a machine may take to boot, in seconds: several times what was seen. Seven at once on two
+ * emulated cores took about two minutes (docs/benchmarks.md).
  */
 const secondsToBoot = { kvm: 300, qemu: 1200 } as const;
 
