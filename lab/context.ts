@@ -16,9 +16,9 @@ export interface LabOptions {
 }
 
 /** Reads a lab command's options; `--` ends them. */
-export function readOptions(): LabOptions {
+export function readOptions(defaultStack = "lab"): LabOptions {
   const { values, positionals } = parseArgs({
-    options: { stack: { type: "string", default: "lab" }, size: { type: "string" } },
+    options: { stack: { type: "string", default: defaultStack }, size: { type: "string" } },
     allowPositionals: true,
   });
   const { stack, size } = values;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { installPackages, missingPackages } from "../lab/host/packages";
 import { prepareHost } from "../lab/host/prepare";
 import { table } from "../lab/table";
+import { runMain } from "../toolchain/commands";
 import { projectDirectory } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
 
@@ -128,7 +129,7 @@ function chosenStages(names: readonly string[]): readonly Stage[] {
 }
 
 /** Proves the project; see CONTRIBUTING.md. The last line it prints has the number of tests. */
-async function main(): Promise<boolean> {
+async function main(): Promise<number> {
   const chosen = chosenStages(process.argv.slice(2));
   const needs = new Set(chosen.flatMap((stage) => stage.needs));
   const proofs: (readonly [string, Counts & { seconds: number }])[] = [];
@@ -158,13 +159,7 @@ async function main(): Promise<boolean> {
   const total = (count: (counts: Counts) => number) =>
     proofs.reduce((sum, [, counts]) => sum + count(counts), 0);
   console.log(`tests: ${total(({ passed }) => passed)} passed, ${total(({ failed }) => failed)} failed`);
-  return proofs.every(([, { failed }]) => failed === 0);
+  return proofs.every(([, { failed }]) => failed === 0) ? 0 : 1;
 }
 
-main().then(
-  (passed) => process.exit(passed ? 0 : 1),
-  (error: Error) => {
-    console.error(`error: ${error.message}`);
-    process.exit(1);
-  },
-);
+runMain(main);

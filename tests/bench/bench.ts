@@ -1,12 +1,11 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { configureLab } from "../../lab/configure";
-import { labEnvironment, stackFile } from "../../lab/context";
+import { labEnvironment, readOptions, stackFile } from "../../lab/context";
 import { buildGuestImage } from "../../lab/guest/image";
 import { hostFacts } from "../../lab/host/facts";
 import { prepareHost } from "../../lab/host/prepare";
-import { chooseSize, type LabSize } from "../../lab/stack";
+import { chooseSize } from "../../lab/stack";
 import { run, runMain } from "../../toolchain/commands";
 import { projectDirectory } from "../../toolchain/environment";
 import { createStack } from "../../toolchain/pulumi";
@@ -17,7 +16,11 @@ const page = join(projectDirectory, "docs/benchmarks.md");
 
 /** `npm run bench`: measures a lab of its own from nothing to nothing and writes docs/benchmarks.md. */
 async function main(): Promise<number> {
-  const { stack, size: asked } = readBenchOptions();
+  const { stack, size: asked } = readOptions("lab-bench");
+  if (!stack.startsWith("lab-"))
+    throw new Error(
+      `--stack ${stack}: it starts with "lab-", for the bench makes and destroys a lab of its own`,
+    );
   if (existsSync(stackFile(stack)))
     throw new Error(
       `the lab ${stack} is there already, and "up" is measured from nothing: ` +
@@ -52,20 +55,6 @@ async function main(): Promise<number> {
   writeFileSync(page, replaceSection(readFileSync(page, "utf8"), size, renderMarkdown(result)));
   console.log(`\n${renderScreen(result)}\n\nwritten to docs/benchmarks.md`);
   return 0;
-}
-
-function readBenchOptions(): { stack: string; size: LabSize | undefined } {
-  const { values } = parseArgs({
-    options: { stack: { type: "string", default: "lab-bench" }, size: { type: "string" } },
-  });
-  const { stack, size } = values;
-  if (!/^lab-[a-z0-9-]+$/.test(stack))
-    throw new Error(
-      `--stack ${stack}: it starts with "lab-", for the bench makes and destroys a lab of its own`,
-    );
-  if (size !== undefined && size !== "full" && size !== "small")
-    throw new Error(`--size ${size}: accepted are full and small`);
-  return { stack, size };
 }
 
 runMain(main);
