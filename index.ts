@@ -1,5 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
-import { loadConfiguration, readPrivateKey } from "./components/config/load";
+import { Artifact } from "./components/artifact/artifact";
+import { storePath } from "./components/artifact/plan";
+import { loadArtifact, loadConfiguration, readPrivateKey } from "./components/config/load";
 import { planDeployment } from "./components/config/plan";
 import { Firewall } from "./components/host/firewall/firewall";
 import { planRuleset } from "./components/host/firewall/ruleset";
@@ -7,6 +9,8 @@ import { Host } from "./components/host/host";
 import { ExistingMachine } from "./components/host/machine/existing-machine";
 import { VirtualMachine } from "./components/host/machine/virtual-machine";
 import { hostTarget } from "./components/host/target";
+import { TimeServer } from "./components/host/time/time-server";
+import { ContainerRuntime } from "./components/kubernetes/container-runtime/container-runtime";
 import { Secrets } from "./components/secrets/secrets";
 
 const config = loadConfiguration();
@@ -15,6 +19,7 @@ const target = hostTarget(config.host, readPrivateKey(config.host.ssh?.privateKe
 
 const secrets = new Secrets("secrets", {
   sshKeyComment: `${pulumi.getProject()}/${pulumi.getStack()}`,
+  authorityName: `${config.domain} (${pulumi.getProject()}/${pulumi.getStack()})`,
   smtpPassword: config.mail.relay?.password && pulumi.secret(config.mail.relay.password),
 });
 const host = new Host("host", { target, config, plan });
@@ -38,6 +43,33 @@ const machines = plan.machines.map((machine) =>
       }).machine,
 );
 
+const artifactPlan = loadArtifact(config);
+const artifact =
+  artifactPlan &&
+  new Artifact("artifact", {
+    plan: artifactPlan,
+    host: host.target,
+    storePath: storePath(config),
+    machines,
+    domain: config.domain,
+    secrets,
+    timeServer: new TimeServer("time", {
+      target: host.target,
+      network: host.network,
+      networkName: config.network.name,
+      gateway: plan.gateway,
+      cidr: config.network.cidr,
+    }).address,
+  });
+if (artifact && config.artifact)
+  for (const { name } of plan.kubenodes)
+    new ContainerRuntime(`runtime-${name}`, {
+      target: artifact.targetOf(name),
+      artifact: artifactPlan,
+      assetHost: artifact.assetHost,
+      seed: config.artifact.seed,
+    });
+
 /** What other stacks and people get to know; examples/consumer shows how to read it. */
 export = {
   domain: config.domain,
@@ -55,6 +87,14 @@ export = {
   callingNode: plan.callingNode?.address ?? null,
   publicPorts: firewall.applied.apply(() => plan.publicPorts),
   dnsRecords: plan.dnsRecords,
+  /** Null without an artifact. */
+  assets: artifact
+    ? {
+        url: artifact.assetHost.url,
+        registry: artifact.assetHost.registry,
+        authority: secrets.authority.certificate,
+      }
+    : null,
   sshUser: config.ssh.user,
   sshPublicKey: secrets.ssh.publicKey,
   sshPrivateKey: secrets.ssh.privateKey,

@@ -81,6 +81,23 @@ const binary = z
   .refine((value) => hasOne(value, sourceNames), one)
   .refine((value) => value.url === undefined || value.sha256 !== undefined, "a URL needs its sha256");
 
+/** Files of an image by their path in it. */
+const imageFiles = z.record(
+  z.string().regex(/^\//),
+  z
+    .strictObject({
+      /** Takes a binary of this file's list by its name … */
+      binary: z.string().optional(),
+      /** … or a file beside this list … */
+      path: z.string().optional(),
+      /** … or one of these. */
+      ...fileSource,
+      /** Octal. @default "0755" */
+      mode: z.string().default("0755"),
+    })
+    .refine((value) => hasOne(value, ["binary", "path", ...sourceNames]), one),
+);
+
 const imageConfiguration = {
   /** Numeric `uid[:gid]`, or a name that the image knows. @default root, as where the real image runs so */
   user: z.string().optional(),
@@ -105,19 +122,7 @@ const image = z
     /** From scratch: files by their path in the image. */
     scratch: z
       .strictObject({
-        files: z.record(
-          z.string().regex(/^\//),
-          z.strictObject({
-            /** Takes a binary of this file's list by its name … */
-            binary: z.string().optional(),
-            /** … or a file beside this list … */
-            path: z.string().optional(),
-            /** … or one of these. */
-            ...fileSource,
-            /** Octal. @default "0755" */
-            mode: z.string().default("0755"),
-          }),
-        ),
+        files: imageFiles,
         /** Empty folders, with owner `uid:gid` and mode. */
         directories: z
           .record(
@@ -132,10 +137,8 @@ const image = z
     debian: z
       .strictObject({
         packages: z.array(z.string()).min(1),
-        /** Files to add, path in the image: path beside this list. */
-        files: z
-          .record(z.string(), z.strictObject({ path: z.string(), mode: z.string().default("0644") }))
-          .default({}),
+        /** Files to add, by their path in the image. */
+        files: imageFiles.default({}),
         directories: z
           .record(
             z.string(),
@@ -196,3 +199,7 @@ export type Binary = Specification["binaries"][number];
 export type Image = Specification["images"][number];
 export type Chart = Specification["charts"][number];
 export type GoSource = z.output<typeof goSource>;
+export type CSource = z.output<typeof cSource>;
+export type MavenSource = z.output<typeof mavenSource>;
+/** The source of a file; exactly one is set, or none where the file has another origin. */
+export type FileSource = Partial<Pick<Binary, (typeof sourceNames)[number] | "sha256">>;

@@ -61,6 +61,7 @@ export interface LabOutputs {
     readonly ports: string;
     readonly target: string;
   }[];
+  readonly assets: { readonly url: string; readonly registry: string; readonly authority: string };
   readonly sshUser: string;
   /** Secret: handed to an SSH agent and nowhere else. */
   readonly sshPrivateKey: string;

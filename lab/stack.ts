@@ -61,10 +61,12 @@ export interface LabArgs {
   readonly size: LabSize;
   readonly facts: HostFacts;
   readonly image: GuestImage;
+  /** Folder of the bundle that everything on the machines is installed from. */
+  readonly bundle: string;
 }
 
 /** The configuration of a lab on this machine. */
-export function labConfiguration({ stack, size, facts, image }: LabArgs): ConfigurationInput {
+export function labConfiguration({ stack, size, facts, image, bundle }: LabArgs): ConfigurationInput {
   const { network, prefix, publicAddress, publicInterface } = labIdentity(stack);
   const machines = (Object.keys(firstAddress) as Role[]).flatMap((role) => {
     const { count, memoryGiB, vcpus } = layouts[size][role];
@@ -92,6 +94,8 @@ export function labConfiguration({ stack, size, facts, image }: LabArgs): Config
       directBoot: { kernel: image.kernel, initrd: image.initrd, commandLine: image.commandLine },
     },
     machines,
-    firewall: { publicAddress, publicInterface, hardenInput: false },
+    artifact: { sources: [{ manifest: `${bundle}/manifest.json`, location: bundle }] },
+    // The machines of a lab have no way out: that they need none is part of what it shows.
+    firewall: { publicAddress, publicInterface, privateDeployment: true, hardenInput: false },
   };
 }

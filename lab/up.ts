@@ -1,6 +1,7 @@
 import { runMain } from "../toolchain/commands";
 import { createStack, pulumi } from "../toolchain/pulumi";
 import { recover } from "../toolchain/recover";
+import { buildLabBundle } from "./bundle";
 import { configuredSize, configureLab } from "./configure";
 import { type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
 import { buildGuestImage } from "./guest/image";
@@ -16,6 +17,7 @@ async function main(): Promise<number> {
   await prepareHost();
   const { env, home } = await labEnvironment();
   const image = await buildGuestImage();
+  const bundle = await buildLabBundle();
 
   const facts = await hostFacts("/var/lib/libvirt/images");
   const kept = options.size ? undefined : configuredSize(stack);
@@ -25,7 +27,7 @@ async function main(): Promise<number> {
       ? { size: kept, reason: "as it was made" }
       : chooseSize(facts);
   console.log(`size of the lab: ${size} (${reason}; --size full|small overrides)`);
-  configureLab({ stack, size, facts, image });
+  configureLab({ stack, size, facts, image, bundle });
 
   await createStack(env, stack);
   for (const line of await recover(env, home, stack)) console.log(line);
@@ -41,7 +43,7 @@ async function main(): Promise<number> {
 }
 
 function showOutputs(stack: string, outputs: LabOutputs): void {
-  const { machines, publicAddress, publicPorts } = outputs;
+  const { assets, machines, publicAddress, publicPorts } = outputs;
   const suffix = stack === "lab" ? "" : ` -- --stack ${stack}`;
   console.log(
     `\nThe lab is up: ${machines.length} machines behind ${publicAddress} (an address of this machine alone).\n`,
@@ -53,7 +55,7 @@ function showOutputs(stack: string, outputs: LabOutputs): void {
     ),
   );
   console.log(
-    `\n${table(
+    `\nEverything on them came from ${assets.url}, images from the registry at ${assets.registry}.\n\n${table(
       ["public port", "goes to"],
       publicPorts.map(({ protocol, ports, target }) => [`${ports}/${protocol}`, target]),
     )}`,

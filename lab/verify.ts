@@ -5,6 +5,7 @@ import { checkFirewall } from "./verify/firewall";
 import { RemoteMachine } from "./verify/machine";
 import { checkMachines } from "./verify/machines";
 import { Report } from "./verify/report";
+import { checkSupplies } from "./verify/supplies";
 
 /** `npm run lab:verify`: looks at the running lab from outside, one line a check. */
 async function main(): Promise<number> {
@@ -24,6 +25,8 @@ async function main(): Promise<number> {
     };
     console.log("machines");
     await checkMachines(report, outputs, reach);
+    console.log("supplies");
+    await checkSupplies(report, outputs, reach);
     console.log("traffic");
     await checkFirewall(report, outputs, reach);
   });

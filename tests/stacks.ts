@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { readManifest } from "../components/config/load";
 import type { Surroundings } from "../components/config/rules";
 import type { Configuration } from "../components/config/schema";
 import { validate } from "../components/config/validate";
@@ -17,6 +18,9 @@ export function stagingValues(): Values {
     Object.entries(config).map(([key, value]) => [key.replace("wiab-staging:", ""), value]),
   );
 }
+
+/** Folder of a bundle of which there is the manifest alone, enough to plan with. */
+export const fixtureBundle = join(projectDirectory, "tests/fixtures/bundle");
 
 /** What `npm run lab` would write on a machine without hardware virtualization that has its image. */
 export const labValues = (size: LabSize): Values =>
@@ -40,10 +44,15 @@ export const labValues = (size: LabSize): Values =>
       sha256: "0123456789abcdef".repeat(4),
       virtualSizeBytes: 2_000_000_000,
     },
+    bundle: fixtureBundle,
   });
 
 /** An operator's workstation on which every key file can be used and every secret is marked as one. */
-export const surroundings: Surroundings = { keyFileProblem: () => undefined, isSecret: () => true };
+export const surroundings: Surroundings = {
+  keyFileProblem: () => undefined,
+  isSecret: () => true,
+  readManifest,
+};
 
 /** The staging configuration, changed and checked. */
 export function stagingConfiguration(change: (values: Values) => void = () => {}): Configuration {

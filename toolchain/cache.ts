@@ -49,7 +49,7 @@ export async function cached(
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   if (existsSync(finished)) return finished;
-  const building = `${finished}.building-${process.pid}-${startOf(process.pid)}`;
+  const building = buildingName(finished);
   mkdirSync(building);
   try {
     await make(building);
@@ -60,6 +60,10 @@ export async function cached(
   return finished;
 }
 
+/** Where this process makes what is to appear at a path, beside it. It tells {@link othersAtWork} who is at work. */
+export const buildingName = (finished: string): string =>
+  `${finished}.building-${process.pid}-${startOf(process.pid)}`;
+
 function publish(building: string, finished: string): void {
   try {
     renameSync(building, finished);
@@ -69,8 +73,8 @@ function publish(building: string, finished: string): void {
   }
 }
 
-/** Throws away what interrupted runs have left, and tells whether a run that lives is making `key`. */
-function othersAtWork(parent: string, key: string): boolean {
+/** Throws away what interrupted runs have left in a folder, and tells whether a run that lives is making `key` there. */
+export function othersAtWork(parent: string, key: string): boolean {
   let atWork = false;
   for (const name of readdirSync(parent)) {
     const [, made, pid, start] = /^(.*)\.building-(\d+)-(\d*)$/.exec(name) ?? [];

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Plan, planDeployment } from "../components/config/plan";
+import type { Surroundings } from "../components/config/rules";
 import type { Configuration } from "../components/config/schema";
 import { validate } from "../components/config/validate";
 import { run, runMain } from "./commands";
@@ -73,12 +74,18 @@ async function readConfiguration(env: Environment, stack: string): Promise<Confi
   const shown: Record<string, { value?: string; objectValue?: unknown; secret?: boolean }> = JSON.parse(
     await pulumiOutput(env, ["config", "--json", "--stack", stack]),
   );
-  // Secrets stay where they are: nothing here depends on one.
+  // Secrets stay where they are, and an artifact may be gone: nothing here depends on either.
   const values = Object.entries(shown)
-    .filter(([, { secret }]) => !secret)
+    .filter(([key, { secret }]) => !secret && !key.endsWith(":artifact"))
     .map(([key, { value, objectValue }]) => [key.slice(key.indexOf(":") + 1), objectValue ?? value]);
-  return validate(Object.fromEntries(values), { keyFileProblem: () => undefined, isSecret: () => true })
-    .config;
+  const surroundings: Surroundings = {
+    keyFileProblem: () => undefined,
+    isSecret: () => true,
+    readManifest: (path) => {
+      throw new Error(`${path} is of no use here`);
+    },
+  };
+  return validate(Object.fromEntries(values), surroundings).config;
 }
 
 async function removeHalfMade(config: Configuration, recorded: ReadonlySet<string>): Promise<string[]> {

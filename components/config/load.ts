@@ -1,6 +1,8 @@
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
+import { type ArtifactManifest, parseManifest } from "../artifact/manifest";
+import { type ArtifactPlan, planArtifact } from "../artifact/plan";
 import type { Configuration } from "./schema";
 import { ConfigurationError, validate } from "./validate";
 
@@ -19,6 +21,7 @@ export function loadConfiguration(): Configuration {
   try {
     const { config, warnings } = validate(values, {
       keyFileProblem,
+      readManifest,
       isSecret: (key) => runtime.isConfigSecret(`${project}:${key}`),
     });
     for (const warning of warnings) void pulumi.log.warn(warning);
@@ -48,6 +51,31 @@ const expandHome = (path: string): string => path.replace(/^~(?=\/)/, homedir())
 /** Reads a private key file that {@link loadConfiguration} has found usable; undefined without a path. */
 export const readPrivateKey = (path: string | undefined): pulumi.Output<string> | undefined =>
   path === undefined ? undefined : pulumi.secret(readFileSync(expandHome(path), "utf8"));
+
+/** The stack's artifacts, which {@link loadConfiguration} has found usable; undefined where it has none. */
+export const loadArtifact = ({ artifact }: Configuration): ArtifactPlan | undefined =>
+  artifact &&
+  planArtifact(
+    artifact.sources.map(({ manifest, location }) => ({ manifest: readManifest(manifest), location })),
+  );
+
+/**
+ * Reads the manifest of an artifact.
+ * @throws Error saying why the file is none.
+ */
+export function readManifest(path: string): ArtifactManifest {
+  let text: string;
+  try {
+    text = readFileSync(expandHome(path), "utf8");
+  } catch (error) {
+    throw new Error(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+  }
+  try {
+    return parseManifest(text);
+  } catch (error) {
+    throw new Error(`${path} is not a manifest: ${(error as Error).message}`);
+  }
+}
 
 /** Why a file cannot be used as a private key; undefined if it can. */
 export function keyFileProblem(path: string): string | undefined {

@@ -1,3 +1,6 @@
+import type { ArtifactManifest } from "../artifact/manifest";
+import { planArtifact } from "../artifact/plan";
+import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { gatewayOf, isBetween, isHostOf, isNetworkAddress } from "./addresses";
 import type { Configuration, MachineConfiguration } from "./schema";
 
@@ -11,6 +14,8 @@ export interface Problem {
 export interface Surroundings {
   /** Why a file on the workstation cannot be used as a private key; undefined if it can. */
   readonly keyFileProblem: (path: string) => string | undefined;
+  /** Reads the manifest of an artifact; throws an Error that says why it cannot. */
+  readonly readManifest: (path: string) => ArtifactManifest;
   /** Whether the value of a top-level key is marked secret in the stack's configuration. */
   readonly isSecret: (key: string) => boolean;
 }
@@ -40,8 +45,43 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["image", "machines"], imageRules),
     rule(["calling", "machines"], callingRules),
     rule(["host", "machines"], keyFileRules),
+    rule(["artifact"], artifactRules),
+    rule(["artifact", "machines"], assetHostRules),
     rule(["mail"], secretRules),
   ].flatMap((check) => check(config, surroundings));
+
+function artifactRules({ artifact }: Sections<"artifact">, { readManifest }: Surroundings): Problem[] {
+  const problems: Problem[] = [];
+  const parts = (artifact?.sources ?? []).flatMap(({ manifest, location }, index) => {
+    try {
+      return [{ manifest: readManifest(manifest), location }];
+    } catch (error) {
+      problems.push({ key: `artifact.sources[${index}].manifest`, message: (error as Error).message });
+      return [];
+    }
+  });
+  if (!artifact || problems.length > 0) return problems;
+  try {
+    planRuntime(planArtifact(parts));
+  } catch (error) {
+    problems.push({ key: "artifact.sources", message: (error as Error).message });
+  }
+  return problems;
+}
+
+/** The host sends the files to the asset host, and it has no SSH agent to ask. */
+function assetHostRules({ artifact, machines }: Sections<"artifact" | "machines">): Problem[] {
+  return machines.flatMap(({ role, existing }, index) =>
+    artifact && role === "assethost" && existing && !existing.privateKeyFile
+      ? [
+          {
+            key: `machines[${index}].existing.privateKeyFile`,
+            message: "is missing: the host logs in to the asset host with it to bring the artifact",
+          },
+        ]
+      : [],
+  );
+}
 
 /** What is allowed but worth saying. */
 export function findWarnings(config: Configuration): string[] {

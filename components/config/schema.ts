@@ -220,6 +220,39 @@ const calling = z.strictObject({
   node: hostName.optional().describe("Name of the kubenode that carries calling. Default: the last one."),
 });
 
+const artifact = z.strictObject({
+  sources: z
+    .array(
+      z.strictObject({
+        manifest: path.describe(
+          "What the artifact holds: its `manifest.json`, a path relative to the project. `npm run bundle` writes it; for Wire's artifact `npm run artifact -- manifest` does.",
+        ),
+        location: z
+          .string()
+          .regex(/^(https?:\/\/\S+|\/.*)$/, "must be an http(s) URL or an absolute path on the KVM host")
+          .describe(
+            "The folder that has the artifact's archives: a URL that the host fetches them from, or an absolute path on the host.",
+          ),
+      }),
+    )
+    .min(1)
+    .describe(
+      "One artifact, or several whose files complement one another: Wire's, and a bundle with what the asset host itself runs.",
+    ),
+  storePath: path
+    .regex(/^\//, "must be an absolute path")
+    .optional()
+    .describe(
+      "Directory on the host for the unpacked artifact, made by the stack. Default: `/var/lib/wiab/<network.name>`.",
+    ),
+  seed: z
+    .enum(["needed", "all"])
+    .default("needed")
+    .describe(
+      "`needed`: a Kubernetes node pulls from the registry what it runs. `all`: every node imports every image beforehand.",
+    ),
+});
+
 const mail = z.strictObject({
   relay: z
     .strictObject({
@@ -251,6 +284,11 @@ export const configurationSchema = z.strictObject({
     .describe("The machines. Default: the seven of the deployment guide."),
   ssh: ssh.prefault({}).describe("Access to the machines."),
   firewall: firewall.describe("The host's firewall."),
+  artifact: artifact
+    .optional()
+    .describe(
+      "The offline artifact that everything on the machines is installed from. Without it the machines are made and nothing is put on them.",
+    ),
   calling: calling.prefault({}).describe("Voice and video calling."),
   mail: mail.prefault({}).describe("Outgoing mail."),
 });

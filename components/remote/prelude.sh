@@ -23,3 +23,25 @@ wait_for() {
     sleep 1
   done
 }
+
+# holds FILE TEXT: whether the file has just that text.
+holds() { [ -f "$1" ] && printf '%s' "$2" | cmp -s - "$1"; }
+
+# put FILE TEXT [MODE]: gives the file that text, whole or not at all.
+put() {
+  mkdir -p "$(dirname "$1")"
+  install -m "${3:-0644}" /dev/stdin "$1.new" < <(printf '%s' "$2")
+  mv "$1.new" "$1"
+}
+
+# install_packages NAME...: installs Debian packages that are not there yet, without those they merely recommend.
+install_packages() {
+  local name missing=()
+  for name in "$@"; do
+    [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
+  done
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  # A package manager that is at work (unattended-upgrades) is waited for.
+  apt-get --quiet --quiet --option DPkg::Lock::Timeout=600 --option Dpkg::Use-Pty=0 install --yes --no-install-recommends "${missing[@]}" ||
+    fail "apt could not install ${missing[*]} on $(hostname)"
+}

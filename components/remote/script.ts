@@ -64,13 +64,17 @@ export function runScript(
   args: ScriptArgs,
   options: pulumi.CustomResourceOptions = {},
 ): ScriptRun {
+  const { target } = args;
+  const parameters = {
+    ...args.parameters,
+    ...(target.identity === undefined ? {} : { MACHINE: target.identity }),
+  };
   const inputs = {
     create: invocation("apply"),
     update: args.updates ? invocation("update") : undefined,
     delete: args.removes ? invocation("remove") : undefined,
-    stdin: pulumi.all(args.parameters).apply((values) => renderInput(args.script, values)),
+    stdin: pulumi.all(parameters).apply((values) => renderInput(args.script, values)),
   };
-  const { target } = args;
   const ordered = pulumi.mergeOptions(options, {
     dependsOn: [...(target.after ?? [])],
     // Replaced the other way round, the old resource's `remove` would undo what the new one has applied.

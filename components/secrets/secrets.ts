@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
+import { authorityCertificate, type CertificateNames, serverCertificate } from "./certificates";
 import {
   bytesFromText,
   type Curve,
@@ -17,6 +18,8 @@ import {
 export interface SecretsArgs {
   /** Says in `authorized_keys` whose key it is: one line of printable characters. */
   readonly sshKeyComment: string;
+  /** The name of the stack's certificate authority. */
+  readonly authorityName: string;
   /** Password with which brig logs in to the SMTP server. @default a generated one, for a server that asks for none */
   readonly smtpPassword?: pulumi.Input<string>;
 }
@@ -25,6 +28,13 @@ export interface SecretsArgs {
 export interface AccessKey {
   readonly accessKey: pulumi.Output<string>;
   readonly secretKey: pulumi.Output<string>;
+}
+
+/** Key and certificate of a server, in PEM. */
+export interface ServerIdentity {
+  readonly privateKey: pulumi.Output<string>;
+  /** Not a secret. */
+  readonly certificate: pulumi.Output<string>;
 }
 
 /**
@@ -86,6 +96,13 @@ export class Secrets extends pulumi.ComponentResource {
   };
   readonly smtp: { readonly password: pulumi.Output<string> };
   readonly prometheus: { readonly username: string; readonly password: pulumi.Output<string> };
+  /** The authority that every machine of the stack trusts. */
+  readonly authority: {
+    /** In PEM; not a secret. */
+    readonly certificate: pulumi.Output<string>;
+  };
+  /** The user who may push images to the registry. */
+  readonly registry: { readonly username: string; readonly password: pulumi.Output<string> };
   /** The key pair with which the program logs in to the machines. */
   readonly ssh: {
     readonly privateKey: pulumi.Output<string>;
@@ -99,6 +116,10 @@ export class Secrets extends pulumi.ComponentResource {
   readonly fakeAws = { awsKeyId: "dummykey", awsSecretKey: "dummysecret" } as const;
   /** Registry login that the team-settings chart asks for: `{}` in base64, as the image is on the nodes already. */
   readonly teamSettings = { configJson: "e30K" } as const;
+
+  readonly #signer: { readonly commonName: string; readonly key: pulumi.Output<string> };
+  /** Makes the child of an Ed25519 key and gives the key as PEM of PKCS#8. */
+  readonly #ed25519: (child: string) => pulumi.Output<string>;
 
   constructor(name: string, args: SecretsArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:secrets:Secrets", name, {}, options);
@@ -121,6 +142,8 @@ export class Secrets extends pulumi.ComponentResource {
     });
     const keyBytes = (child: string, bytes: number) =>
       text(child, keyTextLength).apply((characters) => bytesFromText(characters, bytes));
+    this.#ed25519 = (child) =>
+      keyBytes(child, ed25519SeedBytes).apply((seed) => pkcs8Pem(ed25519FromSeed(seed)));
     const keyPair = (child: string, encode: (seed: Buffer) => EncodedKeyPair) => {
       const pair = keyBytes(child, ed25519SeedBytes).apply(encode);
       return { privateKey: pair.privateKey, publicKey: pulumi.unsecret(pair.publicKey) };
@@ -134,9 +157,7 @@ export class Secrets extends pulumi.ComponentResource {
     this.zauth = { privateKeys: zauth.privateKey, publicKeys: zauth.publicKey };
     this.mls = {
       removal: {
-        ed25519: keyBytes("mls-removal-ed25519", ed25519SeedBytes).apply((seed) =>
-          pkcs8Pem(ed25519FromSeed(seed)),
-        ),
+        ed25519: this.#ed25519("mls-removal-ed25519"),
         ecdsa_secp256r1_sha256: ecdsaPem("mls-removal-p256", "P-256"),
         ecdsa_secp384r1_sha384: ecdsaPem("mls-removal-p384", "P-384"),
         ecdsa_secp521r1_sha512: ecdsaPem("mls-removal-p521", "P-521"),
@@ -162,8 +183,24 @@ export class Secrets extends pulumi.ComponentResource {
       password: args.smtpPassword === undefined ? text("smtp", 32) : pulumi.secret(args.smtpPassword),
     };
     this.prometheus = { username: "admin", password: text("prometheus", 16) };
+    this.#signer = { commonName: args.authorityName, key: this.#ed25519("authority") };
+    this.authority = {
+      certificate: pulumi.unsecret(
+        this.#signer.key.apply((key) => authorityCertificate(key, args.authorityName)),
+      ),
+    };
+    this.registry = { username: "wiab", password: text("registry", 32) };
     this.ssh = keyPair("ssh", (seed) => openSshEd25519(seed, args.sshKeyComment));
 
     this.registerOutputs({ sshPublicKey: this.ssh.publicKey, zauthPublicKeys: this.zauth.publicKeys });
+  }
+
+  /** Makes the key of a server, a child named `<name>-<child>-tls`, and has the authority certify it. */
+  serverIdentity(child: string, names: CertificateNames): ServerIdentity {
+    const key = this.#ed25519(`${child}-tls`);
+    const certificate = pulumi
+      .all([key, this.#signer.key])
+      .apply(([own, signer]) => serverCertificate(own, names, { ...this.#signer, key: signer }));
+    return { privateKey: key, certificate: pulumi.unsecret(certificate) };
   }
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { cached, contentKey } from "../../toolchain/cache";
 import { asRoot, run } from "../../toolchain/commands";
-import { osRelease } from "../host/facts";
+import { debianSources, sourcesList, wayToTheArchive } from "../../toolchain/debian";
 
 /** The lab's guest: a disk, and the kernel that boots it without a boot loader. */
 export interface GuestImage {
@@ -35,8 +35,10 @@ export async function buildGuestImage(): Promise<GuestImage> {
     console.log("building the guest image (Debian 12), one to two minutes:");
     // In a mount namespace of its own: whatever way it ends, nothing stays mounted on the host.
     const build = ["--mount", "sh", join(recipe, "build.sh"), directory, owner()];
-    await asRoot("unshare", [...build, ...(await wayToTheArchive())], {
-      input: await debianSources(),
+    // mmdebstrap does not look for the host's proxies and the like itself.
+    const options = (await wayToTheArchive()).map((line) => `--aptopt=${line}`);
+    await asRoot("unshare", [...build, ...options], {
+      input: `${sourcesList(await debianSources("bookworm")).join("\n")}\n`,
       onLine: (line) => {
         if (/^[IWE]: /.test(line)) console.log(`  ${line.slice(3)}`);
       },
@@ -59,30 +61,3 @@ export async function buildGuestImage(): Promise<GuestImage> {
 }
 
 const owner = () => `${process.getuid?.()}:${process.getgid?.()}`;
-
-/** The host's proxies and the like as options for mmdebstrap, which does not look for them itself. */
-async function wayToTheArchive(): Promise<string[]> {
-  const configuration = (await run("apt-config", ["dump"])).split("\n");
-  return configuration
-    .filter((line) => /^Acquire::(https?::proxy|check-)/i.test(line))
-    .map((line) => `--aptopt=${line}`);
-}
-
-/** The archive in sources.list(5) form: the host's mirrors where the host is this Debian itself. */
-async function debianSources(): Promise<string> {
-  const sources = new Map([
-    ["bookworm", "http://deb.debian.org/debian"],
-    ["bookworm-updates", "http://deb.debian.org/debian"],
-    ["bookworm-security", "http://deb.debian.org/debian-security"],
-  ]);
-  if (osRelease().VERSION_CODENAME === "bookworm") {
-    const query = ["indextargets", "--format", "$(RELEASE) $(SITE)", "Created-By: Packages"];
-    for (const line of (await run("apt-get", query)).split("\n")) {
-      const [release = "", site = ""] = line.split(" ");
-      if (sources.has(release) && /^https?:/.test(site)) sources.set(release, site);
-    }
-  }
-  const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
-  const entry = ([release, site]: [string, string]) => `deb [signed-by=${keyring}] ${site} ${release} main\n`;
-  return [...sources].map(entry).join("");
-}

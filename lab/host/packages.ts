@@ -15,6 +15,8 @@ export const hostPackages: Readonly<Record<string, string>> = {
   mmdebstrap: "builds their system",
   "debian-archive-keyring": "proves that system's packages",
   e2fsprogs: "makes its file system",
+  skopeo: "fills the image registry",
+  chrony: "gives the machines the time",
 };
 
 /** The subset of `names` that is not installed. */

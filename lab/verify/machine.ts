@@ -22,6 +22,17 @@ export class RemoteMachine {
     });
   }
 
+  /** Runs a program of lab/verify/guest, in Python or Bash, and gives its output. */
+  async runFile(file: string, ...args: readonly string[]): Promise<string> {
+    const interpreter = file.endsWith(".py") ? ["python3", "-"] : ["bash", "-s", "--"];
+    const output = await run(
+      "ssh",
+      [...sshOptions, `${this.user}@${this.address}`, ...interpreter, ...args],
+      { env: this.agent, input: readFileSync(join(__dirname, "guest", file), "utf8") },
+    );
+    return output.trim();
+  }
+
   /** What SSH says to somebody without the key. */
   async refusal(): Promise<string> {
     const noKey = ["-o", "IdentityAgent=none", "-o", "IdentityFile=/dev/null", "-o", "BatchMode=yes"];

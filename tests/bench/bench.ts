@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { buildLabBundle } from "../../lab/bundle";
 import { configureLab } from "../../lab/configure";
 import { labEnvironment, readOptions, stackFile } from "../../lab/context";
 import { buildGuestImage } from "../../lab/guest/image";
@@ -31,9 +32,10 @@ async function main(): Promise<number> {
   await prepareHost();
   const { env } = await labEnvironment();
   const image = await buildGuestImage();
+  const bundle = await buildLabBundle();
   const facts = await hostFacts("/var/lib/libvirt/images");
   const size = asked ?? chooseSize(facts).size;
-  configureLab({ stack, size, facts, image });
+  configureLab({ stack, size, facts, image, bundle });
   await createStack(env, stack);
 
   const rows = await measureStack({ env, directory: projectDirectory, stack }).catch((error: Error) => {

@@ -21,6 +21,8 @@ const secretNames = [
   "nginz-basic-auth",
   "smtp",
   "prometheus",
+  "authority",
+  "registry",
   "ssh",
 ];
 
@@ -57,6 +59,37 @@ function expectedResources(
       `command:remote:Command ${name}-login`,
     ]),
   ].sort();
+}
+
+/** What comes out of an artifact, on top of that. */
+function artifactResources(machines: readonly string[]): string[] {
+  const component = (token: string, name: string) => [`wiab:${token} ${name}`];
+  const kubenodes = machines.filter((name) => name.startsWith("kubenode"));
+  const others = machines.filter((name) => name !== "assethost");
+  return [
+    "random:index/randomPassword:RandomPassword secrets-registry-tls",
+    ...component("host:TimeServer", "time"),
+    "command:local:Command time-chrony",
+    ...component("artifact:Artifact", "artifact"),
+    ...component("artifact:ArtifactStore", "artifact-store"),
+    "command:local:Command artifact-store-archives",
+    ...component("artifact:AssetHost", "artifact-assethost"),
+    "command:local:Command artifact-assethost-files",
+    "command:remote:Command artifact-assethost-release",
+    ...component("artifact:Supplies", "artifact-assethost-supplies"),
+    "command:remote:Command artifact-assethost-supplies-sources",
+    "command:remote:Command artifact-assethost-services",
+    ...component("artifact:Registry", "artifact-registry"),
+    "command:local:Command artifact-registry-images",
+    ...others.flatMap((name) => [
+      ...component("artifact:Supplies", `artifact-${name}`),
+      `command:remote:Command artifact-${name}-sources`,
+    ]),
+    ...kubenodes.flatMap((name) => [
+      ...component("kubernetes:ContainerRuntime", `runtime-${name}`),
+      `command:remote:Command runtime-${name}-containerd`,
+    ]),
+  ];
 }
 
 const seven = ["assethost", "kubenode1", "kubenode2", "kubenode3", "datanode1", "datanode2", "datanode3"];
@@ -249,7 +282,12 @@ describe.each([
 
   it("registers exactly these resources, and runs scripts for the host on this machine", () => {
     const images = ["disk", "kernel", "initrd"];
-    expect(registered(run)).toEqual(expectedResources("local", ["firewall-wiab-lab"], images, names));
+    expect(registered(run)).toEqual(
+      [
+        ...expectedResources("local", ["firewall-wiab-lab"], images, names),
+        ...artifactResources(names),
+      ].sort(),
+    );
   });
 
   it("emulates its machines and starts their kernel itself", () => {
@@ -275,6 +313,22 @@ describe.each([
     expect(inputsOf(run, "host-libvirt").uri).toBe("qemu:///system");
   });
 
+  it("sends the artifact from the host to the asset host, and everything else to get it there", () => {
+    expect(parameter(run, "artifact-store-archives", "STORE")).toBe("/var/lib/wiab/wiab-lab");
+    expect(parameter(run, "artifact-assethost-files", "ADDRESS")).toBe("192.168.230.10");
+    expect(parameter(run, "artifact-assethost-supplies-sources", "REPOSITORIES")).toMatch(
+      /^file:\/opt\/assets\/current\/debs-bookworm\/public file:\S+\/gpg [0-9a-f]{64} bookworm main$/,
+    );
+    for (const name of names.filter((each) => each !== "assethost")) {
+      const sources = parameter(run, `artifact-${name}-sources`, "REPOSITORIES");
+      expect(sources).toMatch(/^http:\/\/192\.168\.230\.10:8080\/debs-bookworm\/public /);
+      expect(parameter(run, `artifact-${name}-sources`, "TIME_SERVER")).toBe("192.168.230.1");
+    }
+    expect(parameter(run, "runtime-kubenode1-containerd", "REGISTRIES")).toBe("docker.io\nregistry.k8s.io");
+    expect(parameter(run, "runtime-kubenode1-containerd", "SEED_IMAGES")).toBe("");
+    expect(parameter(run, "runtime-kubenode1-containerd", "HOSTS")).toContain("https://192.168.230.10:5001");
+  });
+
   it("leaves the host's input and uplink alone", () => {
     expect(inputsOf(run, "firewall-wiab-lab").stdin).not.toContain("hook input");
     expect(parameter(run, "firewall-wiab-lab", "PUBLIC_INTERFACE")).toBe("pub-lab");
@@ -285,6 +339,21 @@ describe.each([
 
   it("puts out its machines", () => {
     expect(run.outputs.machines.map(({ name }: { name: string }) => name)).toEqual(names);
+  });
+});
+
+describe("the program that imports every image beforehand", () => {
+  it("tells the nodes each image with where it is served", async () => {
+    const values = labValues("full");
+    values.artifact.seed = "all";
+    const run = await runProgram("lab", values);
+    for (const name of ["kubenode1", "kubenode2", "kubenode3"])
+      expect(parameter(run, `runtime-${name}-containerd`, "SEED_IMAGES")?.split("\n")).toEqual([
+        expect.stringMatching(
+          /^http:\/\/192\.168\.230\.10:8080\/containers-helm\/docker\.io_library_hello_1\.tar [0-9a-f]{64} docker\.io\/library\/hello:1 sha256:[0-9a-f]{64}$/,
+        ),
+        expect.stringContaining(" registry.k8s.io/pause:3.10 sha256:"),
+      ]);
   });
 });
 

@@ -1,10 +1,15 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { readManifest } from "../../components/config/load";
 import type { Surroundings } from "../../components/config/rules";
 import { ConfigurationError, validate } from "../../components/config/validate";
 
-const surroundings: Surroundings = { keyFileProblem: () => undefined, isSecret: () => true };
+const surroundings: Surroundings = {
+  keyFileProblem: () => undefined,
+  isSecret: () => true,
+  readManifest,
+};
 
 /** The values of Pulumi.staging.yaml as the engine hands them over. */
 function staging(): Record<string, any> {

@@ -32,9 +32,11 @@ const children: Record<string, { length: number; outputs: string[] }> = {
   "nginz-basic-auth": { length: 42, outputs: ["nginz.basicAuth", "nginz.password"] },
   smtp: { length: 32, outputs: ["smtp.password"] },
   prometheus: { length: 16, outputs: ["prometheus.password"] },
+  authority: { length: 128, outputs: ["authority.certificate"] },
+  registry: { length: 32, outputs: ["registry.password"] },
   ssh: { length: 128, outputs: ["ssh.privateKey", "ssh.publicKey"] },
 };
-const publicOutputs = ["ssh.publicKey", "zauth.publicKeys"];
+const publicOutputs = ["authority.certificate", "ssh.publicKey", "zauth.publicKeys"];
 
 /** What the provider of this test generates for a child: its name, then filling. */
 const generated = (child: string, filling = "x") =>
@@ -68,7 +70,7 @@ beforeEach(() => {
 });
 
 const create = (args: Partial<SecretsArgs> = {}) =>
-  new component("secrets", { sshKeyComment: "wiab-staging/test", ...args });
+  new component("secrets", { sshKeyComment: "wiab-staging/test", authorityName: "wire.example.com", ...args });
 
 /** The outputs and constants of the component, by their paths. */
 function leaves(secrets: Secrets): Map<string, unknown> {
@@ -141,6 +143,7 @@ describe("the secrets of a deployment", () => {
       "rabbitmq.username": "wire-server",
       "nginz.username": "wire",
       "prometheus.username": "admin",
+      "registry.username": "wiab",
     });
   });
 

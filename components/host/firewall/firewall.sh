@@ -30,15 +30,6 @@ lock() {
   flock -w 30 9 || fail "another run on this firewall has held $DIRECTORY/lock for 30 s"
 }
 
-# holds FILE TEXT: whether the file has just that text.
-holds() { [ -f "$1" ] && printf '%s' "$2" | cmp -s - "$1"; }
-
-put() {
-  mkdir -p "$(dirname "$1")"
-  printf '%s' "$2" >"$1.new"
-  mv "$1.new" "$1"
-}
-
 refuse_foreign_table() {
   local table
   table=$(loaded)

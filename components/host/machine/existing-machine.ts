@@ -26,8 +26,7 @@ export class ExistingMachine extends pulumi.ComponentResource {
       `${name}-login`,
       {
         plan,
-        user,
-        connection: { host: plan.address, port, user, privateKey },
+        login: { user, port, privateKey: privateKey === undefined ? undefined : pulumi.secret(privateKey) },
         authorizedKeys: [],
         sshCommand: `ssh -p ${port} ${user}@${plan.address}`,
       },

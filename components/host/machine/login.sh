@@ -2,6 +2,7 @@
 : "${NAME:?host name that it must have}"
 : "${ADDRESS:?address that it must have}"
 : "${LOGIN:?user who logs in}"
+: "${BOOTED?changes when the machine was made anew; empty for one that is used as it is}"
 : "${AUTHORIZED_KEYS?the only keys that may log in, empty for a machine that is used as it is}"
 
 apply() {
@@ -9,7 +10,8 @@ apply() {
   [ "$(hostname --short)" = "$NAME" ] || fail "the machine at $ADDRESS calls itself $(hostname --short), not $NAME"
   [ -n "$(ip -4 -oneline address show to "$ADDRESS/32")" ] || fail "$NAME does not have the address $ADDRESS"
   [ -z "$AUTHORIZED_KEYS" ] || close_to_others
-  say "$NAME is ready"
+  say "$NAME is ready, and its ID is"
+  cat /etc/machine-id
 }
 
 close_to_others() {

@@ -7,8 +7,11 @@ import type { Machine } from "./machine";
 /** Arguments of {@link logIn}. */
 export interface LoginArgs {
   readonly plan: MachinePlan;
-  readonly user: string;
-  readonly connection: pulumi.Input<types.input.remote.ConnectionArgs>;
+  readonly login: Machine["login"];
+  /** How the program gets to the host that the machine runs on. @default it reaches the machine directly */
+  readonly proxy?: pulumi.Input<types.input.remote.ConnectionArgs>;
+  /** Changes with the machine's boot, so that the program looks again. @default it looks once */
+  readonly booted?: pulumi.Input<string>;
   /** The only keys that may log in; empty for a machine that is used as it is. */
   readonly authorizedKeys: pulumi.Input<readonly string[]>;
   /** How a person logs in. */
@@ -17,8 +20,8 @@ export interface LoginArgs {
 
 /** The last step of every machine: lets the program in, checks what it finds and hands the machine out. */
 export function logIn(name: string, args: LoginArgs, options: pulumi.CustomResourceOptions): Machine {
-  const { plan, user } = args;
-  const connection = pulumi.secret(args.connection);
+  const { plan, login } = args;
+  const connection = pulumi.secret({ host: plan.address, ...login, proxy: args.proxy });
   const run = runScript(
     name,
     {
@@ -27,7 +30,8 @@ export function logIn(name: string, args: LoginArgs, options: pulumi.CustomResou
       parameters: {
         NAME: plan.name,
         ADDRESS: plan.address,
-        LOGIN: user,
+        LOGIN: login.user,
+        BOOTED: args.booted ?? "",
         AUTHORIZED_KEYS: pulumi.output(args.authorizedKeys).apply((keys) => keys.join("\n")),
       },
     },
@@ -35,8 +39,13 @@ export function logIn(name: string, args: LoginArgs, options: pulumi.CustomResou
   );
   return {
     plan,
-    target: { kind: "ssh", connection, after: [run] },
+    // The script's last line is the machine's ID: what was done on a machine is done again on one that has
+    // taken its place.
+    target: { kind: "ssh", connection, after: [run], identity: run.stdout.apply(lastLine) },
+    login,
     sshCommand: args.sshCommand,
     address: run.id.apply(() => plan.address),
   };
 }
+
+const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1) ?? "";

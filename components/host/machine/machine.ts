@@ -9,6 +9,13 @@ import type { Target } from "../../remote/target";
 export interface Machine {
   readonly plan: MachinePlan;
   readonly target: Target;
+  /** How another machine of the stack can log in to it. */
+  readonly login: {
+    readonly user: string;
+    readonly port: number;
+    /** Undefined where the program uses the keys of an SSH agent. */
+    readonly privateKey: pulumi.Output<string> | undefined;
+  };
   /** How a person logs in. */
   readonly sshCommand: string;
   /** Its address, known when it is ready. */

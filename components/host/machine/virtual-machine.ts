@@ -167,13 +167,13 @@ export class VirtualMachine extends pulumi.ComponentResource {
       { parent: this },
     );
 
-    const proxy = host.target.kind === "ssh" ? host.target.connection : undefined;
     this.machine = logIn(
       `${name}-login`,
       {
         plan,
-        user: config.ssh.user,
-        connection: { host: plan.address, user: config.ssh.user, privateKey: sshKey.privateKey, proxy },
+        login: { user: config.ssh.user, port: 22, privateKey: sshKey.privateKey },
+        proxy: host.target.kind === "ssh" ? host.target.connection : undefined,
+        booted: domain.id,
         authorizedKeys,
         sshCommand: sshCommand(plan, config),
       },

@@ -12,6 +12,7 @@
 : "${DOMAINS:?names of the domains}"
 : "${PUBLIC_ADDRESS:?address whose ports are forwarded}"
 : "${PUBLIC_INTERFACE?interface to make for it, empty if the address is on the host already}"
+: "${ARTIFACT_LOCATIONS?where the artifact is, one a line, empty without one}"
 
 # libvirt of Ubuntu 22.04, the oldest that this was tried with.
 MINIMUM_LIBVIRT=8.0.0
@@ -45,6 +46,19 @@ check_host() {
   check_libvirt
   check_resources
   check_firewall
+  [ -z "$ARTIFACT_LOCATIONS" ] || check_artifact
+}
+
+check_artifact() {
+  local location
+  command -v skopeo >/dev/null || finding "the command skopeo is missing, which fills the image registry: install skopeo"
+  command -v chronyd >/dev/null || finding "the command chronyd is missing, which gives the machines the time: install chrony"
+  while read -r location; do
+    case $location in
+      http*) command -v curl >/dev/null || finding "the command curl is missing, which fetches $location: install curl" ;;
+      *) [ -d "$location" ] || finding "the host has no directory $location (artifact.sources): copy the artifact there" ;;
+    esac
+  done <<<"$ARTIFACT_LOCATIONS"
 }
 
 check_libvirt() {

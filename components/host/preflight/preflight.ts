@@ -50,6 +50,7 @@ export class Preflight extends pulumi.ComponentResource {
           DOMAINS: plan.machines.map(({ domainName }) => domainName).join(" "),
           PUBLIC_ADDRESS: firewall.publicAddress,
           PUBLIC_INTERFACE: firewall.publicInterface ?? "",
+          ARTIFACT_LOCATIONS: (config.artifact?.sources ?? []).map(({ location }) => location).join("\n"),
         },
         updates: true,
       },

@@ -15,7 +15,8 @@ trap 'exit 1' HUP INT PIPE TERM
 chmod 755 "$work"
 
 packages="busybox-static ca-certificates cloud-init dbus e2fsprogs iproute2 iputils-ping kmod
-  linux-image-cloud-amd64 netbase nftables openssh-server sudo systemd-sysv udev"
+  linux-image-cloud-amd64 netbase nftables openssh-server sudo systemd-sysv
+  systemd-timesyncd udev"
 
 mmdebstrap --mode=root --variant=apt --include="$packages" \
   --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \

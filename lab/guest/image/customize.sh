@@ -11,7 +11,7 @@ in_root() { chroot "$root" "$@"; }
 
 in_root systemctl --quiet enable systemd-networkd.service cloud-init-main.service logind-after-cloud-init.path
 in_root systemctl --quiet disable cloud-init-local.service cloud-init.service cloud-config.service \
-  cloud-final.service cloud-init-hotplugd.socket
+  cloud-final.service cloud-init-hotplugd.socket systemd-timesyncd.service
 
 # What a machine with one disk, no terminal and a life of hours has no use for, or has already.
 in_root systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \

@@ -1,0 +1,113 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Machine } from "../../host/machine/machine";
+import { loadScript, runScript } from "../../remote/script";
+import type { Target } from "../../remote/target";
+import type { Secrets } from "../../secrets/secrets";
+import { type ArtifactPlan, releaseOf } from "../plan";
+import type { ArtifactStore } from "../store/store";
+import { Supplies } from "../supplies/supplies";
+import { assetPorts, assetRoot, renderNginxSite, renderRegistryConfig } from "./configuration";
+
+/** Arguments of {@link AssetHost}. */
+export interface AssetHostArgs {
+  /** The KVM host, which has the artifact. */
+  readonly host: Target;
+  readonly store: ArtifactStore;
+  readonly artifact: ArtifactPlan;
+  /** The machine that becomes the asset host. */
+  readonly machine: Machine;
+  /** The domain below which the machine's full name lies. */
+  readonly domain: string;
+  readonly secrets: Secrets;
+  /** Address of the NTP server of the machines. */
+  readonly timeServer: pulumi.Input<string>;
+}
+
+/**
+ * The machine that all others get their files, packages and images from: nginx at port 8080 with the
+ * artifact on the paths of Wire's own deployment (`/debs-…/public`, `/binaries`, `/containers-…`), and the
+ * image registry at port 5001. It installs nginx and the registry out of the artifact itself.
+ */
+export class AssetHost extends pulumi.ComponentResource {
+  /** Base URL of the artifact's files, without a slash at the end; known when they are served. */
+  readonly url: pulumi.Output<string>;
+  /** `host:port` of the registry; known when it answers. */
+  readonly registry: pulumi.Output<string>;
+  /** The machine, once it has its supplies and serves both. */
+  readonly target: Target;
+
+  constructor(name: string, args: AssetHostArgs, options?: pulumi.ComponentResourceOptions) {
+    super("wiab:artifact:AssetHost", name, {}, options);
+    const { artifact, machine, secrets, store } = args;
+    const child = { parent: this };
+    const files = artifact.served.map(({ sha256, size, path }) => `${sha256} ${size} ${path}`).join("\n");
+
+    const transfer = runScript(
+      `${name}-files`,
+      {
+        target: { ...args.host, after: [...(args.host.after ?? []), ...(machine.target.after ?? [])] },
+        script: loadScript(__dirname, "transfer.sh"),
+        parameters: {
+          STORE: store.path,
+          FILES: files,
+          ROOT: assetRoot,
+          ADDRESS: machine.address,
+          PORT: `${machine.login.port}`,
+          LOGIN: machine.login.user,
+          PRIVATE_KEY: machine.login.privateKey ?? "",
+          ASSET_HOST: machine.target.identity ?? "",
+        },
+      },
+      { ...child, dependsOn: store.filled },
+    );
+    const published = runScript(
+      `${name}-release`,
+      {
+        target: machine.target,
+        script: loadScript(__dirname, "publish.sh"),
+        parameters: { ROOT: assetRoot, RELEASE: releaseOf(artifact), FILES: files },
+      },
+      { ...child, dependsOn: transfer },
+    );
+    // From the files themselves: nothing serves them yet.
+    const supplies = new Supplies(
+      `${name}-supplies`,
+      {
+        machine,
+        artifact,
+        source: published.id.apply(() => `file:${assetRoot}/current`),
+        authority: secrets.authority.certificate,
+        timeServer: args.timeServer,
+      },
+      child,
+    );
+    const identity = secrets.serverIdentity("registry", {
+      commonName: `${machine.plan.name}.${args.domain}`,
+      dnsNames: [machine.plan.name, `${machine.plan.name}.${args.domain}`],
+      addresses: [machine.plan.address, "127.0.0.1"],
+    });
+    const keys = "/etc/wiab/registry";
+    const serving = runScript(
+      `${name}-services`,
+      {
+        target: supplies.target,
+        script: loadScript(__dirname, "serve.sh"),
+        parameters: {
+          ROOT: assetRoot,
+          NGINX_SITE: renderNginxSite(keys),
+          REGISTRY_CONFIG: renderRegistryConfig(),
+          CERTIFICATE: identity.certificate,
+          PRIVATE_KEY: identity.privateKey,
+          PUSH_USER: secrets.registry.username,
+          PUSH_PASSWORD: secrets.registry.password,
+        },
+      },
+      child,
+    );
+    this.target = { ...supplies.target, after: [serving] };
+    const { address } = machine.plan;
+    this.url = serving.id.apply(() => `http://${address}:${assetPorts.http}`);
+    this.registry = serving.id.apply(() => `${address}:${assetPorts.registry}`);
+    this.registerOutputs({ url: this.url, registry: this.registry });
+  }
+}

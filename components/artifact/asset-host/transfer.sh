@@ -1,0 +1,102 @@
+# Brings the artifact's files from the host to the asset host. Only what is missing there is sent, and each file
+# counts as arrived when its checksum is right, so that a run that was killed goes on at the file it was at.
+: "${STORE:?directory on this host with files/<sha256>}"
+: "${FILES:?one line each: checksum, bytes, path}"
+: "${ROOT:?directory on the asset host}"
+: "${ADDRESS:?address of the asset host}"
+: "${PORT:?its SSH port}"
+: "${LOGIN:?user to log in as}"
+: "${PRIVATE_KEY:?key to log in with}"
+
+# Megabytes between two lines of progress; also what a cut connection loses at most, beside one large file.
+BATCH_MB=200
+
+apply() {
+  local missing
+  command -v ssh >/dev/null || fail "ssh is missing on $(hostname): install openssh-client"
+  open_connection
+  missing=$(missing_files)
+  if [ -z "$missing" ]; then
+    say "the asset host has everything"
+    return
+  fi
+  room_for "$missing"
+  send "$missing"
+  missing=$(missing_files)
+  [ -z "$missing" ] || fail "$(wc -l <<<"$missing") files did not arrive whole at $ADDRESS, $(describe "$missing") among them; run up again"
+}
+
+# The key lies in memory, readable by root alone, and goes with this run.
+open_connection() {
+  local directory
+  directory=$(mktemp --directory /dev/shm/wiab.XXXXXX)
+  # shellcheck disable=SC2064 # the folder is known now
+  trap "ssh -q -o ControlPath='$directory/%C' -O exit '$LOGIN@$ADDRESS' 2>/dev/null; rm -rf '$directory'" EXIT
+  install -m 0600 /dev/stdin "$directory/key" <<<"$PRIVATE_KEY"
+  ssh_options=(
+    -q -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityAgent=none -i "$directory/key" -p "$PORT"
+    -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null
+    -o ControlMaster=auto -o ControlPath="$directory/%C" -o ControlPersist=60
+    -o ConnectTimeout=20 -o ServerAliveInterval=10 -o ServerAliveCountMax=6
+  )
+  on_asset_host true || fail "the asset host does not answer: no SSH connection to $LOGIN@$ADDRESS port $PORT"
+}
+
+on_asset_host() { ssh "${ssh_options[@]}" "$LOGIN@$ADDRESS" sudo -n "$@"; }
+
+# Gives what arrived its place if it is whole, throws away the rest, and lists what is there.
+settle() {
+  on_asset_host bash -s <<EOF_REMOTE
+set -euo pipefail
+mkdir -p '$ROOT/files' '$ROOT/incoming'
+cd '$ROOT/incoming'
+find . -type f -printf '%P\0' | xargs -0 --no-run-if-empty sha256sum | awk '\$1 == \$2 { print \$2 }' |
+  xargs --no-run-if-empty mv -t ../files
+find . -type f -delete
+ls ../files
+EOF_REMOTE
+}
+
+missing_files() {
+  local there
+  there=$(settle) || fail "the connection to the asset host at $ADDRESS broke; run up again, it goes on from there"
+  awk 'NR == FNR { there[$1]; next } !($1 in there) && !seen[$1]++ { print $1, $2 }' <(printf '%s\n' "$there") - <<<"$FILES"
+}
+
+describe() {
+  local sha
+  read -r sha _ <<<"$1"
+  awk -v sha="$sha" '$1 == sha { print $3; exit }' <<<"$FILES"
+}
+
+room_for() {
+  local needed free
+  needed=$(awk '{ bytes += $2 + 4096 } END { printf "%.0f", bytes }' <<<"$1")
+  free=$(on_asset_host df --output=avail -B1 "$ROOT" | tail -n 1)
+  [ "$free" -ge "$needed" ] ||
+    fail "the asset host has $((free / 1000000)) MB free in $ROOT, and $((needed / 1000000)) MB are to come: enlarge its diskGB"
+}
+
+send() {
+  local total sent=0 batch=() bytes=0 sha size
+  total=$(awk '{ bytes += $2 } END { printf "%.0f", bytes / 1000000 }' <<<"$1")
+  say "sending $(wc -l <<<"$1") files, $total MB"
+  while read -r sha size; do
+    batch+=("$sha")
+    bytes=$((bytes + size))
+    if [ "$bytes" -ge $((BATCH_MB * 1000000)) ]; then
+      send_batch
+      sent=$((sent + bytes)) bytes=0 batch=()
+      say "$((sent / 1000000)) of $total MB"
+    fi
+  done <<<"$1"
+  [ "${#batch[@]}" = 0 ] || send_batch
+}
+
+send_batch() {
+  printf '%s\n' "${batch[@]}" |
+    tar --create --file=- --directory "$STORE/files" --mode=u=rw,go=r --owner=0 --group=0 --numeric-owner --files-from=- |
+    on_asset_host tar --extract --file=- --directory "$ROOT/incoming" ||
+    fail "sending $(describe "${batch[0]} 0") to the asset host at $ADDRESS failed; run up again, it goes on from there"
+  settle >/dev/null
+}

@@ -1,0 +1,91 @@
+import type { Configuration } from "../config/schema";
+import { type AptRepository, type ArtifactFile, type ArtifactManifest, digestOf } from "./manifest";
+
+/** An archive and where the host finds it. */
+export interface ArchivePlan {
+  readonly name: string;
+  readonly sha256: string;
+  /** Bytes. */
+  readonly size: number;
+  /** A path on the host, or a URL. */
+  readonly location: string;
+  /** Everything that it carries. */
+  readonly files: readonly ArtifactFile[];
+}
+
+/** An apt repository with the checksum of the key that has signed it. */
+export interface AptPlan extends AptRepository {
+  readonly keySha256: string;
+}
+
+/** All artifacts of a stack as one. Pure: what is known before anything is deployed. */
+export interface ArtifactPlan {
+  readonly archives: readonly ArchivePlan[];
+  /** What the asset host serves, sorted by path. */
+  readonly served: readonly ArtifactFile[];
+  readonly apt: readonly AptPlan[];
+  /** Image archives. */
+  readonly images: readonly ArtifactFile[];
+  /** Names of the registries that the images come from, such as `registry.k8s.io`; each gets a mirror. */
+  readonly registries: readonly string[];
+}
+
+/** What the asset host has no use for: Wire's artifact carries playbooks and dashboards too. */
+const isServed = ({ kind }: ArtifactFile) => kind !== "other";
+
+/**
+ * Puts the artifacts of a stack together.
+ * @throws Error when two have different files in the same place.
+ */
+export function planArtifact(
+  parts: readonly { readonly manifest: ArtifactManifest; readonly location: string }[],
+): ArtifactPlan {
+  const files = new Map<string, ArtifactFile>();
+  for (const { manifest } of parts)
+    for (const file of manifest.files.filter(isServed)) {
+      const other = files.get(file.path);
+      if (other && other.sha256 !== file.sha256)
+        throw new Error(
+          `two artifacts have different files at ${file.path}; build one of them anew without it`,
+        );
+      files.set(file.path, file);
+    }
+  const served = [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const images = served.filter(({ kind }) => kind === "image");
+  return {
+    archives: parts.flatMap(({ manifest, location }) =>
+      manifest.archives.map((archive) => ({
+        ...archive,
+        location: `${location.replace(/\/$/, "")}/${archive.name}`,
+        files: manifest.files.filter((file) => file.archive === archive.name),
+      })),
+    ),
+    served,
+    apt: parts.flatMap(({ manifest }) =>
+      manifest.apt.map((repository) => {
+        const key = files.get(repository.key);
+        if (!key)
+          throw new Error(`${manifest.name} does not have the key of its apt repository, ${repository.key}`);
+        return { ...repository, keySha256: key.sha256 };
+      }),
+    ),
+    images,
+    registries: [
+      ...new Set(images.flatMap(({ image }) => (image ? [registryOf(image.reference)] : []))),
+    ].sort(),
+  };
+}
+
+/** The registry in an image reference that has one: everything before the first slash. */
+export const registryOf = (reference: string): string => reference.slice(0, reference.indexOf("/"));
+
+/** The binary of that name; undefined if the artifact has none. */
+export const findBinary = ({ served }: ArtifactPlan, name: string): ArtifactFile | undefined =>
+  served.find((file) => file.kind === "binary" && file.name === name);
+
+/** Short name of everything that is served: another content, another name. */
+export const releaseOf = ({ served }: ArtifactPlan): string => digestOf(served);
+
+/** Directory on the host for the unpacked artifact. */
+export const storePath = ({ artifact, network }: Configuration): string =>
+  artifact?.storePath ?? `/var/lib/wiab/${network.name}`;

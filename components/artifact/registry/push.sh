@@ -1,0 +1,28 @@
+# Fills the registry from the unpacked artifact on the host, with load-and-push-images.sh, which people with a
+# registry of their own run by hand.
+: "${LOADER:?text of load-and-push-images.sh}"
+: "${STORE:?directory on this host with the unpacked archives}"
+: "${IMAGES:?what is to be there, as a checksum: another one makes this run again}"
+: "${REGISTRY:?host:port}"
+: "${AUTHORITY:?certificate of its authority, PEM}"
+: "${PUSH_USER:?who may push}"
+: "${PUSH_PASSWORD:?password of that user}"
+
+apply() {
+  local directory archive
+  command -v skopeo >/dev/null || fail "skopeo is missing on $(hostname): install it"
+  # In memory, readable by root alone, and gone with this run.
+  directory=$(mktemp --directory /dev/shm/wiab.XXXXXX)
+  # shellcheck disable=SC2064 # the folder is known now
+  trap "rm -rf '$directory'" EXIT
+  mkdir "$directory/certificates"
+  printf '%s\n' "$AUTHORITY" >"$directory/certificates/ca.crt"
+  printf '%s' "$LOADER" >"$directory/load-and-push-images.sh"
+  printf '{"auths": {"%s": {"auth": "%s"}}}' "$REGISTRY" \
+    "$(printf '%s:%s' "$PUSH_USER" "$PUSH_PASSWORD" | base64 --wrap=0)" >"$directory/auth.json"
+  for archive in "$STORE"/archives/*/; do
+    compgen -G "$archive/containers-*" >/dev/null || continue
+    bash "$directory/load-and-push-images.sh" --authfile "$directory/auth.json" \
+      --cert-dir "$directory/certificates" --directory "$archive" "$REGISTRY"
+  done
+}

@@ -1,0 +1,121 @@
+# Unpacks the artifact's archives on the host, each into a folder named after its checksum that appears only
+# when every file in it is as the manifest says. What is there already is not looked at again.
+: "${STORE:?directory on this host}"
+: "${ARCHIVES:?one line each: checksum, bytes, name, location}"
+: "${FILES:?one line each: checksum of the archive, checksum, bytes, path}"
+
+apply() {
+  local sha size name location
+  mkdir -p "$STORE/archives" "$STORE/files" "$STORE/downloads"
+  while read -r sha size name location; do
+    if [ ! -d "$STORE/archives/$sha" ]; then
+      take "$sha" "$size" "$name" "$location"
+      say "$name: $(files_of "$sha" | wc -l) files, all as the manifest says"
+    fi
+  done <<<"$ARCHIVES"
+  prune
+}
+
+files_of() { awk -v archive="$1" '$1 == archive { print $2, $3, $4 }' <<<"$FILES"; }
+
+take() {
+  local sha=$1 size=$2 name=$3 location=$4 archive work=$STORE/archives/$1.unpacking found
+  case $location in
+    /*) archive=$location ;;
+    *)
+      archive=$STORE/downloads/$sha
+      [ -e "$archive" ] || download "$location" "$archive" "$sha" "$size"
+      ;;
+  esac
+  [ -r "$archive" ] || fail "$name is missing: $archive does not exist on $(hostname) or cannot be read"
+  found=$(stat -L -c %s "$archive")
+  [ "$found" -ge "$size" ] || fail "$archive is truncated: it has $found of $size bytes; copy it again"
+  found=$(sha256sum "$archive" | cut -d ' ' -f 1)
+  [ "$found" = "$sha" ] || fail "$archive has checksum $found, the manifest says $sha: it was altered, or belongs to another manifest; copy both again"
+
+  rm -rf "$work"
+  mkdir "$work"
+  room_for "$sha" "$name" "$work"
+  # shellcheck disable=SC2064 # the folder is known now
+  trap "rm -rf '$work'" EXIT
+  unpack "$archive" "$work" "$sha"
+  verify "$work" "$sha" "$name"
+  while read -r found _ path; do
+    ln -f "$work/$path" "$STORE/files/$found"
+  done < <(files_of "$sha")
+  mv "$work" "$STORE/archives/$sha"
+  trap - EXIT
+  rm -f "$STORE/downloads/$sha"
+}
+
+download() {
+  local url=$1 target=$2 sha=$3 size=$4 part=$2.part found
+  command -v curl >/dev/null || fail "curl is missing on $(hostname): install it, or configure a path on it instead of a URL"
+  found=$(stat -c %s "$part" 2>/dev/null || echo 0)
+  # A run that was killed while it checked the file had all of it: there is nothing left to ask for.
+  if [ "$found" -lt "$size" ]; then
+    say "fetching $url, $((size / 1000000)) MB$([ "$found" = 0 ] || echo ", $((found / 1000000)) MB of them are here")"
+    curl --fail --silent --show-error --location --retry 5 --retry-connrefused --continue-at - --output "$part" "$url" ||
+      fail "fetching $url failed; what has arrived is kept in $part and the next run goes on from there"
+  fi
+  found=$(sha256sum "$part" | cut -d ' ' -f 1)
+  if [ "$found" != "$sha" ]; then
+    rm "$part"
+    fail "$url has checksum $found, the manifest says $sha; what has arrived was thrown away"
+  fi
+  mv "$part" "$target"
+}
+
+# An archive of archives is there twice for a moment.
+room_for() {
+  local needed free
+  needed=$(files_of "$1" | awk '{ bytes += $2 + 4096 } END { printf "%.0f", bytes }')
+  case $2 in *.tgz) needed=$((needed * 2)) ;; esac
+  free=$(df --output=avail -B1 "$3" | tail -n 1)
+  [ "$free" -ge "$needed" ] ||
+    fail "$2 takes $((needed / 1000000)) MB, and $STORE has $((free / 1000000)) MB free (artifact.storePath)"
+}
+
+unpack() {
+  local inner options=(--extract --no-same-owner --no-same-permissions)
+  tar "${options[@]}" --file "$1" --directory "$2" || fail "$1 could not be unpacked into $2"
+  for inner in "$2"/*.tar; do
+    [ -e "$inner" ] || continue
+    # One that the manifest lists itself is no archive of files.
+    ! files_of "$3" | awk -v path="${inner##*/}" '$3 == path { found = 1 } END { exit !found }' || continue
+    tar "${options[@]}" --file "$inner" --directory "$2" || fail "${inner##*/} of $1 could not be unpacked"
+    rm "$inner"
+  done
+}
+
+verify() {
+  local work=$1 sha=$2 name=$3 findings
+  findings=$(
+    cd "$work" || exit
+    files_of "$sha" | awk '{ print $1 "  " $3 }' | sha256sum --check --quiet --strict 2>/dev/null |
+      sed -e 's/: FAILED open or read$/ is missing/' -e 's/: FAILED$/ is not what the manifest says/' || true
+    comm -13 <(files_of "$sha" | awk '{ print $3 }' | sort) <(find . -mindepth 1 ! -type d -printf '%P\n' | sort) |
+      sed 's/$/ is not in the manifest/'
+  )
+  [ -z "$findings" ] || fail "$name and its manifest do not belong together:
+$(head -n 20 <<<"$findings")"
+}
+
+# What no archive of this stack needs any more.
+prune() {
+  local entry
+  for entry in "$STORE"/archives/*; do
+    case " $(awk '{ printf "%s ", $1 }' <<<"$ARCHIVES")" in
+      *" ${entry##*/} "*) ;;
+      *) rm -rf "$entry" ;;
+    esac
+  done
+  # A file that only this name is left of was part of an archive that is gone.
+  find "$STORE/files" -type f -links 1 -delete
+  rmdir --ignore-fail-on-non-empty "$STORE/downloads"
+}
+
+remove() {
+  rm -rf "$STORE/archives" "$STORE/files" "$STORE/downloads"
+  ! [ -d "$STORE" ] || rmdir --ignore-fail-on-non-empty --parents "$STORE"
+}

@@ -1,0 +1,73 @@
+# Where a machine gets things from: packages from the asset host alone, trust in the stack's certificate
+# authority, the time from the host. What the system came with is switched off, not taken away.
+: "${REPOSITORIES:?one line each: URL, URL of its key, checksum of the key, suite, components}"
+: "${CONTENT:?what the repositories hold, as a checksum: another one makes this run again}"
+: "${AUTHORITY:?certificate of the authority, PEM}"
+: "${TIME_SERVER:?address of the NTP server}"
+
+LIST=/etc/apt/wiab.list
+OPTIONS=/etc/apt/apt.conf.d/90wiab
+DIRECTORY=/etc/wiab
+
+apply() {
+  mkdir -p "$DIRECTORY"
+  holds "$DIRECTORY/ca.crt" "$AUTHORITY" || put "$DIRECTORY/ca.crt" "$AUTHORITY"
+  package_sources
+  synchronise_clock
+  say "packages come from $(awk '{ print $1 }' <<<"$REPOSITORIES" | paste -sd ' '), the time from $TIME_SERVER"
+}
+
+package_sources() {
+  local url key_url key_sha suite components number=0 list=''
+  mkdir -p /etc/apt/keyrings
+  while read -r url key_url key_sha suite components; do
+    number=$((number + 1))
+    fetch_key "$key_url" "$key_sha" "/etc/apt/keyrings/wiab-$number.asc"
+    list+="deb [signed-by=/etc/apt/keyrings/wiab-$number.asc] $url $suite $components"$'\n'
+  done <<<"$REPOSITORIES"
+  put "$LIST" "$list"
+  put "$OPTIONS" "Dir::Etc::sourcelist \"$LIST\";
+Dir::Etc::sourceparts \"-\";
+Acquire::Languages \"none\";
+Acquire::Retries \"3\";
+"
+  apt-get --quiet --quiet update ||
+    fail "apt cannot read the repositories of the asset host ($(awk '{ print $1 }' <<<"$REPOSITORIES" | paste -sd ' ')); if they do not answer, look at nginx on the asset host"
+}
+
+fetch_key() {
+  ! sha256sum --check --status <<<"$2  $3" 2>/dev/null || return 0
+  case $1 in
+    file:*) cp "${1#file:}" "$3.new" ;;
+    # Machines have no curl yet; apt brings its own.
+    *) /usr/lib/apt/apt-helper -o Acquire::Retries=3 download-file "$1" "$3.new" >/dev/null ||
+      fail "the asset host does not answer: $1 cannot be fetched" ;;
+  esac
+  sha256sum --check --status <<<"$2  $3.new" || fail "the apt key at $1 is not the one that the manifest names"
+  chmod 0644 "$3.new"
+  mv "$3.new" "$3"
+}
+
+synchronise_clock() {
+  local service
+  for service in chrony chronyd ntp ntpd ntpsec openntpd; do
+    if systemctl --quiet is-active "$service.service"; then
+      say "the clock is kept by $service, which is left as it is"
+      return
+    fi
+  done
+  mkdir -p /etc/systemd/timesyncd.conf.d
+  put /etc/systemd/timesyncd.conf.d/wiab.conf "[Time]
+NTP=$TIME_SERVER
+FallbackNTP=
+"
+  install_packages systemd-timesyncd
+  systemctl --quiet enable systemd-timesyncd.service
+  systemctl restart systemd-timesyncd.service
+  wait_for "the clock to be set by $TIME_SERVER" 120 test -e /run/systemd/timesync/synchronized
+}
+
+# For a machine that outlives the stack.
+remove() {
+  rm -f "$LIST" "$OPTIONS" /etc/apt/keyrings/wiab-*.asc /etc/systemd/timesyncd.conf.d/wiab.conf "$DIRECTORY/ca.crt"
+}

@@ -1,0 +1,113 @@
+# containerd as the container runtime of a Kubernetes node: every image comes from the stack's registry, which
+# stands in for all registries that the artifact's images are from, and from nowhere else.
+: "${BINARIES:?one line each: URL, checksum, name; what is a tar.gz has its programs in bin/}"
+: "${PACKAGES?Debian packages that complete it}"
+: "${CONFIG:?config.toml of containerd}"
+: "${UNIT:?its systemd unit}"
+: "${CRICTL_CONFIG:?crictl.yaml}"
+: "${HOSTS:?hosts.toml, the same for every registry}"
+: "${REGISTRIES:?names of the registries, one a line}"
+: "${SEED_IMAGES?one line each: URL, checksum, reference, identifier; empty unless all images are imported beforehand}"
+
+CERTS=/etc/containerd/certs.d
+LIBRARY=/opt/wiab
+
+apply() {
+  local changed=no
+  # shellcheck disable=SC2086 # a list of names
+  install_packages $PACKAGES
+  install_binaries
+  keep /etc/containerd/config.toml "$CONFIG"
+  keep /etc/systemd/system/containerd.service "$UNIT"
+  holds /etc/crictl.yaml "$CRICTL_CONFIG" || put /etc/crictl.yaml "$CRICTL_CONFIG"
+  mirrors
+  systemctl daemon-reload
+  systemctl --quiet enable containerd.service
+  if [ "$changed" = yes ] || ! systemctl --quiet is-active containerd.service; then
+    # Containers go on: their shims do not belong to the service.
+    systemctl restart containerd.service || {
+      journalctl --no-pager --lines 20 --unit containerd.service || true
+      fail "containerd does not start on $(hostname)"
+    }
+  fi
+  wait_for "containerd on $(hostname)" 60 crictl --timeout 10s version
+  [ -z "$SEED_IMAGES" ] || seed
+  say "containerd $(containerd --version | awk '{ print $3 }') pulls from $(awk -F'"' '/^server/ { print $2 }' <<<"$HOSTS")"
+}
+
+# keep FILE TEXT: containerd is restarted when one of its files had to change.
+keep() {
+  holds "$1" "$2" || {
+    put "$1" "$2"
+    changed=yes
+  }
+}
+
+# Each binary lies under its checksum, and /usr/local/bin has links to them.
+install_binaries() {
+  local url sha name directory program
+  while read -r url sha name; do
+    directory=$LIBRARY/$sha
+    if [ ! -d "$directory" ]; then
+      rm -rf "$directory.new"
+      mkdir -p "$directory.new"
+      fetch "$url" "$sha" "$directory.new/$name"
+      case $url in
+        *.tar.gz | *.tgz)
+          tar --extract --no-same-owner --file "$directory.new/$name" --directory "$directory.new"
+          rm "$directory.new/$name"
+          ;;
+        *)
+          mkdir "$directory.new/bin"
+          mv "$directory.new/$name" "$directory.new/bin/$name"
+          ;;
+      esac
+      # crictl's archive has the program at its top.
+      if [ ! -d "$directory.new/bin" ]; then
+        mkdir "$directory.new/bin"
+        find "$directory.new" -maxdepth 1 -type f -exec mv -t "$directory.new/bin" {} +
+      fi
+      chmod 0755 "$directory.new"/bin/*
+      mv "$directory.new" "$directory"
+    fi
+    for program in "$directory"/bin/*; do
+      [ "$(readlink "/usr/local/bin/${program##*/}")" = "$program" ] || {
+        ln -sfn "$program" "/usr/local/bin/${program##*/}"
+        changed=yes
+      }
+    done
+  done <<<"$BINARIES"
+}
+
+# fetch URL CHECKSUM FILE: with what apt brings, for a fresh machine has no curl.
+fetch() {
+  /usr/lib/apt/apt-helper -o Acquire::Retries=3 download-file "$1" "$3" "SHA256:$2" >/dev/null ||
+    fail "$1 cannot be fetched: the asset host does not answer, or serves something else than the manifest says"
+}
+
+mirrors() {
+  local registry
+  while read -r registry; do
+    holds "$CERTS/$registry/hosts.toml" "$HOSTS" || put "$CERTS/$registry/hosts.toml" "$HOSTS"
+  done <<<"$REGISTRIES"
+  for registry in "$CERTS"/*/; do
+    registry=$(basename "$registry")
+    grep -qxF "$registry" <<<"$REGISTRIES" || rm -r "${CERTS:?}/$registry"
+  done
+}
+
+# Every image onto the node, one after another, as Wire's playbooks do it; what is there is left out.
+seed() {
+  local url sha reference id file present
+  file=$(mktemp /var/tmp/wiab-image.XXXXXX)
+  # shellcheck disable=SC2064 # the file is known now
+  trap "rm -f '$file'" EXIT
+  present=$(crictl images --no-trunc --quiet)
+  while read -r url sha reference id; do
+    ! grep -qxF "$id" <<<"$present" || continue
+    rm -f "$file"
+    fetch "$url" "$sha" "$file"
+    ctr --namespace k8s.io images import --digests "$file" >/dev/null || fail "$reference cannot be imported on $(hostname)"
+    say "imported $reference"
+  done <<<"$SEED_IMAGES"
+}

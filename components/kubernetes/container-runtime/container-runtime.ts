@@ -1,0 +1,61 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { AssetHost } from "../../artifact/asset-host/asset-host";
+import type { ArtifactPlan } from "../../artifact/plan";
+import { loadScript, runScript } from "../../remote/script";
+import type { Target } from "../../remote/target";
+import {
+  renderContainerdConfig,
+  renderContainerdUnit,
+  renderCrictlConfig,
+  renderHosts,
+} from "./configuration";
+import { planRuntime } from "./plan";
+
+/** Arguments of {@link ContainerRuntime}. */
+export interface ContainerRuntimeArgs {
+  /** A Kubernetes node that has its supplies. */
+  readonly target: Target;
+  readonly artifact: ArtifactPlan;
+  readonly assetHost: AssetHost;
+  /** `all`: the node imports every image beforehand; `needed`: it pulls what it runs. */
+  readonly seed: "needed" | "all";
+}
+
+/** containerd on a Kubernetes node, with the stack's registry in the place of all others. */
+export class ContainerRuntime extends pulumi.ComponentResource {
+  /** The node, once containerd runs on it. */
+  readonly target: Target;
+
+  constructor(name: string, args: ContainerRuntimeArgs, options?: pulumi.ComponentResourceOptions) {
+    super("wiab:kubernetes:ContainerRuntime", name, {}, options);
+    const { artifact, assetHost } = args;
+    const { binaries, packages, sandboxImage } = planRuntime(artifact);
+    const seeds = args.seed === "all" ? artifact.images : [];
+    const run = runScript(
+      `${name}-containerd`,
+      {
+        target: args.target,
+        script: loadScript(__dirname, "container-runtime.sh"),
+        parameters: {
+          BINARIES: assetHost.url.apply((url) =>
+            binaries.map((file) => `${url}/${file.path} ${file.sha256} ${file.name}`).join("\n"),
+          ),
+          PACKAGES: packages.join(" "),
+          CONFIG: renderContainerdConfig(sandboxImage),
+          UNIT: renderContainerdUnit(),
+          CRICTL_CONFIG: renderCrictlConfig(),
+          HOSTS: assetHost.registry.apply(renderHosts),
+          REGISTRIES: artifact.registries.join("\n"),
+          SEED_IMAGES: assetHost.url.apply((url) =>
+            seeds
+              .map(({ path, sha256, image }) => `${url}/${path} ${sha256} ${image?.reference} ${image?.id}`)
+              .join("\n"),
+          ),
+        },
+      },
+      { parent: this },
+    );
+    this.target = { ...args.target, after: [run] };
+    this.registerOutputs();
+  }
+}

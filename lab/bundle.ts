@@ -1,0 +1,22 @@
+import { join } from "node:path";
+import { buildBundle, builderPackages, bundleKey } from "../bundle/build";
+import { cached } from "../toolchain/cache";
+import { installPackages, missingPackages } from "./host/packages";
+
+/**
+ * Gives the folder of the bundle that lab/bundle.yaml lists, building it if the cache has none of this list:
+ * the first time that takes a good quarter of an hour on two cores, mostly for compiling Kubernetes.
+ */
+export async function buildLabBundle(): Promise<string> {
+  const specification = join(__dirname, "bundle.yaml");
+  return cached("bundle", bundleKey(specification), async (directory) => {
+    const missing = await missingPackages(Object.keys(builderPackages));
+    if (missing.length > 0) {
+      console.log("installing what the bundle is built with:");
+      for (const name of missing) console.log(`  - ${name}: ${builderPackages[name]}`);
+      await installPackages(missing, () => {});
+    }
+    console.log("building the bundle that the machines are installed from (docs/artifact.md):");
+    await buildBundle({ specification, output: directory });
+  });
+}

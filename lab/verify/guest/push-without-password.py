@@ -1,0 +1,9 @@
+"""Begins to push an image without credentials and says with which HTTP status that is answered."""
+import ssl, sys, urllib.error, urllib.request
+
+context = ssl.create_default_context(cafile="/etc/wiab/ca.crt")
+request = urllib.request.Request(f"https://{sys.argv[1]}/v2/library/hello/blobs/uploads/", method="POST")
+try:
+    print(urllib.request.urlopen(request, context=context, timeout=30).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
