@@ -40,6 +40,7 @@ export async function makeParts({ specification, directory }: Listed, workshop: 
   const archive = apt && new DebianArchive(apt, workshop);
   const parts: Parts = { binaries: new Map(), images: new Map(), charts: new Map() };
   const failures: string[] = [];
+  const notes: string[] = [];
   const task = (
     title: string,
     place: string,
@@ -97,7 +98,7 @@ export async function makeParts({ specification, directory }: Listed, workshop: 
         const tree = await chartTree(chart, workshop);
         parts.charts.set(chart, tree);
         const listed = new Set(specification.images.map(({ reference }) => reference));
-        const unlisted = (await imagesOf(chart, tree, workshop)).filter(
+        const unlisted = (await imagesOf(chart, tree, workshop, (text) => notes.push(text))).filter(
           (reference) => !listed.has(reference),
         );
         return subtasks(
@@ -124,6 +125,7 @@ export async function makeParts({ specification, directory }: Listed, workshop: 
     concurrent: true,
     exitOnError: false,
   }).run();
+  for (const note of notes) console.error(note);
   if (failures.length > 0)
     throw new Error(
       `${failures.join("\n")}\nWhat could be made is kept: the same command goes on from here.`,

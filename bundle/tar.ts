@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, readdirSync, readFileSync, statSync } from "node:fs";
+import { createReadStream, createWriteStream, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -117,6 +117,3 @@ export function parentsOf(entries: readonly Entry[]): Entry[] {
     for (let parent = dirname(path); parent !== "."; parent = dirname(parent)) parents.add(parent);
   return [...parents].filter((path) => !given.has(path)).map((path) => ({ path, content: "directory" }));
 }
-
-/** Parses a JSON file. */
-export const readJson = <T>(file: string): T => JSON.parse(readFileSync(file, "utf8"));

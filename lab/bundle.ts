@@ -1,7 +1,9 @@
 import { join } from "node:path";
-import { buildBundle, builderPackages, bundleKey } from "../bundle/build";
+import { buildBundle } from "../bundle/build";
+import { builderPackages, missingBuilderPackages } from "../bundle/packages";
+import { bundleKey, readSpecification } from "../bundle/read";
 import { cached } from "../toolchain/cache";
-import { installPackages, missingPackages } from "./host/packages";
+import { installPackages } from "./host/packages";
 
 /**
  * Gives the folder of the bundle that lab/bundle.yaml lists, building it if the cache has none of this list:
@@ -10,7 +12,7 @@ import { installPackages, missingPackages } from "./host/packages";
 export async function buildLabBundle(): Promise<string> {
   const specification = join(__dirname, "bundle.yaml");
   return cached("bundle", bundleKey(specification), async (directory) => {
-    const missing = await missingPackages(Object.keys(builderPackages));
+    const missing = missingBuilderPackages(readSpecification(specification).specification);
     if (missing.length > 0) {
       console.log("installing what the bundle is built with:");
       for (const name of missing) console.log(`  - ${name}: ${builderPackages[name]}`);

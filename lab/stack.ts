@@ -9,12 +9,12 @@ export type LabSize = "full" | "small";
 /** Machines of each role with their memory in GiB; the full lab needs about 12 GiB, as the seed's in small. */
 const layouts: Record<LabSize, Record<Role, { count: number; memoryGiB: number; vcpus: number }>> = {
   full: {
-    assethost: { count: 1, memoryGiB: 1, vcpus: 1 },
+    assethost: { count: 1, memoryGiB: 1, vcpus: 2 },
     kubenode: { count: 3, memoryGiB: 2, vcpus: 2 },
     datanode: { count: 3, memoryGiB: 1.5, vcpus: 2 },
   },
   small: {
-    assethost: { count: 1, memoryGiB: 1, vcpus: 1 },
+    assethost: { count: 1, memoryGiB: 1, vcpus: 2 },
     kubenode: { count: 1, memoryGiB: 3, vcpus: 2 },
     datanode: { count: 1, memoryGiB: 3, vcpus: 2 },
   },

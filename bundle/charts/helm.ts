@@ -12,7 +12,7 @@ import type { Workshop } from "../workshop";
 const kubernetesMinor = "35";
 
 /** Helm, from the module proxy. */
-const source: GoSource = {
+export const helmSource: GoSource = {
   module: join(__dirname, "../go/helm"),
   package: "helm.sh/helm/v3/cmd/helm",
   variables: {
@@ -44,7 +44,7 @@ export class Helm {
 
   /** @param home an empty folder, for what it keeps. */
   static async open(workshop: Workshop, home: string): Promise<Helm> {
-    const helm = new Helm(await buildGo(source, workshop), home);
+    const helm = new Helm(await buildGo(helmSource, workshop), home);
     mkdirSync(home, { recursive: true });
     if (existsSync(operatorsRepositories())) cpSync(operatorsRepositories(), helm.config);
     return helm;

@@ -34,17 +34,28 @@ export function imagesIn(manifests: string): string[] {
 
 /**
  * The images that a chart needs with its values files applied one after the other, and those it lists itself.
- * References are in full. @param tree folder of the chart with its dependencies.
+ * References are in full.
+ * @param tree folder of the chart with its dependencies.
+ * @param note told of each reference that left something out.
  * @throws Error if it cannot be rendered, or names something that is no image.
  */
-export async function imagesOf(chart: Chart, tree: string, workshop: Workshop): Promise<string[]> {
+export async function imagesOf(
+  chart: Chart,
+  tree: string,
+  workshop: Workshop,
+  note: (text: string) => void,
+): Promise<string[]> {
   const home = mkdtempSync(join(tmpdir(), "wiab-helm-"));
   try {
     const helm = await Helm.open(workshop, home);
     const values = chart.values.flatMap((file) => ["--values", resolve(workshop.directory, file)]);
     const manifests = await helm.run("template", chart.name, tree, ...values);
-    const images = new Set([...imagesIn(manifests).map(normalise), ...chart.images]);
-    return [...images].sort();
+    const rendered = imagesIn(manifests).map((reference) => {
+      const full = normalise(reference);
+      if (full !== reference) note(`chart ${chart.name}: ${reference} is taken as ${full}`);
+      return full;
+    });
+    return [...new Set([...rendered, ...chart.images])].sort();
   } finally {
     rmSync(home, { recursive: true });
   }

@@ -3,7 +3,6 @@ import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { run } from "../../toolchain/commands";
 import { architecture } from "../../toolchain/pins";
-import { readJson } from "../tar";
 import { recipe, type Workshop } from "../workshop";
 import type { Deb, DebianArchive } from "./archive";
 import { gpg, signingTime } from "./key";
@@ -88,7 +87,8 @@ export function makeRepository(
 }
 
 /** The packages of a folder that {@link makeRepository} has given. */
-export const packagesOf = (repository: string): PooledDeb[] => readJson(join(repository, "packages.json"));
+export const packagesOf = (repository: string): PooledDeb[] =>
+  JSON.parse(readFileSync(join(repository, "packages.json"), "utf8"));
 
 /** Signs a repository's Release. @returns the files that come into it, by their path. */
 export async function sign(repository: string, suite: string, key: string): Promise<Map<string, Buffer>> {

@@ -1,6 +1,5 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readJson } from "../tar";
 
 /** An image as one file. */
 export interface FetchedImage {
@@ -17,5 +16,5 @@ export const rememberImage = (directory: string, { id, format }: Omit<FetchedIma
 /** The image of a part. */
 export const recallImage = (directory: string): FetchedImage => ({
   file: join(directory, "image.tar"),
-  ...readJson<Omit<FetchedImage, "file">>(join(directory, "image.json")),
+  ...JSON.parse(readFileSync(join(directory, "image.json"), "utf8")),
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { run } from "../../toolchain/commands";
 import { architecture } from "../../toolchain/pins";
 import { formatReference, isLoopback, parseReference } from "../reference";
-import { type Entry, readJson, writeTar } from "../tar";
+import { type Entry, writeTar } from "../tar";
 import { recipe, type Workshop } from "../workshop";
 import { type FetchedImage, recallImage, rememberImage } from "./image";
 
@@ -100,14 +100,13 @@ async function packLayout(layout: string, reference: string, digest: string, tar
 
 /** Digest of the configuration of the image in a folder, in a list that of this architecture's. */
 function configurationOf(layout: string): string {
-  const top: Manifest = readJson(join(layout, "manifest.json"));
+  const read = (name: string): Manifest => JSON.parse(readFileSync(join(layout, name), "utf8"));
+  const top = read("manifest.json");
   const own = top.manifests?.find(
     ({ platform }) => platform?.os === "linux" && platform.architecture === architecture.go,
   );
   if (top.manifests && !own) throw new Error(`it has no image for linux/${architecture.go}`);
-  const manifest: Manifest = own
-    ? readJson(join(layout, `${own.digest.slice("sha256:".length)}.manifest.json`))
-    : top;
+  const manifest = own ? read(`${own.digest.slice("sha256:".length)}.manifest.json`) : top;
   if (!manifest.config) throw new Error("its manifest has no configuration: it is no image");
   return manifest.config.digest;
 }

@@ -1,5 +1,5 @@
 import type { Configuration } from "../config/schema";
-import { type AptRepository, type ArtifactFile, type ArtifactManifest, digestOf } from "./manifest";
+import type { AptRepository, ArtifactFile, ArtifactManifest } from "./manifest";
 
 /** An archive and where the host finds it. */
 export interface ArchivePlan {
@@ -82,9 +82,6 @@ export const registryOf = (reference: string): string => reference.slice(0, refe
 /** The binary of that name; undefined if the artifact has none. */
 export const findBinary = ({ served }: ArtifactPlan, name: string): ArtifactFile | undefined =>
   served.find((file) => file.kind === "binary" && file.name === name);
-
-/** Short name of everything that is served: another content, another name. */
-export const releaseOf = ({ served }: ArtifactPlan): string => digestOf(served);
 
 /** Directory on the host for the unpacked artifact. */
 export const storePath = ({ artifact, network }: Configuration): string =>

@@ -36,12 +36,13 @@ put() {
 
 # install_packages NAME...: installs Debian packages that are not there yet, without those they merely recommend.
 install_packages() {
-  local name missing=()
+  local name output missing=()
   for name in "$@"; do
     [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
   done
   [ "${#missing[@]}" -gt 0 ] || return 0
   # A package manager that is at work (unattended-upgrades) is waited for.
-  apt-get --quiet --quiet --option DPkg::Lock::Timeout=600 --option Dpkg::Use-Pty=0 install --yes --no-install-recommends "${missing[@]}" ||
-    fail "apt could not install ${missing[*]} on $(hostname)"
+  output=$(apt-get --quiet --quiet --option DPkg::Lock::Timeout=600 --option Dpkg::Use-Pty=0 \
+    --option Dpkg::Options::=--force-confold install --yes --no-install-recommends "${missing[@]}" 2>&1) ||
+    fail "apt could not install ${missing[*]} on $(hostname): $(tail -n 20 <<<"$output")"
 }

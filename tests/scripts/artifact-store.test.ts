@@ -14,7 +14,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ArtifactManifest } from "../../components/artifact/manifest";
 import { planArtifact } from "../../components/artifact/plan";
 import { readWireArtifact } from "../../components/artifact/reader/wire";
@@ -394,13 +394,14 @@ describe("an artifact on a web server", () => {
     const child = start();
     child.stdin?.end(scriptInput("components/artifact/store/store.sh", parameters(manifest, location)));
     const part = join(store, "downloads", `${manifest.archives[0]?.sha256}.part`);
-    await until("half of it is there", () => existsSync(part) && statSync(part).size === stallsAfter);
+    // curl keeps back some kilobytes.
+    await until("half of it is there", () => existsSync(part) && statSync(part).size > 200_000);
     await kill(child);
     stallsAfter = undefined;
     requests = [];
     sent = 0;
     expect(unpacked()).toEqual([]);
-    return 250_000;
+    return statSync(part).size;
   }
 
   it("is fetched once", async () => {
@@ -478,13 +479,14 @@ describe("an artifact on a web server", () => {
   });
 
   it("is not fetched onto a disk that has no room for it", async () => {
-    const manifest = await bundle(content);
+    // There would be room for the archive, or for what is in it.
+    const manifest = await bundle({ "binaries.tar": { "binaries/large": filler("large", 3_000_000) } });
     mkdirSync(store);
-    const setting = [`mount -t tmpfs -o size=900k tmpfs ${store}`];
+    const setting = [`mount -t tmpfs -o size=4m tmpfs ${store}`];
     const refused = await run(parameters(manifest, location), { setting });
     expect(refused).toMatchObject({
       code: 1,
-      stderr: `error: binaries.tar takes 1 MB, and ${store} has 0 MB free (artifact.storePath)\n`,
+      stderr: `error: binaries.tar takes 6 MB, and ${store} has 4 MB free (artifact.storePath)\n`,
     });
     expect(requests).toEqual([]);
   });

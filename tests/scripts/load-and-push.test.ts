@@ -24,6 +24,7 @@ import {
   packTar,
   sha256,
 } from "../fixtures/archives";
+import { makeWireArtifact } from "../fixtures/wire-artifact";
 
 // The script as people run it, against a real registry with TLS and credentials in a network namespace.
 
@@ -149,7 +150,7 @@ async function inRegistry(name: string): Promise<{ id?: string; digest?: string 
     "",
     ...["skopeo", "inspect", "--raw", ...credentialOptions(), `docker://${registry}/${name}`],
   );
-  return code === 0 ? { id: JSON.parse(stdout).config.digest, digest: `sha256:${sha256(stdout)}` } : {};
+  return code === 0 ? { id: JSON.parse(stdout).config?.digest, digest: `sha256:${sha256(stdout)}` } : {};
 }
 
 /** Requests since it was asked last that bring something to the registry. */
@@ -216,15 +217,39 @@ describe("load-and-push-images.sh", () => {
     expect((await inRegistry("pause:3.10.1")).id).toBe(pause.id);
   });
 
-  it("keeps the digest of an image that is known by it", async () => {
-    const job = await ociArchive("registry.k8s.io/ingress-nginx/job:v1");
-    await bundle("containers-helm", [job]);
+  it("takes Wire's artifact as it is unpacked", async () => {
+    const { path } = await makeWireArtifact(root);
+    execFileSync("tar", ["-xzf", path, "-C", join(root, "bundle"), "--wildcards", "containers-*"]);
+    expect(readdirSync(join(root, "bundle"))).toContain("containers-helm.tar");
+    const ended = await push();
+    expect(ended).toMatchObject({ code: 0, stderr: "" });
+    expect(ended.stdout).toContain("7 images: 7 pushed");
+    // The one that is packed with gzip, and one whose file is named after a digest too.
+    const operator = await dockerArchive("quay.io/wire/wire-server-deploy:jq1n5k");
+    expect((await inRegistry("wire/wire-server-deploy:jq1n5k")).id).toBe(operator.id);
+    expect((await inRegistry("cert/job:1")).id).toBe((await dockerArchive("ghcr.io/cert/job:1")).id);
+  });
+
+  it.each([
+    ["for one architecture", false],
+    ["a list of them", true],
+  ])("keeps the digest of an image that is known by it, %s", async (_, list) => {
+    const job = await ociArchive("registry.k8s.io/ingress-nginx/job", { list });
+    // A tag beside a digest says nothing; a registry's client takes only one of them.
+    const tagged = await ociArchive("registry.k8s.io/ingress-nginx/tagged:v1", { list });
+    await bundle("containers-helm", [job, tagged]);
     const digest = job.reference.slice(job.reference.indexOf("@") + 1);
 
     expect(await push()).toMatchObject({ code: 0, stderr: "" });
-    expect(await inRegistry(`ingress-nginx/job@${digest}`)).toEqual({ id: job.id, digest });
+    expect(await inRegistry(`ingress-nginx/job@${digest}`)).toEqual({
+      id: list ? undefined : job.id,
+      digest,
+    });
+    expect(
+      await inRegistry(tagged.reference.slice("registry.k8s.io/".length).replace(":v1@", "@")),
+    ).toHaveProperty("digest");
     uploads();
-    expect((await push()).stdout).toContain("1 images: 0 pushed (0 MB), 1 there already");
+    expect((await push()).stdout).toContain("2 images: 0 pushed (0 MB), 2 there already");
     expect(uploads()).toEqual([]);
   });
 

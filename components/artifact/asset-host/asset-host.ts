@@ -3,10 +3,12 @@ import type { Machine } from "../../host/machine/machine";
 import { loadScript, runScript } from "../../remote/script";
 import type { Target } from "../../remote/target";
 import type { Secrets } from "../../secrets/secrets";
-import { type ArtifactPlan, releaseOf } from "../plan";
+import type { ArtifactFile } from "../manifest";
+import type { ArtifactPlan } from "../plan";
 import type { ArtifactStore } from "../store/store";
 import { Supplies } from "../supplies/supplies";
-import { assetPorts, assetRoot, renderNginxSite, renderRegistryConfig } from "./configuration";
+import { assetPorts, assetRoots, renderNginxConfig, renderRegistryConfig } from "./configuration";
+import { Release } from "./release";
 
 /** Arguments of {@link AssetHost}. */
 export interface AssetHostArgs {
@@ -31,6 +33,8 @@ export interface AssetHostArgs {
 export class AssetHost extends pulumi.ComponentResource {
   /** Base URL of the artifact's files, without a slash at the end; known when they are served. */
   readonly url: pulumi.Output<string>;
+  /** The same, known when the images' archives are served too. */
+  readonly imagesUrl: pulumi.Output<string>;
   /** `host:port` of the registry; known when it answers. */
   readonly registry: pulumi.Output<string>;
   /** The machine, once it has its supplies and serves both. */
@@ -40,34 +44,24 @@ export class AssetHost extends pulumi.ComponentResource {
     super("wiab:artifact:AssetHost", name, {}, options);
     const { artifact, machine, secrets, store } = args;
     const child = { parent: this };
-    const files = artifact.served.map(({ sha256, size, path }) => `${sha256} ${size} ${path}`).join("\n");
+    const isImage = ({ kind }: ArtifactFile) => kind === "image";
 
-    const transfer = runScript(
-      `${name}-files`,
+    const packages = new Release(
+      `${name}-packages`,
       {
-        target: { ...args.host, after: [...(args.host.after ?? []), ...(machine.target.after ?? [])] },
-        script: loadScript(__dirname, "transfer.sh"),
-        parameters: {
-          STORE: store.path,
-          FILES: files,
-          ROOT: assetRoot,
-          ADDRESS: machine.address,
-          PORT: `${machine.login.port}`,
-          LOGIN: machine.login.user,
-          PRIVATE_KEY: machine.login.privateKey ?? "",
-          ASSET_HOST: machine.target.identity ?? "",
-        },
+        host: args.host,
+        store,
+        machine,
+        files: artifact.served.filter((file) => !isImage(file)),
+        root: assetRoots.packages,
       },
-      { ...child, dependsOn: store.filled },
+      child,
     );
-    const published = runScript(
-      `${name}-release`,
-      {
-        target: machine.target,
-        script: loadScript(__dirname, "publish.sh"),
-        parameters: { ROOT: assetRoot, RELEASE: releaseOf(artifact), FILES: files },
-      },
-      { ...child, dependsOn: transfer },
+    const images = new Release(
+      `${name}-images`,
+      { host: args.host, store, machine, files: artifact.images, root: assetRoots.images },
+      // Most of the bytes, which nobody waits for but who seeds every image: after the packages, which all need.
+      { ...child, dependsOn: packages.published },
     );
     // From the files themselves: nothing serves them yet.
     const supplies = new Supplies(
@@ -75,7 +69,7 @@ export class AssetHost extends pulumi.ComponentResource {
       {
         machine,
         artifact,
-        source: published.id.apply(() => `file:${assetRoot}/current`),
+        source: packages.published.id.apply(() => `file:${assetRoots.packages}/current`),
         authority: secrets.authority.certificate,
         timeServer: args.timeServer,
       },
@@ -93,8 +87,7 @@ export class AssetHost extends pulumi.ComponentResource {
         target: supplies.target,
         script: loadScript(__dirname, "serve.sh"),
         parameters: {
-          ROOT: assetRoot,
-          NGINX_SITE: renderNginxSite(keys),
+          NGINX_CONFIG: renderNginxConfig(keys),
           REGISTRY_CONFIG: renderRegistryConfig(),
           CERTIFICATE: identity.certificate,
           PRIVATE_KEY: identity.privateKey,
@@ -107,6 +100,7 @@ export class AssetHost extends pulumi.ComponentResource {
     this.target = { ...supplies.target, after: [serving] };
     const { address } = machine.plan;
     this.url = serving.id.apply(() => `http://${address}:${assetPorts.http}`);
+    this.imagesUrl = pulumi.all([this.url, images.published.id]).apply(([url]) => url);
     this.registry = serving.id.apply(() => `${address}:${assetPorts.registry}`);
     this.registerOutputs({ url: this.url, registry: this.registry });
   }

@@ -1,7 +1,6 @@
 # The asset host's two services: nginx, which serves the current release over HTTP on the paths that Wire's
 # playbooks use, and the image registry behind it, with TLS. Both come back after a reboot.
-: "${ROOT:?directory with the releases}"
-: "${NGINX_SITE:?nginx configuration}"
+: "${NGINX_CONFIG:?nginx.conf}"
 : "${REGISTRY_CONFIG:?configuration of docker-registry}"
 : "${CERTIFICATE:?of the registry, PEM, followed by its authority}"
 : "${PRIVATE_KEY:?of the registry, PEM}"
@@ -9,28 +8,23 @@
 : "${PUSH_PASSWORD:?password of that user}"
 
 SECRETS=/etc/wiab/registry
-SITE=/etc/nginx/conf.d/wiab.conf
+NGINX=/etc/nginx/nginx.conf
 REGISTRY=/etc/docker/registry/config.yml
 
 apply() {
   changed=" "
-  install_packages nginx-light docker-registry
+  install_packages nginx docker-registry
   keep nginx "$SECRETS/tls.crt" "$CERTIFICATE"
   keep nginx "$SECRETS/tls.key" "$PRIVATE_KEY" 0600
-  keep nginx "$SITE" "$NGINX_SITE"
+  keep nginx "$NGINX" "$NGINX_CONFIG"
   keep docker-registry "$REGISTRY" "$REGISTRY_CONFIG"
   keep_password
-  # Debian's welcome page.
-  if [ -e /etc/nginx/sites-enabled/default ]; then
-    rm /etc/nginx/sites-enabled/default
-    changed+="nginx "
-  fi
-  nginx -t -q || fail "nginx refuses $SITE on $(hostname)"
+  nginx -t -q || fail "nginx refuses $NGINX on $(hostname)"
   run_service docker-registry
   run_service nginx
   wait_for "the registry behind nginx" 60 registry_answers
   wait_for "the assets" 30 test_page "http://127.0.0.1:8080/"
-  say "nginx serves $ROOT/current at port 8080 and the registry at port 5001"
+  say "nginx serves the artifact at port 8080 and the registry at port 5001"
 }
 
 # keep SERVICE FILE TEXT [MODE]: a service whose file had to change is restarted.

@@ -26,25 +26,27 @@ apply() {
   [ -z "$missing" ] || fail "$(wc -l <<<"$missing") files did not arrive whole at $ADDRESS, $(describe "$missing") among them; run up again"
 }
 
-# The key lies in memory, readable by root alone, and goes with this run.
+# The key lies in memory, readable by root alone, and only until the connection that everything goes through stands.
 open_connection() {
   local directory
   directory=$(mktemp --directory /dev/shm/wiab.XXXXXX)
   # shellcheck disable=SC2064 # the folder is known now
-  trap "ssh -q -o ControlPath='$directory/%C' -O exit '$LOGIN@$ADDRESS' 2>/dev/null; rm -rf '$directory'" EXIT
+  trap "ssh -q -o ControlPath='$directory/%C' -O exit '$LOGIN@$ADDRESS' 2>/dev/null || true; rm -rf '$directory'" EXIT
   install -m 0600 /dev/stdin "$directory/key" <<<"$PRIVATE_KEY"
   ssh_options=(
-    -q -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityAgent=none -i "$directory/key" -p "$PORT"
+    -q -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityAgent=none -p "$PORT"
     -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null
     -o ControlMaster=auto -o ControlPath="$directory/%C" -o ControlPersist=60
     -o ConnectTimeout=20 -o ServerAliveInterval=10 -o ServerAliveCountMax=6
   )
-  on_asset_host true || fail "the asset host does not answer: no SSH connection to $LOGIN@$ADDRESS port $PORT"
+  ssh -i "$directory/key" "${ssh_options[@]}" "$LOGIN@$ADDRESS" sudo -n true ||
+    fail "the asset host does not answer: no SSH connection to $LOGIN@$ADDRESS port $PORT"
+  rm "$directory/key"
 }
 
 on_asset_host() { ssh "${ssh_options[@]}" "$LOGIN@$ADDRESS" sudo -n "$@"; }
 
-# Gives what arrived its place if it is whole, throws away the rest, and lists what is there.
+# Gives what arrived its place if it is whole, throws away the rest, and lists what is there with its size.
 settle() {
   on_asset_host bash -s <<EOF_REMOTE
 set -euo pipefail
@@ -53,14 +55,15 @@ cd '$ROOT/incoming'
 find . -type f -printf '%P\0' | xargs -0 --no-run-if-empty sha256sum | awk '\$1 == \$2 { print \$2 }' |
   xargs --no-run-if-empty mv -t ../files
 find . -type f -delete
-ls ../files
+find ../files -type f -printf '%f %s\n'
 EOF_REMOTE
 }
 
 missing_files() {
   local there
   there=$(settle) || fail "the connection to the asset host at $ADDRESS broke; run up again, it goes on from there"
-  awk 'NR == FNR { there[$1]; next } !($1 in there) && !seen[$1]++ { print $1, $2 }' <(printf '%s\n' "$there") - <<<"$FILES"
+  # A power cut may have left one that is shorter.
+  awk 'NR == FNR { there[$1, $2]; next } !(($1, $2) in there) && !seen[$1]++ { print $1, $2 }' <(printf '%s\n' "$there") - <<<"$FILES"
 }
 
 describe() {

@@ -221,16 +221,17 @@ push() {
     echo "there 0" >>"$work/results"
     return
   fi
-  if [ -d "$set" ]; then
-    archive=$set/$name
-  else
-    archive=$work/$1.tar
-    tar --extract --to-stdout --file "$set" "${set%.tar}/$name" >"$archive" || {
-      problem "$set" "could not be unpacked: $name; see the line above"
-      rm -f "$archive"
-      return
-    }
-  fi
+  local unpacked=$work/$1.tar
+  # Not every skopeo reads an archive that is compressed.
+  case $set/$name in
+    *.tar/*) archive=$unpacked && tar --extract --to-stdout --file "$set" "${set%.tar}/$name" >"$unpacked" ;;
+    *gz) archive=$unpacked && gzip --decompress --stdout "$set/$name" >"$unpacked" ;;
+    *) archive=$set/$name ;;
+  esac || {
+    problem "$set" "could not be unpacked: $name; see the line above"
+    rm -f "$unpacked"
+    return
+  }
   size=$(stat --dereference --format %s "$archive")
   # An image that is known by its digest has to keep it; any other is compressed for the registry. Level 1 takes
   # three fifths of the usual level's time, and a tenth more room.
@@ -251,7 +252,7 @@ push() {
     fi
     sleep $((attempt * 2))
   done
-  [ -d "$set" ] || rm -f "$archive"
+  rm -f "$unpacked"
 }
 
 # What concerns the registry as a whole is said once, not once an image.

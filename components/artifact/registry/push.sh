@@ -9,7 +9,7 @@
 : "${PUSH_PASSWORD:?password of that user}"
 
 apply() {
-  local directory archive
+  local directory archive failed=no
   command -v skopeo >/dev/null || fail "skopeo is missing on $(hostname): install it"
   # In memory, readable by root alone, and gone with this run.
   directory=$(mktemp --directory /dev/shm/wiab.XXXXXX)
@@ -23,6 +23,9 @@ apply() {
   for archive in "$STORE"/archives/*/; do
     compgen -G "$archive/containers-*" >/dev/null || continue
     bash "$directory/load-and-push-images.sh" --authfile "$directory/auth.json" \
-      --cert-dir "$directory/certificates" --directory "$archive" "$REGISTRY"
+      --cert-dir "$directory/certificates" --directory "$archive" "$REGISTRY" ||
+      failed=yes
   done
+  # Each has said which image it concerns, and the others are there.
+  [ "$failed" = no ] || fail "not every image is in the registry; run up again, it goes on from there"
 }

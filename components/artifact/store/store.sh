@@ -19,12 +19,12 @@ apply() {
 files_of() { awk -v archive="$1" '$1 == archive { print $2, $3, $4 }' <<<"$FILES"; }
 
 take() {
-  local sha=$1 size=$2 name=$3 location=$4 archive work=$STORE/archives/$1.unpacking found
+  local sha=$1 size=$2 name=$3 location=$4 archive work=$STORE/archives/$1.unpacking found path
   case $location in
     /*) archive=$location ;;
     *)
       archive=$STORE/downloads/$sha
-      [ -e "$archive" ] || download "$location" "$archive" "$sha" "$size"
+      [ -e "$archive" ] || download "$location" "$archive" "$sha" "$size" "$name"
       ;;
   esac
   [ -r "$archive" ] || fail "$name is missing: $archive does not exist on $(hostname) or cannot be read"
@@ -35,13 +35,18 @@ take() {
 
   rm -rf "$work"
   mkdir "$work"
-  room_for "$sha" "$name" "$work"
+  room_for "$sha" "$name" 0
   # shellcheck disable=SC2064 # the folder is known now
   trap "rm -rf '$work'" EXIT
   unpack "$archive" "$work" "$sha"
   verify "$work" "$sha" "$name"
   while read -r found _ path; do
-    ln -f "$work/$path" "$STORE/files/$found"
+    # What several archives have lies here once, and stays for as long as one of them does.
+    if [ -e "$STORE/files/$found" ]; then
+      ln -f "$STORE/files/$found" "$work/$path"
+    else
+      ln -L "$work/$path" "$STORE/files/$found"
+    fi
   done < <(files_of "$sha")
   mv "$work" "$STORE/archives/$sha"
   trap - EXIT
@@ -49,13 +54,16 @@ take() {
 }
 
 download() {
-  local url=$1 target=$2 sha=$3 size=$4 part=$2.part found
+  local url=$1 target=$2 sha=$3 size=$4 name=$5 part=$2.part found request
   command -v curl >/dev/null || fail "curl is missing on $(hostname): install it, or configure a path on it instead of a URL"
   found=$(stat -c %s "$part" 2>/dev/null || echo 0)
   # A run that was killed while it checked the file had all of it: there is nothing left to ask for.
   if [ "$found" -lt "$size" ]; then
+    room_for "$sha" "$name" $((size - found))
     say "fetching $url, $((size / 1000000)) MB$([ "$found" = 0 ] || echo ", $((found / 1000000)) MB of them are here")"
-    curl --fail --silent --show-error --location --retry 5 --retry-connrefused --continue-at - --output "$part" "$url" ||
+    request=(--fail --silent --show-error --location --retry 5 --retry-connrefused --continue-at - --output "$part" "$url")
+    # 33: the server cannot send the rest alone.
+    curl "${request[@]}" || { [ $? = 33 ] && rm "$part" && curl "${request[@]}"; } ||
       fail "fetching $url failed; what has arrived is kept in $part and the next run goes on from there"
   fi
   found=$(sha256sum "$part" | cut -d ' ' -f 1)
@@ -66,12 +74,14 @@ download() {
   mv "$part" "$target"
 }
 
-# An archive of archives is there twice for a moment.
+# room_for CHECKSUM NAME BYTES: for the archive's files, and so many bytes of it that are still to be fetched. An
+# archive of archives is there twice for a moment.
 room_for() {
   local needed free
   needed=$(files_of "$1" | awk '{ bytes += $2 + 4096 } END { printf "%.0f", bytes }')
   case $2 in *.tgz) needed=$((needed * 2)) ;; esac
-  free=$(df --output=avail -B1 "$3" | tail -n 1)
+  needed=$((needed + $3))
+  free=$(df --output=avail -B1 "$STORE" | tail -n 1)
   [ "$free" -ge "$needed" ] ||
     fail "$2 takes $((needed / 1000000)) MB, and $STORE has $((free / 1000000)) MB free (artifact.storePath)"
 }
@@ -86,15 +96,23 @@ unpack() {
     tar "${options[@]}" --file "$inner" --directory "$2" || fail "${inner##*/} of $1 could not be unpacked"
     rm "$inner"
   done
+  # The manifest has names of plain characters alone, the others percent-encoded (plainPath in wire.ts).
+  # shellcheck disable=SC2016 # Perl's variables
+  LC_ALL=C find "$2" -mindepth 1 -depth -name '*[!A-Za-z0-9_.+~:@%=,-]*' -print0 | perl -0 -ne '
+    chomp;
+    my ($folder, $name) = m{^(.*)/(.*)$}s;
+    $name =~ s/[^A-Za-z0-9_.+~:@%=,-]/sprintf "%%%02X", ord $&/ge;
+    rename $_, "$folder/$name" or die "$_: $!\n";'
 }
 
+# Links that lead to no file of the archive are in no manifest, and nobody takes them.
 verify() {
   local work=$1 sha=$2 name=$3 findings
   findings=$(
     cd "$work" || exit
     files_of "$sha" | awk '{ print $1 "  " $3 }' | sha256sum --check --quiet --strict 2>/dev/null |
       sed -e 's/: FAILED open or read$/ is missing/' -e 's/: FAILED$/ is not what the manifest says/' || true
-    comm -13 <(files_of "$sha" | awk '{ print $3 }' | sort) <(find . -mindepth 1 ! -type d -printf '%P\n' | sort) |
+    comm -13 <(files_of "$sha" | awk '{ print $3 }' | sort) <(find . ! -type d ! -type l -printf '%P\n' | sort) |
       sed 's/$/ is not in the manifest/'
   )
   [ -z "$findings" ] || fail "$name and its manifest do not belong together:
@@ -112,10 +130,11 @@ prune() {
   done
   # A file that only this name is left of was part of an archive that is gone.
   find "$STORE/files" -type f -links 1 -delete
-  rmdir --ignore-fail-on-non-empty "$STORE/downloads"
+  rm -rf "$STORE/downloads"
 }
 
 remove() {
   rm -rf "$STORE/archives" "$STORE/files" "$STORE/downloads"
-  ! [ -d "$STORE" ] || rmdir --ignore-fail-on-non-empty --parents "$STORE"
+  # The place of a disk of its own stays, and so does what others use.
+  rmdir --parents "$STORE" 2>/dev/null || true
 }

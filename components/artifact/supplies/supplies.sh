@@ -18,20 +18,22 @@ apply() {
 }
 
 package_sources() {
-  local url key_url key_sha suite components number=0 list=''
+  local url key_url key_sha suite components number=0 list='' options
   mkdir -p /etc/apt/keyrings
   while read -r url key_url key_sha suite components; do
     number=$((number + 1))
     fetch_key "$key_url" "$key_sha" "/etc/apt/keyrings/wiab-$number.asc"
     list+="deb [signed-by=/etc/apt/keyrings/wiab-$number.asc] $url $suite $components"$'\n'
   done <<<"$REPOSITORIES"
-  put "$LIST" "$list"
-  put "$OPTIONS" "Dir::Etc::sourcelist \"$LIST\";
+  options="Dir::Etc::sourcelist \"$LIST\";
 Dir::Etc::sourceparts \"-\";
 Acquire::Languages \"none\";
 Acquire::Retries \"3\";
 "
-  apt-get --quiet --quiet update ||
+  holds "$LIST" "$list" || put "$LIST" "$list"
+  holds "$OPTIONS" "$options" || put "$OPTIONS" "$options"
+  # By itself apt is content with what it fetched some other day.
+  apt-get --quiet --quiet --option APT::Update::Error-Mode=any update ||
     fail "apt cannot read the repositories of the asset host ($(awk '{ print $1 }' <<<"$REPOSITORIES" | paste -sd ' ')); if they do not answer, look at nginx on the asset host"
 }
 
@@ -40,7 +42,7 @@ fetch_key() {
   case $1 in
     file:*) cp "${1#file:}" "$3.new" ;;
     # Machines have no curl yet; apt brings its own.
-    *) /usr/lib/apt/apt-helper -o Acquire::Retries=3 download-file "$1" "$3.new" >/dev/null ||
+    *) /usr/lib/apt/apt-helper -o Acquire::Retries=3 -o APT::Sandbox::User=root download-file "$1" "$3.new" >/dev/null ||
       fail "the asset host does not answer: $1 cannot be fetched" ;;
   esac
   sha256sum --check --status <<<"$2  $3.new" || fail "the apt key at $1 is not the one that the manifest names"
@@ -49,21 +51,23 @@ fetch_key() {
 }
 
 synchronise_clock() {
-  local service
+  local service settings=/etc/systemd/timesyncd.conf.d/wiab.conf text
   for service in chrony chronyd ntp ntpd ntpsec openntpd; do
     if systemctl --quiet is-active "$service.service"; then
       say "the clock is kept by $service, which is left as it is"
       return
     fi
   done
-  mkdir -p /etc/systemd/timesyncd.conf.d
-  put /etc/systemd/timesyncd.conf.d/wiab.conf "[Time]
+  text="[Time]
 NTP=$TIME_SERVER
 FallbackNTP=
 "
   install_packages systemd-timesyncd
   systemctl --quiet enable systemd-timesyncd.service
-  systemctl restart systemd-timesyncd.service
+  if ! holds "$settings" "$text" || ! systemctl --quiet is-active systemd-timesyncd.service; then
+    put "$settings" "$text"
+    systemctl restart systemd-timesyncd.service
+  fi
   wait_for "the clock to be set by $TIME_SERVER" 120 test -e /run/systemd/timesync/synchronized
 }
 

@@ -81,7 +81,7 @@ install_binaries() {
 
 # fetch URL CHECKSUM FILE: with what apt brings, for a fresh machine has no curl.
 fetch() {
-  /usr/lib/apt/apt-helper -o Acquire::Retries=3 download-file "$1" "$3" "SHA256:$2" >/dev/null ||
+  /usr/lib/apt/apt-helper -o Acquire::Retries=3 -o APT::Sandbox::User=root download-file "$1" "$3" "SHA256:$2" >/dev/null ||
     fail "$1 cannot be fetched: the asset host does not answer, or serves something else than the manifest says"
 }
 

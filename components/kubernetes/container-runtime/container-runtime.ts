@@ -30,7 +30,6 @@ export class ContainerRuntime extends pulumi.ComponentResource {
     super("wiab:kubernetes:ContainerRuntime", name, {}, options);
     const { artifact, assetHost } = args;
     const { binaries, packages, sandboxImage } = planRuntime(artifact);
-    const seeds = args.seed === "all" ? artifact.images : [];
     const run = runScript(
       `${name}-containerd`,
       {
@@ -46,11 +45,18 @@ export class ContainerRuntime extends pulumi.ComponentResource {
           CRICTL_CONFIG: renderCrictlConfig(),
           HOSTS: assetHost.registry.apply(renderHosts),
           REGISTRIES: artifact.registries.join("\n"),
-          SEED_IMAGES: assetHost.url.apply((url) =>
-            seeds
-              .map(({ path, sha256, image }) => `${url}/${path} ${sha256} ${image?.reference} ${image?.id}`)
-              .join("\n"),
-          ),
+          // Whoever pulls what it needs does not wait for the archives.
+          SEED_IMAGES:
+            args.seed === "needed"
+              ? ""
+              : assetHost.imagesUrl.apply((url) =>
+                  artifact.images
+                    .map(
+                      ({ path, sha256, image }) =>
+                        `${url}/${path} ${sha256} ${image?.reference} ${image?.id}`,
+                    )
+                    .join("\n"),
+                ),
         },
       },
       { parent: this },
