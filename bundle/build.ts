@@ -93,7 +93,7 @@ async function make(listed: Listed, workshop: Workshop, folder: string): Promise
       `the bundle takes ${megabytes(needed)} MB, and ${dirname(folder)} has ${megabytes(bavail * bsize)} MB left: ` +
         "make room there, or give a folder on another disk",
     );
-  await writeArchives(name, plans, apt?.suite, folder);
+  await writeArchives(name, plans, apt, folder);
   copyFileSync(loader, join(folder, basename(loader)));
   chmodSync(join(folder, basename(loader)), 0o755);
   const files = readdirSync(folder).sort();

@@ -9,6 +9,7 @@ import type { MadeImage, Parts } from "./make";
 import type { Listed } from "./read";
 import { fileNameOf, parseReference, pathOf } from "./reference";
 import { originOf } from "./sources/source";
+import type { Apt } from "./specification";
 import { type Entry, entriesBelow, parentsOf, type Sum, writeTar } from "./tar";
 
 /** What the manifest says of a file besides its sum and its place. */
@@ -22,9 +23,9 @@ interface Plan {
 
 /** The archives of a bundle; one that would be empty is none. */
 export async function planArchives(listed: Listed, parts: Parts): Promise<Plan[]> {
-  const { suite } = listed.specification.apt ?? {};
+  const { apt } = listed.specification;
   const plans = [
-    ...(suite && parts.repository ? [await planRepository(parts.repository, suite)] : []),
+    ...(apt && parts.repository ? [await planRepository(parts.repository, apt)] : []),
     planBinaries(listed, parts),
     ...(["system", "helm"] as const).map((set) =>
       planImages(
@@ -37,8 +38,8 @@ export async function planArchives(listed: Listed, parts: Parts): Promise<Plan[]
   return plans.filter(({ entries }) => entries.length > 0);
 }
 
-async function planRepository(repository: string, suite: string): Promise<Plan> {
-  const folder = `debs-${suite}/public`;
+async function planRepository(repository: string, apt: Apt): Promise<Plan> {
+  const folder = `${folderOf(apt)}/public`;
   const debs = new Map(packagesOf(repository).map((deb) => [deb.path, deb]));
   const carried = entriesBelow(join(repository, "public"), "").map((entry) => {
     const deb = debs.get(entry.path);
@@ -48,13 +49,15 @@ async function planRepository(repository: string, suite: string): Promise<Plan> 
     };
     return { ...entry, path: join(folder, entry.path), facts };
   });
-  const signed = [...(await sign(repository, suite, await signingKey()))].map(([path, content]) => ({
+  const signed = [...(await sign(repository, apt.suite, await signingKey()))].map(([path, content]) => ({
     path: join(folder, path),
     content,
     facts: { kind: "apt" as const },
   }));
-  return { name: `debs-${suite}`, entries: [...carried, ...signed] };
+  return { name: folderOf(apt), entries: [...carried, ...signed] };
 }
+
+const folderOf = ({ folder, suite }: Apt): string => folder ?? `debs-${suite}`;
 
 function planBinaries({ directory }: Listed, { binaries }: Parts): Plan {
   const entries = [...binaries].map(([binary, file]) => ({
@@ -141,7 +144,7 @@ export function sizeOf(plans: readonly Plan[], sizeOfFile: (file: string) => num
 export async function writeArchives(
   name: string,
   plans: readonly Plan[],
-  suite: string | undefined,
+  apt: Apt | undefined,
   folder: string,
 ): Promise<Map<string, Sum>> {
   const files: ArtifactFile[] = [];
@@ -162,10 +165,10 @@ export async function writeArchives(
     layout: "bundle",
     archives: [...archives].map(([name, sum]) => ({ name, ...sum })),
     apt: plans
-      .filter((plan) => plan.name === `debs-${suite}`)
+      .filter((plan) => apt && plan.name === folderOf(apt))
       .map((plan) => ({
         path: `${plan.name}/public`,
-        suite: suite as string,
+        suite: apt?.suite ?? "",
         components: [component],
         architectures: [architecture.go],
         key: `${plan.name}/public/gpg`,

@@ -178,8 +178,13 @@ export const specification = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/),
   apt: z
     .strictObject({
-      /** Code name of the guests' distribution; the repository is `debs-<suite>`. */
+      /** Code name of the guests' distribution. */
       suite: z.string(),
+      /** Folder of the repository, for a bundle beside another artifact that has one. @default `debs-<suite>` */
+      folder: z
+        .string()
+        .regex(/^debs-[a-z0-9-]+$/)
+        .optional(),
       /** Packages that are installed by name; what they depend on comes along. */
       packages: z.array(z.string()).min(1),
       /**
@@ -195,6 +200,7 @@ export const specification = z.strictObject({
 });
 
 export type Specification = z.output<typeof specification>;
+export type Apt = NonNullable<Specification["apt"]>;
 export type Binary = Specification["binaries"][number];
 export type Image = Specification["images"][number];
 export type Chart = Specification["charts"][number];

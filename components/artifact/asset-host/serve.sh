@@ -12,7 +12,6 @@ NGINX=/etc/nginx/nginx.conf
 REGISTRY=/etc/docker/registry/config.yml
 
 apply() {
-  changed=" "
   install_packages nginx docker-registry
   keep nginx "$SECRETS/tls.crt" "$CERTIFICATE"
   keep nginx "$SECRETS/tls.key" "$PRIVATE_KEY" 0600
@@ -27,11 +26,12 @@ apply() {
   say "nginx serves the artifact at port 8080 and the registry at port 5001"
 }
 
-# keep SERVICE FILE TEXT [MODE]: a service whose file had to change is restarted.
+# keep SERVICE FILE TEXT [MODE]: a service whose file had to change is restarted, by the next run if this one is
+# killed before.
 keep() {
   holds "$2" "$3" || {
+    touch "/run/wiab-$1.changed"
     put "$2" "$3" "${4:-0644}"
-    changed+="$1 "
   }
 }
 
@@ -50,14 +50,12 @@ hash_password() { openssl passwd -6 -salt "$1" -stdin <<<"$PUSH_PASSWORD"; }
 
 run_service() {
   systemctl --quiet enable "$1.service"
-  case $changed in
-    *" $1 "*) ;;
-    *) ! systemctl --quiet is-active "$1.service" || return 0 ;;
-  esac
+  [ -e "/run/wiab-$1.changed" ] || ! systemctl --quiet is-active "$1.service" || return 0
   systemctl restart "$1.service" || {
     journalctl --no-pager --lines 20 --unit "$1.service" || true
     fail "$1 does not start on $(hostname)"
   }
+  rm -f "/run/wiab-$1.changed"
 }
 
 # Through TLS and nginx to the registry itself; anybody may ask for the list of repositories.

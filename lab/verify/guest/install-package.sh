@@ -1,3 +1,4 @@
+#!/bin/bash
 # Installs a small package anew and says where it came from, in apt's own words.
 set -euo pipefail
 package=$1

@@ -1,3 +1,4 @@
+#!/bin/bash
 # Pulls an image as kubelet does, through the mirror, and says which one came; it is gone before and afterwards.
 set -euo pipefail
 image=$1
