@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { readManifest } from "../components/config/load";
+import { readManifest } from "../components/artifact/reader/bundle";
 import type { Surroundings } from "../components/config/rules";
 import type { Configuration } from "../components/config/schema";
 import { validate } from "../components/config/validate";

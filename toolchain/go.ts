@@ -24,13 +24,13 @@ export const goEnvironment: Readonly<Record<string, string>> = {
 };
 
 /**
- * Gives the path of a `go` command of the pinned minor version: the one on PATH, else the pinned
+ * Gives the path of a `go` command: the one on PATH if it is the pinned one or a later patch of it, else the pinned
  * toolchain, which the Go module proxy serves as a module, unpacked into the cache.
  * @throws Error when it does not arrive whole.
  */
 export async function findGo(): Promise<string> {
   const found = await run("go", ["env", "GOVERSION"], { env: goEnvironment }).catch(() => "");
-  if (isSameSeries(found, goVersion)) return "go";
+  if (canReplace(found, goVersion)) return "go";
   const directory = await cached("go", `${goVersion}-${architecture.go}`, async (directory) => {
     const module = `golang.org/toolchain@v0.0.1-go${goVersion}.linux-${architecture.go}`;
     const archive = join(directory, "go.zip");
@@ -52,10 +52,12 @@ export function goProxy(setting = process.env.GOPROXY ?? ""): string {
 }
 
 /**
- * Whether a Go such as `go1.26.3` is of the same minor version as the pinned one. Another one would give
- * other programs under the same key, and the pinned sources have been built with none.
+ * Whether a Go such as `go1.26.9` can take the place of the pinned one: of the same minor version, since another
+ * one would give other programs under the same key, and not older, since modules may ask for what it has.
  */
-export function isSameSeries(found: string, pinned: string): boolean {
-  const series = (version: string) => version.split(".").slice(0, 2).join(".");
-  return series(found) === `go${series(pinned)}`;
+export function canReplace(found: string, pinned: string): boolean {
+  const parts = (version: string) => version.replace(/^go/, "").split(".").map(Number);
+  const [foundMajor, foundMinor, foundPatch = 0] = parts(found);
+  const [major, minor, patch = 0] = parts(pinned);
+  return foundMajor === major && foundMinor === minor && foundPatch >= patch;
 }

@@ -1,8 +1,9 @@
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
-import { type ArtifactManifest, parseManifest } from "../artifact/manifest";
+import type { ArtifactManifest } from "../artifact/manifest";
 import { type ArtifactPlan, planArtifact } from "../artifact/plan";
+import { readManifest as readManifestFile } from "../artifact/reader/bundle";
 import type { Configuration } from "./schema";
 import { ConfigurationError, validate } from "./validate";
 
@@ -59,23 +60,8 @@ export const loadArtifact = ({ artifact }: Configuration): ArtifactPlan | undefi
     artifact.sources.map(({ manifest, location }) => ({ manifest: readManifest(manifest), location })),
   );
 
-/**
- * Reads the manifest of an artifact.
- * @throws Error saying why the file is none.
- */
-export function readManifest(path: string): ArtifactManifest {
-  let text: string;
-  try {
-    text = readFileSync(expandHome(path), "utf8");
-  } catch (error) {
-    throw new Error(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
-  }
-  try {
-    return parseManifest(text);
-  } catch (error) {
-    throw new Error(`${path} is not a manifest: ${(error as Error).message}`);
-  }
-}
+/** Reads the manifest of an artifact; throws an Error that says why the file is none. */
+const readManifest = (path: string): ArtifactManifest => readManifestFile(expandHome(path));
 
 /** Why a file cannot be used as a private key; undefined if it can. */
 export function keyFileProblem(path: string): string | undefined {

@@ -77,6 +77,7 @@ export function runScript(
   };
   const ordered = pulumi.mergeOptions(options, {
     dependsOn: [...(target.after ?? [])],
+    ...(target.deletedWith && { deletedWith: target.deletedWith }),
     // Replaced the other way round, the old resource's `remove` would undo what the new one has applied.
     deleteBeforeReplace: args.removes,
   });

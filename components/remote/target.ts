@@ -5,6 +5,8 @@ import type * as pulumi from "@pulumi/pulumi";
 export type Target = Reach & {
   /** What has to be there before anything runs on it: a checked host, a machine that has booted. */
   readonly after?: readonly pulumi.Resource[];
+  /** What takes everything on it away when it goes itself, such as a machine's domain. @default nothing does */
+  readonly deletedWith?: pulumi.Resource;
   /** Another value means another machine, on which everything has to be done again. @default none is known */
   readonly identity?: pulumi.Input<string>;
 };

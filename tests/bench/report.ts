@@ -1,5 +1,6 @@
 import type { HostFacts } from "../../lab/host/facts";
 import { table } from "../../lab/table";
+import type { ArtifactRow } from "./artifact";
 import { type Link, lengthOf, longestChain, type StateResource, sumOf } from "./chain";
 import type { Measurement } from "./measure";
 
@@ -83,7 +84,7 @@ const chains = (rows: readonly Row[]): string[] =>
     .filter(([, description]) => description !== "")
     .map(([operation, description]) => `${operation}: ${description}`);
 
-function describeMachine({ facts, subject, date }: Result): string {
+function describeMachine({ facts, subject, date }: Omit<Result, "rows">): string {
   const memory = `${Math.round(facts.memoryMiB / 1024)} GiB`;
   const kvm = facts.kvm ? "KVM" : "no KVM (machines emulated in software)";
   return `${date}, ${subject}, on ${facts.cpus} cores, ${memory}, ${kvm}, ${facts.os}.`;
@@ -114,6 +115,33 @@ export function renderMarkdown(result: Result): string {
     "",
     ...chains(result.rows).map((line) => `- ${line}`),
   ].join("\n");
+}
+
+const artifactHeads = ["step", "seconds", "MB", "MB/s"];
+
+const artifactCells = ({ what, seconds, bytes }: ArtifactRow): string[] => [
+  what,
+  seconds.toFixed(1),
+  (bytes / 1e6).toFixed(0),
+  (bytes / 1e6 / seconds).toFixed(0),
+];
+
+/** The artifact's table for the screen and as Markdown. */
+export function renderArtifact(
+  result: Omit<Result, "rows">,
+  rows: readonly ArtifactRow[],
+): { readonly screen: string; readonly markdown: string } {
+  const line = (values: readonly string[]) => `| ${values.join(" | ")} |`;
+  return {
+    screen: [describeMachine(result), "", table(artifactHeads, rows.map(artifactCells))].join("\n"),
+    markdown: [
+      describeMachine(result),
+      "",
+      line(artifactHeads),
+      line(artifactHeads.map((_, column) => (column === 0 ? "---" : "---:"))),
+      ...rows.map((row) => line(artifactCells(row))),
+    ].join("\n"),
+  };
 }
 
 /**

@@ -1,7 +1,19 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse, stringify } from "yaml";
+import { buildBundle } from "../../bundle/build";
 import { labEnvironment, readOutputs, stackFile } from "../../lab/context";
 import { labIdentity } from "../../lab/stack";
 import { run, succeeds } from "../../toolchain/commands";
@@ -55,6 +67,24 @@ async function domainIds(): Promise<Record<string, string>> {
     names.map(async (name) => [name.slice(network.length + 1), await virsh("domuuid", name)]),
   );
   return Object.fromEntries(pairs);
+}
+
+/** Makes the lab's bundle once more with one image in addition; all else comes out of the cache. */
+async function addImage(folder: string, bundle: string): Promise<void> {
+  const list = join(folder, "list");
+  mkdirSync(list);
+  symlinkSync(join(projectDirectory, "lab/bundle"), join(list, "bundle"));
+  const specification = parse(readFileSync(join(projectDirectory, "lab/bundle.yaml"), "utf8"));
+  const hello = specification.images.find(({ reference }: { reference: string }) =>
+    /hello:1$/.test(reference),
+  );
+  specification.images.push({
+    ...hello,
+    reference: "docker.io/library/hello:2",
+    scratch: { ...hello.scratch, environment: { EDITION: "2" } },
+  });
+  writeFileSync(join(list, "bundle.yaml"), stringify(specification));
+  await buildBundle({ specification: join(list, "bundle.yaml"), output: bundle });
 }
 
 beforeAll(async () => {
@@ -145,6 +175,64 @@ describe("a small lab", () => {
     expect(outputs.trim()).toBe("datanode1");
   });
 
+  it("serves packages, images and the time as before after the asset host's power was cut", {
+    timeout: 15 * minutes,
+  }, async () => {
+    const report = await succeed("lab:verify", "--", "--stack", stack);
+    expect(report).toMatch(/^\d+ passed, 0 failed$/m);
+  });
+
+  it("takes from another artifact only what is new in it", { timeout: 15 * minutes }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "wiab-e2e-"));
+    try {
+      const bundle = join(folder, "bundle");
+      await addImage(folder, bundle);
+      const file = stackFile(stack);
+      const former = readFileSync(file, "utf8");
+      const changed = parse(former);
+      changed.config["wiab-staging:artifact"].sources = [
+        { manifest: join(bundle, "manifest.json"), location: bundle },
+      ];
+      writeFileSync(file, stringify(changed));
+
+      const preview: { steps: { op: string; urn: string }[] } = JSON.parse(
+        await pulumiOutput(env, ["preview", "--json", "--stack", stack, "--non-interactive"]),
+      );
+      const steps = preview.steps.filter(({ op }) => op !== "same");
+      expect(steps.map(({ op, urn }) => `${op} ${urn.split("::").at(-1)}`).sort()).toEqual([
+        "update artifact-assethost-images-files",
+        "update artifact-assethost-images-published",
+        "update artifact-assethost-packages-files",
+        "update artifact-assethost-packages-published",
+        "update artifact-registry-images",
+        "update artifact-store-archives",
+        "update host-preflight-host",
+      ]);
+
+      const report = await pulumiOutput(env, [
+        "up",
+        "--yes",
+        "--skip-preview",
+        "--stack",
+        stack,
+        "--non-interactive",
+      ]);
+      // The image's archive, and the list that names it; the other images are in the registry.
+      expect(report.match(/sending \d+ files/g)).toEqual(["sending 1 files", "sending 1 files"]);
+      expect(report.match(/pushed {9}\S+/g)).toEqual([expect.stringMatching(/library\/hello:2$/)]);
+      // One archive of four is unpacked anew.
+      expect(report.match(/\S+\.tar: \d+ files, all as the manifest says/g)).toEqual([
+        expect.stringMatching(/^containers-helm\.tar/),
+      ]);
+      const pulled = await succeed(
+        ...["lab:ssh", "--", "--stack", stack, "kubenode1", "sudo crictl pull docker.io/library/hello:2"],
+      );
+      expect(pulled).toMatch(/Image is up to date for sha256:/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it("is gone within a minute and leaves nothing", { timeout: 5 * minutes }, async () => {
     const started = Date.now();
     await succeed("lab:destroy", "--", "--stack", stack);
@@ -160,6 +248,7 @@ describe("a small lab", () => {
     }
     expect(existsSync(`/var/lib/libvirt/images/${network}`)).toBe(false);
     expect(existsSync(`/etc/wiab/${network}`)).toBe(false);
+    expect(existsSync(`/var/lib/wiab/${network}`)).toBe(false);
     expect(readdirSync("/etc/sysctl.d").join()).not.toContain(network);
     expect(await run("nft", ["list", "tables"])).not.toContain(network);
     expect(await run("ip", ["-brief", "link"])).not.toMatch(new RegExp(`${network}|${publicInterface}`));

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { readManifest } from "../../components/config/load";
+import { readManifest } from "../../components/artifact/reader/bundle";
 import type { Surroundings } from "../../components/config/rules";
 import { ConfigurationError, validate } from "../../components/config/validate";
 

@@ -70,7 +70,11 @@ beforeEach(() => {
 });
 
 const create = (args: Partial<SecretsArgs> = {}) =>
-  new component("secrets", { sshKeyComment: "wiab-staging/test", authorityName: "wire.example.com", ...args });
+  new component("secrets", {
+    sshKeyComment: "wiab-staging/test",
+    authorityName: "wire.example.com",
+    ...args,
+  });
 
 /** The outputs and constants of the component, by their paths. */
 function leaves(secrets: Secrets): Map<string, unknown> {

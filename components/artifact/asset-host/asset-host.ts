@@ -57,12 +57,6 @@ export class AssetHost extends pulumi.ComponentResource {
       },
       child,
     );
-    const images = new Release(
-      `${name}-images`,
-      { host: args.host, store, machine, files: artifact.images, root: assetRoots.images },
-      // Most of the bytes, which nobody waits for but who seeds every image: after the packages, which all need.
-      { ...child, dependsOn: packages.published },
-    );
     // From the files themselves: nothing serves them yet.
     const supplies = new Supplies(
       `${name}-supplies`,
@@ -96,6 +90,12 @@ export class AssetHost extends pulumi.ComponentResource {
         },
       },
       child,
+    );
+    const images = new Release(
+      `${name}-images`,
+      { host: args.host, store, machine, files: artifact.images, root: assetRoots.images },
+      // Most of the bytes, which nobody waits for but who seeds every image: after what all others need.
+      { ...child, dependsOn: serving },
     );
     this.target = { ...supplies.target, after: [serving] };
     const { address } = machine.plan;

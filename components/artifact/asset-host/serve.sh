@@ -68,6 +68,9 @@ test_page() {
 import ssl, sys, urllib.request
 url, authority = sys.argv[1:]
 context = ssl.create_default_context(cafile=authority)
-urllib.request.urlopen(url, context=context if url.startswith("https") else None, timeout=10).read()
+try:
+    urllib.request.urlopen(url, context=context if url.startswith("https") else None, timeout=10).read()
+except OSError as error:
+    sys.exit(f"{url}: {error}")
 EOF_PYTHON
 }

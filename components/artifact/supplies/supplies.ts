@@ -54,6 +54,7 @@ export class Supplies extends pulumi.ComponentResource {
           AUTHORITY: args.authority,
           TIME_SERVER: args.timeServer,
         },
+        removes: true,
       },
       { parent: this },
     );

@@ -41,7 +41,13 @@ export function logIn(name: string, args: LoginArgs, options: pulumi.CustomResou
     plan,
     // The script's last line is the machine's ID: what was done on a machine is done again on one that has
     // taken its place.
-    target: { kind: "ssh", connection, after: [run], identity: run.stdout.apply(lastLine) },
+    target: {
+      kind: "ssh",
+      connection,
+      after: [run],
+      identity: run.stdout.apply(lastLine),
+      deletedWith: options.deletedWith,
+    },
     login,
     sshCommand: args.sshCommand,
     address: run.id.apply(() => plan.address),

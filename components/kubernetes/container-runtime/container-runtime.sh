@@ -11,9 +11,10 @@
 
 CERTS=/etc/containerd/certs.d
 LIBRARY=/opt/wiab
+# There while containerd has to be restarted: if this run is killed before, the next one does it.
+CHANGED=/run/wiab-containerd.changed
 
 apply() {
-  local changed=no
   # shellcheck disable=SC2086 # a list of names
   install_packages $PACKAGES
   install_binaries
@@ -23,12 +24,13 @@ apply() {
   mirrors
   systemctl daemon-reload
   systemctl --quiet enable containerd.service
-  if [ "$changed" = yes ] || ! systemctl --quiet is-active containerd.service; then
+  if [ -e "$CHANGED" ] || ! systemctl --quiet is-active containerd.service; then
     # Containers go on: their shims do not belong to the service.
     systemctl restart containerd.service || {
       journalctl --no-pager --lines 20 --unit containerd.service || true
       fail "containerd does not start on $(hostname)"
     }
+    rm -f "$CHANGED"
   fi
   wait_for "containerd on $(hostname)" 60 crictl --timeout 10s version
   [ -z "$SEED_IMAGES" ] || seed
@@ -38,8 +40,8 @@ apply() {
 # keep FILE TEXT: containerd is restarted when one of its files had to change.
 keep() {
   holds "$1" "$2" || {
+    touch "$CHANGED"
     put "$1" "$2"
-    changed=yes
   }
 }
 
@@ -49,17 +51,18 @@ install_binaries() {
   while read -r url sha name; do
     directory=$LIBRARY/$sha
     if [ ! -d "$directory" ]; then
-      rm -rf "$directory.new"
+      rm -rf "$directory.new" "$directory.fetched"
       mkdir -p "$directory.new"
-      fetch "$url" "$sha" "$directory.new/$name"
+      # Not into it: an archive may have a program of this name at its top.
+      fetch "$url" "$sha" "$directory.fetched"
       case $url in
         *.tar.gz | *.tgz)
-          tar --extract --no-same-owner --file "$directory.new/$name" --directory "$directory.new"
-          rm "$directory.new/$name"
+          tar --extract --no-same-owner --file "$directory.fetched" --directory "$directory.new"
+          rm "$directory.fetched"
           ;;
         *)
           mkdir "$directory.new/bin"
-          mv "$directory.new/$name" "$directory.new/bin/$name"
+          mv "$directory.fetched" "$directory.new/bin/$name"
           ;;
       esac
       # crictl's archive has the program at its top.
@@ -72,8 +75,8 @@ install_binaries() {
     fi
     for program in "$directory"/bin/*; do
       [ "$(readlink "/usr/local/bin/${program##*/}")" = "$program" ] || {
+        touch "$CHANGED"
         ln -sfn "$program" "/usr/local/bin/${program##*/}"
-        changed=yes
       }
     done
   done <<<"$BINARIES"
