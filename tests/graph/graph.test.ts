@@ -127,3 +127,65 @@ describe.each([
     }
   });
 });
+
+describe("the graph of the lab's artifact", () => {
+  const project = new ScratchProject("lab", labValues("full"));
+  let resources: readonly Resource[];
+
+  beforeAll(async () => {
+    await project.init();
+    ({ resources } = await project.preview());
+  });
+
+  afterAll(() => project.remove());
+
+  const awaitedNames = (name: string) => {
+    const found = resources.filter((each) => each.name === name);
+    expect(found, name).toHaveLength(1);
+    return [...allAwaited(found[0] as Resource)].map((each) => each.name);
+  };
+  const others = machineNames.filter((name) => name !== "assethost");
+
+  it("is unpacked on the host without waiting for a machine", () => {
+    expect(awaitedNames("artifact-store-archives")).toEqual(["host-preflight-host"]);
+    expect(awaitedNames("time-chrony").sort()).toEqual([
+      "host-libvirt",
+      "host-network",
+      "host-preflight-host",
+      "host-preflight-libvirt",
+    ]);
+  });
+
+  it("reaches the asset host before its services, and those before any other machine's supplies", () => {
+    const services = awaitedNames("artifact-assethost-services");
+    expect(services).toEqual(
+      expect.arrayContaining([
+        "artifact-store-archives",
+        "artifact-assethost-packages-files",
+        "artifact-assethost-packages-published",
+        "artifact-assethost-supplies-sources",
+        "assethost-login",
+        "time-chrony",
+      ]),
+    );
+    for (const name of others)
+      expect(awaitedNames(`artifact-${name}-sources`)).toEqual(
+        expect.arrayContaining(["artifact-assethost-services", `${name}-login`]),
+      );
+  });
+
+  it("lets nobody wait for the images' archives, and no machine for another one but the asset host", () => {
+    for (const name of others) {
+      const strangers = others.filter((other) => other !== name);
+      const last = name.startsWith("kubenode") ? `runtime-${name}-containerd` : `artifact-${name}-sources`;
+      const awaited = awaitedNames(last);
+      expect(awaited).toContain(`artifact-assethost-services`);
+      expect(awaited.filter((each) => /images|registry-images/.test(each))).toEqual([]);
+      expect(
+        awaited.filter((each) => strangers.some((other) => new RegExp(`(^|-)${other}-`).test(each))),
+      ).toEqual([]);
+    }
+    expect(awaitedNames("artifact-assethost-images-files")).toContain("artifact-assethost-services");
+    expect(awaitedNames("artifact-registry-images")).not.toContain("artifact-assethost-images-files");
+  });
+});

@@ -93,9 +93,16 @@ export class AssetHost extends pulumi.ComponentResource {
     );
     const images = new Release(
       `${name}-images`,
-      { host: args.host, store, machine, files: artifact.images, root: assetRoots.images },
-      // Most of the bytes, which nobody waits for but who seeds every image: after what all others need.
-      { ...child, dependsOn: serving },
+      {
+        host: args.host,
+        store,
+        machine,
+        files: artifact.images,
+        root: assetRoots.images,
+        // Most of the bytes, and nobody waits for them but who seeds every image.
+        after: [serving],
+      },
+      child,
     );
     this.target = { ...supplies.target, after: [serving] };
     const { address } = machine.plan;

@@ -15,6 +15,8 @@ export interface ReleaseArgs {
   readonly files: readonly ArtifactFile[];
   /** Directory on the asset host for this kind of files. */
   readonly root: string;
+  /** What goes before them, since it is more urgent. @default nothing */
+  readonly after?: readonly pulumi.Resource[];
 }
 
 /**
@@ -45,7 +47,7 @@ export class Release extends pulumi.ComponentResource {
           ASSET_HOST: machine.target.identity ?? "",
         },
       },
-      { parent: this, dependsOn: store.filled },
+      { parent: this, dependsOn: [store.filled, ...(args.after ?? [])] },
     );
     this.published = runScript(
       `${name}-published`,

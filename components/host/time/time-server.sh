@@ -15,12 +15,14 @@ DIRECTIVES=(
 
 apply() {
   command -v chronyd >/dev/null || fail "chronyd is missing on $(hostname): install chrony"
+  [ -n "$(ip -4 -oneline address show to "$ADDRESS")" ] ||
+    fail "$(hostname) does not have the address $ADDRESS, on which the machines ask for the time: network $NAME is not up"
   if [ -d /run/systemd/system ]; then
     serve_by_unit
   elif ! answers; then
     stop
     say "systemd does not run here, so nothing starts the time server after a reboot"
-    mkdir -p /run/chrony
+    mkdir -p "${PIDFILE%/*}"
     chronyd -x "${DIRECTIVES[@]}"
   fi
   wait_for "the time server at $ADDRESS" 30 answers
@@ -35,6 +37,8 @@ Description=Time for the Wire machines in network $NAME
 After=libvirtd.service network.target
 
 [Service]
+# Debian's own service takes this folder away whenever it stops.
+ExecStartPre=$(command -v mkdir) -p ${PIDFILE%/*}
 ExecStart=$(command -v chronyd) -x -d$directives
 # The address comes up when libvirt starts its network.
 Restart=on-failure
@@ -43,7 +47,8 @@ RestartSec=5
 [Install]
 WantedBy=multi-user.target
 "
-  if ! holds "$UNIT_FILE" "$unit"; then
+  # A run that was killed may have written the file and not gone on.
+  if ! holds "$UNIT_FILE" "$unit" || ! answers; then
     put "$UNIT_FILE" "$unit"
     systemctl daemon-reload
     systemctl restart "${UNIT_FILE##*/}"

@@ -1,0 +1,154 @@
+import "reflect-metadata";
+import { createHash, createPrivateKey, createPublicKey, webcrypto, X509Certificate } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { connect, createServer } from "node:tls";
+import {
+  BasicConstraintsExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  X509CertificateGenerator,
+} from "@peculiar/x509";
+import { beforeAll, describe, expect, it } from "vitest";
+import { authorityCertificate, serverCertificate } from "../../components/secrets/certificates";
+import { ed25519FromSeed, pkcs8Pem } from "../../components/secrets/keys";
+
+const keyOf = (name: string) => pkcs8Pem(ed25519FromSeed(Buffer.alloc(32, name)));
+const authority = { commonName: "wire.example.com", key: keyOf("authority") };
+const names = {
+  commonName: "assethost.wire.example.com",
+  dnsNames: ["assethost", "assethost.wire.example.com"],
+  addresses: ["192.168.122.10", "127.0.0.1"],
+};
+
+let root: string;
+let leaf: string;
+beforeAll(async () => {
+  root = await authorityCertificate(authority.key, authority.commonName);
+  leaf = await serverCertificate(keyOf("server"), names, authority);
+});
+
+/** Connects to a server with this identity as its clients do; gives what they find wrong with it, or nothing. */
+async function objection(
+  identity: { key: string; cert: string },
+  trusted: string,
+  name: string,
+): Promise<string> {
+  const server = createServer(identity).listen(0, "127.0.0.1");
+  try {
+    await new Promise((resolve) => server.once("listening", resolve));
+    const { port } = server.address() as AddressInfo;
+    return await new Promise((resolve) => {
+      const socket = connect({
+        port,
+        host: "127.0.0.1",
+        ca: trusted,
+        servername: /[a-z]/.test(name) ? name : "",
+        checkServerIdentity: () =>
+          new X509Certificate(identity.cert).checkIP(name) ||
+          new X509Certificate(identity.cert).checkHost(name, { subject: "never" })
+            ? undefined
+            : new Error("another name"),
+      });
+      socket.once("secureConnect", () => resolve(""));
+      socket.once("error", (error) => resolve(error.message));
+      socket.once("close", () => socket.destroy());
+    });
+  } finally {
+    server.close();
+  }
+}
+const sum = (text: string) => createHash("sha256").update(text).digest("hex");
+
+describe("certificates", () => {
+  it("are the same for the same input, in every version of this program", async () => {
+    expect(await authorityCertificate(authority.key, authority.commonName)).toBe(root);
+    expect(await serverCertificate(keyOf("server"), names, authority)).toBe(leaf);
+    expect([sum(root), sum(leaf)]).toEqual(["", ""]);
+  });
+
+  it("differ, and have another number, for whoever is another", async () => {
+    const others = await Promise.all([
+      serverCertificate(keyOf("other"), names, authority),
+      serverCertificate(keyOf("server"), { ...names, commonName: "other" }, authority),
+      serverCertificate(keyOf("server"), { ...names, addresses: ["192.168.122.11"] }, authority),
+      authorityCertificate(keyOf("other"), authority.commonName),
+    ]);
+    const numbers = [root, leaf, ...others].map((pem) => new X509Certificate(pem).serialNumber);
+    expect(new Set(numbers).size).toBe(numbers.length);
+  });
+
+  it("are of the key that they were made for, and good for thirty years", () => {
+    for (const [pem, key] of [
+      [root, authority.key],
+      [leaf, keyOf("server")],
+    ] as const) {
+      const certificate = new X509Certificate(pem);
+      expect(certificate.checkPrivateKey(createPrivateKey(key))).toBe(true);
+      expect(new Date(certificate.validFrom)).toEqual(new Date("2026-01-01T00:00:00Z"));
+      expect(new Date(certificate.validTo)).toEqual(new Date("2056-01-01T00:00:00Z"));
+    }
+    expect(new X509Certificate(root).ca).toBe(true);
+    expect(new X509Certificate(leaf).ca).toBe(false);
+    // For TLS servers, and for TLS clients.
+    expect(new X509Certificate(leaf).keyUsage).toEqual(["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"]);
+  });
+
+  it.each(["assethost", "assethost.wire.example.com", "192.168.122.10", "127.0.0.1"])(
+    "prove a server by the name %s",
+    async (name) => {
+      expect(await objection({ key: keyOf("server"), cert: leaf }, root, name)).toBe("");
+    },
+  );
+
+  it("prove it by no other name, its common name among them", async () => {
+    const hidden = await serverCertificate(keyOf("server"), { ...names, dnsNames: ["assethost"] }, authority);
+    for (const name of ["kubenode1", "192.168.122.11", names.commonName])
+      expect(await objection({ key: keyOf("server"), cert: hidden }, root, name)).toBe("another name");
+  });
+
+  it("prove nothing that another authority has signed, not even one of the same name", async () => {
+    for (const other of [
+      { commonName: "other.example.com", key: keyOf("other") },
+      { ...authority, key: keyOf("other") },
+    ]) {
+      const forged = await serverCertificate(keyOf("server"), names, other);
+      expect(await objection({ key: keyOf("server"), cert: forged }, root, "assethost")).toMatch(
+        /unable to verify|signature/,
+      );
+    }
+  });
+
+  it("make no further authorities", async () => {
+    // The authority's own key signs one, which signs a server's certificate.
+    const algorithm = { name: "Ed25519" };
+    const der = (key: string) => createPublicKey(key).export({ format: "der", type: "spki" });
+    const sub = await X509CertificateGenerator.create({
+      ...{ serialNumber: "01", subject: "CN=sub", issuer: `CN=${authority.commonName}` },
+      ...{ notBefore: new Date("2026-01-01"), notAfter: new Date("2056-01-01"), signingAlgorithm: algorithm },
+      publicKey: await webcrypto.subtle.importKey("spki", der(keyOf("sub")), algorithm, true, ["verify"]),
+      signingKey: await webcrypto.subtle.importKey(
+        "pkcs8",
+        createPrivateKey(authority.key).export({ format: "der", type: "pkcs8" }),
+        algorithm,
+        false,
+        ["sign"],
+      ),
+      extensions: [
+        new BasicConstraintsExtension(true, undefined, true),
+        new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true),
+      ],
+    });
+    const below = await serverCertificate(keyOf("server"), names, { commonName: "sub", key: keyOf("sub") });
+    const byLeaf = await serverCertificate(keyOf("server"), names, {
+      commonName: names.commonName,
+      key: keyOf("server"),
+    });
+    const identity = (...chain: string[]) => ({ key: keyOf("server"), cert: chain.join("") });
+    expect(await objection(identity(below, `${sub.toString("pem")}\n`), root, "assethost")).toBe(
+      "path length constraint exceeded",
+    );
+    expect(await objection(identity(byLeaf, leaf), root, "assethost")).toMatch(
+      /invalid CA certificate|unable to verify/,
+    );
+  });
+});
