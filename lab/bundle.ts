@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { readdirSync, rmSync, statSync, utimesSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { buildBundle } from "../bundle/build";
 import { builderPackages, missingBuilderPackages } from "../bundle/packages";
 import { bundleKey, readSpecification } from "../bundle/read";
@@ -11,7 +12,7 @@ import { installPackages } from "./host/packages";
  */
 export async function buildLabBundle(): Promise<string> {
   const specification = join(__dirname, "bundle.yaml");
-  return cached("bundle", bundleKey(specification), async (directory) => {
+  const bundle = await cached("bundle", bundleKey(specification), async (directory) => {
     const missing = missingBuilderPackages(readSpecification(specification).specification);
     if (missing.length > 0) {
       console.log("installing what the bundle is built with:");
@@ -21,4 +22,20 @@ export async function buildLabBundle(): Promise<string> {
     console.log("building the bundle that the machines are installed from (docs/artifact.md):");
     await buildBundle({ specification, output: directory });
   });
+  forgetFormer(bundle);
+  return bundle;
+}
+
+/** Bundles of 2 GB each that stay in the cache: this one, and the one that a running lab may be made of. */
+const kept = 2;
+
+function forgetFormer(bundle: string): void {
+  const now = new Date();
+  utimesSync(bundle, now, now);
+  const age = (path: string) => now.getTime() - statSync(path).mtimeMs;
+  const bundles = readdirSync(dirname(bundle))
+    .filter((name) => !name.includes(".building-"))
+    .map((name) => join(dirname(bundle), name))
+    .sort((a, b) => age(a) - age(b));
+  for (const former of bundles.slice(kept)) rmSync(former, { recursive: true, force: true });
 }

@@ -1,6 +1,7 @@
 import { runMain } from "../toolchain/commands";
 import { createStack, pulumi } from "../toolchain/pulumi";
 import { recover } from "../toolchain/recover";
+import { table } from "../toolchain/table";
 import { buildLabBundle } from "./bundle";
 import { configuredSize, configureLab } from "./configure";
 import { type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
@@ -8,7 +9,6 @@ import { buildGuestImage } from "./guest/image";
 import { hostFacts } from "./host/facts";
 import { prepareHost } from "./host/prepare";
 import { chooseSize } from "./stack";
-import { table } from "./table";
 
 /** `npm run lab`: brings the lab up, from whatever state this machine and a former run are in. */
 async function main(): Promise<number> {

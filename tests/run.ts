@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { installPackages, missingPackages } from "../lab/host/packages";
 import { prepareHost } from "../lab/host/prepare";
-import { table } from "../lab/table";
 import { runMain } from "../toolchain/commands";
 import { projectDirectory } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
+import { table } from "../toolchain/table";
 
 /** How many tests of a stage passed and failed; a stage without tests of its own has neither. */
 interface Counts {

@@ -52,6 +52,7 @@ export function planArtifact(
     }
   const served = [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   const images = served.filter(({ kind }) => kind === "image");
+  refuseAmbiguous(images);
   return {
     archives: parts.flatMap(({ manifest, location }) =>
       manifest.archives.map((archive) => ({
@@ -74,6 +75,21 @@ export function planArtifact(
       ...new Set(images.flatMap(({ image }) => (image ? [registryOf(image.reference)] : []))),
     ].sort(),
   };
+}
+
+/** A mirror has no names of registries: two different images must not meet in it. */
+function refuseAmbiguous(images: readonly ArtifactFile[]): void {
+  const taken = new Map<string, { readonly reference: string; readonly id: string }>();
+  for (const { image } of images) {
+    if (!image) continue;
+    const path = image.reference.slice(registryOf(image.reference).length + 1);
+    const other = taken.get(path);
+    if (other && other.id !== image.id)
+      throw new Error(
+        `${other.reference} and ${image.reference} are different images, and a mirror has one ${path}`,
+      );
+    taken.set(path, image);
+  }
 }
 
 /** The registry in an image reference that has one: everything before the first slash. */

@@ -229,7 +229,10 @@ const artifact = z.strictObject({
         ),
         location: z
           .string()
-          .regex(/^(https?:\/\/\S+|\/.*)$/, "must be an http(s) URL or an absolute path on the KVM host")
+          .regex(
+            /^(https?:\/\/[^\s@?#]+|\/.*)$/,
+            "must be an absolute path on the KVM host, or an http(s) URL without user, password and query, which would stand in the state and in logs",
+          )
           .describe(
             "The folder that has the artifact's archives: a URL that the host fetches them from, or an absolute path on the host.",
           ),

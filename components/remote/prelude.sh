@@ -5,6 +5,8 @@
 set -euo pipefail
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+# Some machines close what is made to others; what is secret gets its mode by name.
+umask 022
 
 say() { printf '%s\n' "$*"; }
 
@@ -32,6 +34,27 @@ put() {
   mkdir -p "$(dirname "$1")"
   install -m "${3:-0644}" /dev/stdin "$1.new" < <(printf '%s' "$2")
   mv "$1.new" "$1"
+}
+
+# one_at_a_time FILE: waits for an earlier run of the script, which a killed engine leaves at work, and keeps later
+# ones waiting until this one ends.
+one_at_a_time() {
+  mkdir -p "$(dirname "$1")"
+  exec 9>>"$1"
+  flock -n 9 && return
+  say "another run is still at work; waiting for it"
+  flock -w 1800 9 || fail "another run has held $1 for half an hour: look what it does, with fuser $1"
+}
+
+# private_directory: prints the name of a new folder in memory that root alone can read, for the caller to remove at
+# its end. What a run that was killed has left there goes first.
+private_directory() {
+  local left pid
+  for left in /dev/shm/wiab.*.??????; do
+    pid=${left%.*}
+    [ ! -d "$left" ] || [ -d "/proc/${pid##*.}" ] || rm -rf "$left"
+  done
+  mktemp --directory "/dev/shm/wiab.$$.XXXXXX"
 }
 
 # install_packages NAME...: installs Debian packages that are not there yet, without those they merely recommend.

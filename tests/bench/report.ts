@@ -1,5 +1,5 @@
 import type { HostFacts } from "../../lab/host/facts";
-import { table } from "../../lab/table";
+import { table } from "../../toolchain/table";
 import type { ArtifactRow } from "./artifact";
 import { type Link, lengthOf, longestChain, type StateResource, sumOf } from "./chain";
 import type { Measurement } from "./measure";

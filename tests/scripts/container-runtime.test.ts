@@ -271,6 +271,7 @@ describe("images that are imported beforehand", () => {
 
   it("are those that the node has not", async () => {
     machine.write("/var/log/images", `${id(references[1] as string)}\n`);
+    machine.write("/var/tmp/wiab-image.killed", "half of one");
     const SEED_IMAGES = images();
     const first = await apply({ SEED_IMAGES });
     expect(first).toMatchObject(succeeded);

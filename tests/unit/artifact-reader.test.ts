@@ -327,7 +327,7 @@ describe("npm run artifact", () => {
     new Promise<{ code: number; output: string; errors: string }>((resolve) =>
       execFile(
         "node",
-        ["--import", "tsx", "components/artifact/reader/cli.ts", ...args],
+        ["--import", "tsx", "bundle/artifact.ts", ...args],
         { env: { ...process.env, INIT_CWD: root } },
         (error, output, errors) => resolve({ code: error ? Number(error.code) : 0, output, errors }),
       ),

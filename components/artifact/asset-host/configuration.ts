@@ -40,7 +40,7 @@ http {
     if_modified_since off;
 
     # Image archives; their index is among the packages.
-    location ~ ^/containers-.*\\.tar$ {
+    location ~ ^/containers-.*\\.(tar|tgz)$ {
       root ${assetRoots.images}/current;
     }
   }

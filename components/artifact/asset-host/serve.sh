@@ -2,7 +2,7 @@
 # playbooks use, and the image registry behind it, with TLS. Both come back after a reboot.
 : "${NGINX_CONFIG:?nginx.conf}"
 : "${REGISTRY_CONFIG:?configuration of docker-registry}"
-: "${CERTIFICATE:?of the registry, PEM, followed by its authority}"
+: "${CERTIFICATE:?of the registry, PEM}"
 : "${PRIVATE_KEY:?of the registry, PEM}"
 : "${PUSH_USER:?who may push}"
 : "${PUSH_PASSWORD:?password of that user}"

@@ -14,6 +14,7 @@ BATCH_MB=200
 apply() {
   local missing
   command -v ssh >/dev/null || fail "ssh is missing on $(hostname): install openssh-client"
+  one_at_a_time "$STORE/lock-${ROOT##*/}"
   open_connection
   missing=$(missing_files)
   if [ -z "$missing" ]; then
@@ -28,30 +29,48 @@ apply() {
 
 # The key lies in memory, readable by root alone, and only until the connection that everything goes through stands.
 open_connection() {
-  local directory
-  directory=$(mktemp --directory /dev/shm/wiab.XXXXXX)
-  # shellcheck disable=SC2064 # the folder is known now
-  trap "ssh -q -o ControlPath='$directory/%C' -O exit '$LOGIN@$ADDRESS' 2>/dev/null || true; rm -rf '$directory'" EXIT
-  install -m 0600 /dev/stdin "$directory/key" <<<"$PRIVATE_KEY"
+  local code=0
+  PRIVATE=$(private_directory)
+  trap 'ssh -q -o ControlPath="$PRIVATE/%C" -O exit "$LOGIN@$ADDRESS" 2>/dev/null || true; rm -rf "$PRIVATE"' EXIT
+  install -m 0600 /dev/stdin "$PRIVATE/key" <<<"$PRIVATE_KEY"
   ssh_options=(
     -q -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityAgent=none -p "$PORT"
     -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null
-    -o ControlMaster=auto -o ControlPath="$directory/%C" -o ControlPersist=60
+    -o ControlMaster=auto -o ControlPath="$PRIVATE/%C" -o ControlPersist=60
     -o ConnectTimeout=20 -o ServerAliveInterval=10 -o ServerAliveCountMax=6
   )
-  ssh -i "$directory/key" "${ssh_options[@]}" "$LOGIN@$ADDRESS" sudo -n true ||
-    fail "the asset host does not answer: no SSH connection to $LOGIN@$ADDRESS port $PORT"
-  rm "$directory/key"
+  # Root needs no sudo, and may have none.
+  as_root=()
+  [ "$LOGIN" = root ] || as_root=(sudo -n)
+  on_asset_host -i "$PRIVATE/key" -- true || code=$?
+  case $code in
+    0) rm "$PRIVATE/key" ;;
+    255) fail "the asset host does not answer: no SSH connection to $LOGIN@$ADDRESS port $PORT" ;;
+    *) fail "$LOGIN may not use sudo without a password on the asset host at $ADDRESS" ;;
+  esac
 }
 
-on_asset_host() { ssh "${ssh_options[@]}" "$LOGIN@$ADDRESS" sudo -n "$@"; }
+# on_asset_host [-i KEY] -- COMMAND...: without the lock, which the connection that stays open would keep.
+on_asset_host() {
+  local options=()
+  until [ "$1" = -- ]; do
+    options+=("$1")
+    shift
+  done
+  shift
+  # shellcheck disable=SC2029 # the words are to be what they are here
+  ssh "${options[@]}" "${ssh_options[@]}" "$LOGIN@$ADDRESS" "${as_root[@]}" "$@" 9>&-
+}
 
 # Gives what arrived its place if it is whole, throws away the rest, and lists what is there with its size.
 settle() {
-  on_asset_host bash -s <<EOF_REMOTE
+  on_asset_host -- bash -s <<EOF_REMOTE
 set -euo pipefail
+umask 022
 mkdir -p '$ROOT/files' '$ROOT/incoming'
 cd '$ROOT/incoming'
+# A file's name says that all of it is there: not before it is on the disk.
+sync --file-system .
 find . -type f -printf '%P\0' | xargs -0 --no-run-if-empty sha256sum | awk '\$1 == \$2 { print \$2 }' |
   xargs --no-run-if-empty mv -t ../files
 find . -type f -delete
@@ -75,7 +94,7 @@ describe() {
 room_for() {
   local needed free
   needed=$(awk '{ bytes += $2 + 4096 } END { printf "%.0f", bytes }' <<<"$1")
-  free=$(on_asset_host df --output=avail -B1 "$ROOT" | tail -n 1)
+  free=$(on_asset_host -- df --output=avail -B1 "$ROOT" | tail -n 1)
   [ "$free" -ge "$needed" ] ||
     fail "the asset host has $((free / 1000000)) MB free in $ROOT, and $((needed / 1000000)) MB are to come: enlarge its diskGB"
 }
@@ -99,7 +118,7 @@ send() {
 send_batch() {
   printf '%s\n' "${batch[@]}" |
     tar --create --file=- --directory "$STORE/files" --mode=u=rw,go=r --owner=0 --group=0 --numeric-owner --files-from=- |
-    on_asset_host tar --extract --file=- --directory "$ROOT/incoming" ||
+    on_asset_host -- tar --extract --file=- --directory "$ROOT/incoming" ||
     fail "sending $(describe "${batch[0]} 0") to the asset host at $ADDRESS failed; run up again, it goes on from there"
   settle >/dev/null
 }

@@ -237,14 +237,21 @@ push() {
   # three fifths of the usual level's time, and a tenth more room.
   case $format in
     docker-archive) options+=(--dest-compress-level 1) ;;
-    oci-archive) options+=(--all --preserve-digests) ;;
+    oci-archive)
+      options+=(--all)
+      # skopeo before 1.6 (Ubuntu 22.04) does not know it; it keeps digests where the registry takes OCI's format.
+      [[ $(skopeo copy --help) != *--preserve-digests* ]] || options+=(--preserve-digests)
+      ;;
   esac
   for attempt in 1 2 3; do
     if output=$(skopeo copy --insecure-policy --quiet "${copy_options[@]}" "${options[@]}" \
       "$format:$archive" "docker://$registry/$target" 2>&1); then
-      printf 'pushed         %s/%s (%d MB)\n' "$registry" "$target" $(((size + 500000) / 1000000))
-      echo "pushed $size" >>"$work/results"
-      break
+      if is_there "$target" "$id"; then
+        printf 'pushed         %s/%s (%d MB)\n' "$registry" "$target" $(((size + 500000) / 1000000))
+        echo "pushed $size" >>"$work/results"
+        break
+      fi
+      output="the registry has it under another digest; a skopeo of 1.6 or newer keeps digests"
     fi
     if [ "$attempt" = 3 ] || [ -n "$(advice "$output")" ]; then
       problem "$registry/$target" "from $set/$name: $(reason "$output")"

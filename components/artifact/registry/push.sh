@@ -9,21 +9,19 @@
 : "${PUSH_PASSWORD:?password of that user}"
 
 apply() {
-  local directory archive failed=no
+  local archive failed=no
   command -v skopeo >/dev/null || fail "skopeo is missing on $(hostname): install it"
-  # In memory, readable by root alone, and gone with this run.
-  directory=$(mktemp --directory /dev/shm/wiab.XXXXXX)
-  # shellcheck disable=SC2064 # the folder is known now
-  trap "rm -rf '$directory'" EXIT
-  mkdir "$directory/certificates"
-  printf '%s\n' "$AUTHORITY" >"$directory/certificates/ca.crt"
-  printf '%s' "$LOADER" >"$directory/load-and-push-images.sh"
+  PRIVATE=$(private_directory)
+  trap 'rm -rf "$PRIVATE"' EXIT
+  mkdir "$PRIVATE/certificates"
+  printf '%s\n' "$AUTHORITY" >"$PRIVATE/certificates/ca.crt"
+  printf '%s' "$LOADER" >"$PRIVATE/load-and-push-images.sh"
   printf '{"auths": {"%s": {"auth": "%s"}}}' "$REGISTRY" \
-    "$(printf '%s:%s' "$PUSH_USER" "$PUSH_PASSWORD" | base64 --wrap=0)" >"$directory/auth.json"
+    "$(printf '%s:%s' "$PUSH_USER" "$PUSH_PASSWORD" | base64 --wrap=0)" >"$PRIVATE/auth.json"
   for archive in "$STORE"/archives/*/; do
     compgen -G "$archive/containers-*" >/dev/null || continue
-    bash "$directory/load-and-push-images.sh" --authfile "$directory/auth.json" \
-      --cert-dir "$directory/certificates" --directory "$archive" "$REGISTRY" ||
+    bash "$PRIVATE/load-and-push-images.sh" --authfile "$PRIVATE/auth.json" \
+      --cert-dir "$PRIVATE/certificates" --directory "$archive" "$REGISTRY" ||
       failed=yes
   done
   # Each has said which image it concerns, and the others are there.

@@ -6,6 +6,7 @@
 
 apply() {
   local sha size name location
+  one_at_a_time "$STORE/lock"
   mkdir -p "$STORE/archives" "$STORE/files" "$STORE/downloads"
   while read -r sha size name location; do
     if [ ! -d "$STORE/archives/$sha" ]; then
@@ -40,14 +41,17 @@ take() {
   trap "rm -rf '$work'" EXIT
   unpack "$archive" "$work" "$sha"
   verify "$work" "$sha" "$name"
-  while read -r found _ path; do
-    # What several archives have lies here once, and stays for as long as one of them does.
-    if [ -e "$STORE/files/$found" ]; then
+  while read -r found size path; do
+    # What several archives have lies here once, and stays for as long as one of them does. A power cut may have left
+    # one that is shorter.
+    if [ "$(stat -c %s "$STORE/files/$found" 2>/dev/null)" = "$size" ]; then
       ln -f "$STORE/files/$found" "$work/$path"
     else
-      ln -L "$work/$path" "$STORE/files/$found"
+      ln -L -f "$work/$path" "$STORE/files/$found"
     fi
   done < <(files_of "$sha")
+  # The folder's name says that all is there: not before it is on the disk.
+  sync --file-system "$STORE"
   mv "$work" "$STORE/archives/$sha"
   trap - EXIT
   rm -f "$STORE/downloads/$sha"
@@ -61,7 +65,7 @@ download() {
   if [ "$found" -lt "$size" ]; then
     room_for "$sha" "$name" $((size - found))
     say "fetching $url, $((size / 1000000)) MB$([ "$found" = 0 ] || echo ", $((found / 1000000)) MB of them are here")"
-    request=(--fail --silent --show-error --location --retry 5 --retry-connrefused --continue-at - --output "$part" "$url")
+    request=(--fail --silent --show-error --location --connect-timeout 20 --speed-limit 1000 --speed-time 60 --retry 5 --retry-connrefused --continue-at - --output "$part" "$url")
     # 33: the server cannot send the rest alone.
     curl "${request[@]}" || { [ $? = 33 ] && rm "$part" && curl "${request[@]}"; } ||
       fail "fetching $url failed; what has arrived is kept in $part and the next run goes on from there"
@@ -134,7 +138,7 @@ prune() {
 }
 
 remove() {
-  rm -rf "$STORE/archives" "$STORE/files" "$STORE/downloads"
+  rm -rf "$STORE/archives" "$STORE/files" "$STORE/downloads" "$STORE/lock"
   # The place of a disk of its own stays, and so does what others use.
   rmdir --parents "$STORE" 2>/dev/null || true
 }

@@ -32,9 +32,21 @@ Acquire::Retries \"3\";
 "
   holds "$LIST" "$list" || put "$LIST" "$list"
   holds "$OPTIONS" "$options" || put "$OPTIONS" "$options"
-  # By itself apt is content with what it fetched some other day.
-  apt-get --quiet --quiet --option APT::Update::Error-Mode=any update ||
+  refresh_lists ||
     fail "apt cannot read the repositories of the asset host ($(awk '{ print $1 }' <<<"$REPOSITORIES" | paste -sd ' ')); if they do not answer, look at nginx on the asset host"
+}
+
+# A fresh machine looks for updates by itself, for minutes where it has no way out, and holds the lists meanwhile.
+refresh_lists() {
+  local output deadline=$((SECONDS + 900))
+  # By itself apt is content with what it fetched some other day.
+  until output=$(apt-get --quiet --quiet --option APT::Update::Error-Mode=any update 2>&1); do
+    case $output in
+      *"Could not get lock"*) [ "$SECONDS" -lt "$deadline" ] && sleep 2 && continue ;;
+    esac
+    say "$output"
+    return 1
+  done
 }
 
 fetch_key() {

@@ -34,7 +34,7 @@ download() {
   ! complete || return 0
   say "fetching $SOURCE"
   # A broken download goes on where it stopped, in this run and in the next one.
-  curl --fail --silent --show-error --location --retry 5 --retry-connrefused --continue-at - --output "$part" "$SOURCE" ||
+  curl --fail --silent --show-error --location --connect-timeout 20 --speed-limit 1000 --speed-time 60 --retry 5 --retry-connrefused --continue-at - --output "$part" "$SOURCE" ||
     fail "fetching $SOURCE failed; what has arrived is kept in $part and the next run goes on from there"
 }
 

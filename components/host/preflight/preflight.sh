@@ -27,6 +27,7 @@ finding() {
 # The first run: whatever carries our names is somebody else's.
 apply() {
   check_host
+  check_archives
   check_clashes
   conclude
 }
@@ -50,13 +51,19 @@ check_host() {
 }
 
 check_artifact() {
-  local location
   command -v skopeo >/dev/null || finding "the command skopeo is missing, which fills the image registry: install skopeo"
   command -v chronyd >/dev/null || finding "the command chronyd is missing, which gives the machines the time: install chrony"
+  case $ARTIFACT_LOCATIONS in
+    *http://* | *https://*) command -v curl >/dev/null || finding "the command curl is missing, which fetches the artifact: install curl" ;;
+  esac
+}
+
+# On the first run alone: what is unpacked is needed no more.
+check_archives() {
+  local location
   while read -r location; do
     case $location in
-      http*) command -v curl >/dev/null || finding "the command curl is missing, which fetches $location: install curl" ;;
-      *) [ -d "$location" ] || finding "the host has no directory $location (artifact.sources): copy the artifact there" ;;
+      /*) [ -d "$location" ] || finding "the host has no directory $location (artifact.sources): copy the artifact there" ;;
     esac
   done <<<"$ARTIFACT_LOCATIONS"
 }

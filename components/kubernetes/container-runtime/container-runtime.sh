@@ -88,8 +88,10 @@ fetch() {
     fail "$1 cannot be fetched: the asset host does not answer, or serves something else than the manifest says"
 }
 
+# One for each registry of the artifact, and one for all others, which must not be asked either.
 mirrors() {
   local registry
+  REGISTRIES+=$'\n_default'
   while read -r registry; do
     holds "$CERTS/$registry/hosts.toml" "$HOSTS" || put "$CERTS/$registry/hosts.toml" "$HOSTS"
   done <<<"$REGISTRIES"
@@ -102,6 +104,8 @@ mirrors() {
 # Every image onto the node, one after another, as Wire's playbooks do it; what is there is left out.
 seed() {
   local url sha reference id file present
+  # What a run that was killed has left.
+  rm -f /var/tmp/wiab-image.*
   file=$(mktemp /var/tmp/wiab-image.XXXXXX)
   # shellcheck disable=SC2064 # the file is known now
   trap "rm -f '$file'" EXIT

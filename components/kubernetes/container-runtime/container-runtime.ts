@@ -51,6 +51,8 @@ export class ContainerRuntime extends pulumi.ComponentResource {
               ? ""
               : assetHost.imagesUrl.apply((url) =>
                   artifact.images
+                    // Those of the administrator's tools run on no node.
+                    .filter(({ image }) => image?.set !== "adminhost")
                     .map(
                       ({ path, sha256, image }) =>
                         `${url}/${path} ${sha256} ${image?.reference} ${image?.id}`,

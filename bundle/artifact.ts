@@ -1,13 +1,13 @@
 import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { table } from "../../../lab/table";
-import { runMain } from "../../../toolchain/commands";
-import { type ArtifactManifest, renderManifest } from "../manifest";
-import { manifestName, readManifest } from "./bundle";
-import { readArtifact } from "./read";
-import { isUrl, type OnProgress, type Progress } from "./source";
-import { verifyArtifact } from "./verify";
+import { type ArtifactManifest, renderManifest } from "../components/artifact/manifest";
+import { manifestName, readManifest } from "../components/artifact/reader/bundle";
+import { readArtifact } from "../components/artifact/reader/read";
+import { isUrl, type OnProgress, type Progress } from "../components/artifact/reader/source";
+import { verifyArtifact } from "../components/artifact/reader/verify";
+import { runMain } from "../toolchain/commands";
+import { table } from "../toolchain/table";
 
 const usage = `usage:
   npm run artifact -- manifest LOCATION [-o FILE]         write what an artifact holds, to FILE or the screen
