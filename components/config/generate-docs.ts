@@ -122,6 +122,9 @@ across keys (\`components/config/rules.ts\`):
 - No disk is smaller than the image, and an image from a URL has a checksum.
 - \`firewall.publicAddress\` is not an address of the machines' network.
 - \`calling.node\` is a kubenode.
+- A manifest can be read, its artifact has what a Kubernetes node's container runtime is made of, and several artifacts
+  have no different files in one place and no different images under one name.
+- An asset host with \`existing\` has a \`privateKeyFile\`: the host logs in with it.
 - A private key file can be read, by its owner alone, and is a private key.
 - \`mail.relay.password\` is encrypted.
 
@@ -161,10 +164,13 @@ function rowsBelow(path: string, schema: Schema, optional: boolean): string[][] 
     const need = optional ? `required in \`${path}\`` : "**required**";
     return [
       row(below, value, required ? need : defaultOf(value)),
-      ...(value.properties ? rowsBelow(below, value, optional || !required) : []),
+      ...(value.properties || hasSections(value) ? rowsBelow(below, value, optional || !required) : []),
     ];
   });
 }
+
+/** Whether it is a list of sections. */
+const hasSections = ({ items }: Schema): boolean => (items as Schema | undefined)?.properties !== undefined;
 
 const row = (path: string, schema: Schema, byDefault: string): string[] => [
   `\`${path}\``,

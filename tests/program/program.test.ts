@@ -74,8 +74,11 @@ function artifactResources(machines: readonly string[]): string[] {
     ...component("artifact:ArtifactStore", "artifact-store"),
     "command:local:Command artifact-store-archives",
     ...component("artifact:AssetHost", "artifact-assethost"),
-    "command:local:Command artifact-assethost-files",
-    "command:remote:Command artifact-assethost-release",
+    ...["packages", "images"].flatMap((kind) => [
+      ...component("artifact:Release", `artifact-assethost-${kind}`),
+      `command:local:Command artifact-assethost-${kind}-files`,
+      `command:remote:Command artifact-assethost-${kind}-published`,
+    ]),
     ...component("artifact:Supplies", "artifact-assethost-supplies"),
     "command:remote:Command artifact-assethost-supplies-sources",
     "command:remote:Command artifact-assethost-services",
@@ -315,9 +318,9 @@ describe.each([
 
   it("sends the artifact from the host to the asset host, and everything else to get it there", () => {
     expect(parameter(run, "artifact-store-archives", "STORE")).toBe("/var/lib/wiab/wiab-lab");
-    expect(parameter(run, "artifact-assethost-files", "ADDRESS")).toBe("192.168.230.10");
+    expect(parameter(run, "artifact-assethost-packages-files", "ADDRESS")).toBe("192.168.230.10");
     expect(parameter(run, "artifact-assethost-supplies-sources", "REPOSITORIES")).toMatch(
-      /^file:\/opt\/assets\/current\/debs-bookworm\/public file:\S+\/gpg [0-9a-f]{64} bookworm main$/,
+      /^file:\/opt\/assets\/packages\/current\/debs-bookworm\/public file:\S+\/gpg [0-9a-f]{64} bookworm main$/,
     );
     for (const name of names.filter((each) => each !== "assethost")) {
       const sources = parameter(run, `artifact-${name}-sources`, "REPOSITORIES");

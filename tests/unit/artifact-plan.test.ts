@@ -227,7 +227,7 @@ describe("the configuration of artifacts", () => {
   it.each(["srv/artifact", "ftp://example.com/artifact", ""])("refuses the location %j", (location) => {
     expect(problems({ sources: [{ ...written("one.json", whole), location }] })).toEqual([
       expect.stringMatching(
-        /^artifact\.sources\[0\]\.location: must be an http\(s\) URL or an absolute path/,
+        /^artifact\.sources\[0\]\.location: must be an absolute path on the KVM host, or an http\(s\) URL/,
       ),
     ]);
   });
