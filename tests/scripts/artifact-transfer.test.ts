@@ -116,10 +116,12 @@ const transfer = (content: Files, port?: string): Promise<Ended> =>
   ended(start(), transferInput(content, port));
 
 const arrived = () => readdirSync(machine.path(`${assets}/files`)).sort();
-const incoming = () => {
-  const folder = machine.path(`${assets}/incoming`);
-  return existsSync(folder) ? readdirSync(folder) : [];
-};
+/** Paths of the files that have arrived, whole or not, and were not checked yet. */
+const incoming = () =>
+  ["0", "1"].flatMap((slot) => {
+    const folder = machine.path(`${assets}/incoming/${slot}`);
+    return existsSync(folder) ? readdirSync(folder).map((file) => join(folder, file)) : [];
+  });
 
 function expectArrived(content: Files): void {
   expect(arrived()).toEqual(sums(content));
@@ -157,7 +159,7 @@ function stall(bytes: number): void {
 /** Waits until a file has arrived whole and of another one a part. */
 const halfway = () =>
   until("half of it has arrived", () => {
-    const sizes = incoming().map((file) => statSync(machine.path(`${assets}/incoming/${file}`)).size);
+    const sizes = incoming().map((file) => statSync(file).size);
     return (
       sizes.filter((size) => size === 1_000_000).length > 0 &&
       sizes.some((size) => size > 0 && size < 1_000_000)
@@ -234,8 +236,8 @@ describe("transfer.sh", () => {
 
   it("throws away what is not whole, and takes what is", async () => {
     const [whole, altered] = ["binaries/kubelet", "binaries/crictl"].map((path) => files[path] as Buffer);
-    machine.write(`${assets}/incoming/${sha256(whole as Buffer)}`, whole as Buffer);
-    machine.write(`${assets}/incoming/${sha256(altered as Buffer)}`, Buffer.alloc(1_000_000, "altered"));
+    machine.write(`${assets}/incoming/0/${sha256(whole as Buffer)}`, whole as Buffer);
+    machine.write(`${assets}/incoming/1/${sha256(altered as Buffer)}`, Buffer.alloc(1_000_000, "altered"));
     machine.write(`${assets}/files/${sha256(files["containers-system/pause.tar"] as Buffer)}`, "cut off");
     expect(await transfer(files)).toMatchObject({ ...succeeded, stdout: "sending 4 files, 2 MB\n" });
     expectArrived(files);
@@ -266,7 +268,7 @@ describe("transfer.sh", () => {
   });
 
   it("goes on after a disk that has become full meanwhile", async () => {
-    await machine.run(`mkdir -p ${assets} && mount -t tmpfs -o size=20m,nr_inodes=5 tmpfs ${assets}`);
+    await machine.run(`mkdir -p ${assets} && mount -t tmpfs -o size=20m,nr_inodes=7 tmpfs ${assets}`);
     const full = await transfer(files);
     expect(full.code).toBe(1);
     expect(full.stderr).toMatch(

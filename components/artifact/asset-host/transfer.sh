@@ -62,25 +62,27 @@ on_asset_host() {
   ssh "${options[@]}" "${ssh_options[@]}" "$LOGIN@$ADDRESS" "${as_root[@]}" "$@" 9>&-
 }
 
-# Gives what arrived its place if it is whole, throws away the rest, and lists what is there with its size.
+# settle SLOT...: gives what has arrived there its place if it is whole, and throws away the rest.
 settle() {
   on_asset_host -- bash -s <<EOF_REMOTE
 set -euo pipefail
 umask 022
-mkdir -p '$ROOT/files' '$ROOT/incoming'
-cd '$ROOT/incoming'
-# A file's name says that all of it is there: not before it is on the disk.
-sync --file-system .
-find . -type f -printf '%P\0' | xargs -0 --no-run-if-empty sha256sum | awk '\$1 == \$2 { print \$2 }' |
-  xargs --no-run-if-empty mv -t ../files
-find . -type f -delete
-find ../files -type f -printf '%f %s\n'
+mkdir -p '$ROOT/files' '$ROOT/incoming/'{0,1}
+for slot in $*; do
+  cd "$ROOT/incoming/\$slot"
+  # A file's name says that all of it is there: not before it is on the disk.
+  sync --file-system .
+  find . -type f -printf '%P\0' | xargs -0 --no-run-if-empty sha256sum | awk '\$1 == \$2 { print \$2 }' |
+    xargs --no-run-if-empty mv -t ../../files
+  find . -type f -delete
+done
 EOF_REMOTE
 }
 
 missing_files() {
   local there
-  there=$(settle) || fail "the connection to the asset host at $ADDRESS broke; run up again, it goes on from there"
+  { settle 0 1 && there=$(on_asset_host -- find "$ROOT/files" -type f -printf '"%f %s\n"'); } ||
+    fail "the connection to the asset host at $ADDRESS broke; run up again, it goes on from there"
   # A power cut may have left one that is shorter.
   awk 'NR == FNR { there[$1, $2]; next } !(($1, $2) in there) && !seen[$1]++ { print $1, $2 }' <(printf '%s\n' "$there") - <<<"$FILES"
 }
@@ -99,8 +101,9 @@ room_for() {
     fail "the asset host has $((free / 1000000)) MB free in $ROOT, and $((needed / 1000000)) MB are to come: enlarge its diskGB"
 }
 
+# In batches by turns into two slots: while one arrives, what is in the other is checked.
 send() {
-  local total sent=0 batch=() bytes=0 sha size
+  local total sent=0 batch=() bytes=0 sha size slot=0 settling='' checked
   total=$(awk '{ bytes += $2 } END { printf "%.0f", bytes / 1000000 }' <<<"$1")
   say "sending $(wc -l <<<"$1") files, $total MB"
   while read -r sha size; do
@@ -113,12 +116,18 @@ send() {
     fi
   done <<<"$1"
   [ "${#batch[@]}" = 0 ] || send_batch
+  [ -z "$settling" ] || wait "$settling" || broken "$checked"
 }
 
 send_batch() {
   printf '%s\n' "${batch[@]}" |
     tar --create --file=- --directory "$STORE/files" --mode=u=rw,go=r --owner=0 --group=0 --numeric-owner --files-from=- |
-    on_asset_host -- tar --extract --file=- --directory "$ROOT/incoming" ||
-    fail "sending $(describe "${batch[0]} 0") to the asset host at $ADDRESS failed; run up again, it goes on from there"
-  settle >/dev/null
+    on_asset_host -- tar --extract --file=- --directory "$ROOT/incoming/$slot" || broken "${batch[0]}"
+  [ -z "$settling" ] || wait "$settling" || broken "$checked"
+  settle "$slot" &
+  settling=$!
+  checked=${batch[0]}
+  slot=$((1 - slot))
 }
+
+broken() { fail "sending $(describe "$1 0") to the asset host at $ADDRESS failed; run up again, it goes on from there"; }
