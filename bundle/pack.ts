@@ -118,7 +118,9 @@ function planCharts({ charts }: Parts): Plan {
  */
 export function refuseAmbiguous(images: Iterable<Pick<MadeImage, "image" | "id">>): void {
   const byPath = new Map<string, Pick<MadeImage, "image" | "id">>();
-  for (const made of images) {
+  // In the same order whichever was made first.
+  const sorted = [...images].sort((a, b) => (a.image.reference < b.image.reference ? -1 : 1));
+  for (const made of sorted) {
     const path = pathOf(parseReference(made.image.reference));
     const other = byPath.get(path);
     if (other && other.id !== made.id)

@@ -27,7 +27,21 @@ interface Stage {
 type Need = keyof typeof preparations;
 
 /** Debian packages that the script tests use, besides those that the lab needs itself. */
-const testPackages = ["shellcheck", "iputils-ping", "nftables", "iproute2", "curl"];
+const testPackages = [
+  "apt-utils",
+  "ca-certificates",
+  "curl",
+  "debian-archive-keyring",
+  "gnupg",
+  "iproute2",
+  "iputils-ping",
+  "mmdebstrap",
+  "nftables",
+  "openssh-client",
+  "openssl",
+  "shellcheck",
+  "skopeo",
+];
 
 const preparations = {
   namespaces: async () => {

@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -82,11 +83,17 @@ const succeeded = { code: 0, stderr: "" };
 
 /** Asks for something with curl, which trusts the authority; gives status and body. */
 async function ask(url: string, ...options: string[]): Promise<[number, string]> {
-  const { code, stdout, stderr } = await host.pipe(
-    "",
-    ...["curl", "--silent", "--show-error", "--noproxy", "*", "--cacert", join(root, "certificates/ca.crt")],
-    ...["--write-out", "\n%{http_code}", ...options, url],
-  );
+  const curl = [
+    "curl",
+    "--silent",
+    "--show-error",
+    "--noproxy",
+    "*",
+    "--cacert",
+    join(root, "certificates/ca.crt"),
+  ];
+  const command = ["netns", "exec", host.name, ...curl, "--write-out", "\n%{http_code}", ...options, url];
+  const { code, stdout, stderr } = await ended(spawn("ip", command));
   if (code !== 0) throw new Error(stderr);
   const lines = stdout.split("\n");
   return [Number(lines.pop()), lines.join("\n")];

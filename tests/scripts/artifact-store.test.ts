@@ -105,7 +105,7 @@ const unpacked = () =>
 
 /** That the store has everything that the manifest lists, and nothing else. */
 function expectWhole(manifest: ArtifactManifest): void {
-  expect(readdirSync(store).sort()).toEqual(["archives", "files"]);
+  expect(readdirSync(store).sort()).toEqual(["archives", "files", "lock"]);
   expect(unpacked()).toEqual(manifest.archives.map((archive) => archive.sha256).sort());
   expect(readdirSync(join(store, "files")).sort()).toEqual(
     [...new Set(manifest.files.map((file) => file.sha256))].sort(),
@@ -183,6 +183,8 @@ describe("an artifact in a folder of the host", () => {
     mkdirSync(join(store, "downloads"));
     writeFileSync(join(store, "downloads", "0123.part"), "half");
     mkdirSync(join(store, "archives", "0123.unpacking"));
+    // Of transfer.sh.
+    writeFileSync(join(store, "lock-packages"), "");
     for (const _ of [1, 2]) {
       expect(await run(parameters(manifest), { verb: "remove" })).toMatchObject(succeeded);
       expect(existsSync(store)).toBe(false);
@@ -301,7 +303,7 @@ describe("a full disk", () => {
     const input = scriptInput("components/artifact/store/store.sh", parameters(manifest, location));
     const small = [
       `mount -t tmpfs -o ${options} tmpfs ${store}`,
-      `bash -s -- apply; code=$?; find ${store} -type f >&2; exit $code`,
+      `bash -s -- apply; code=$?; find ${store} -type f ! -name lock >&2; exit $code`,
     ];
     const refused = await ended(start({ setting: small }), input);
     expect(refused.code).toBe(1);
@@ -342,6 +344,25 @@ describe("a run that is killed", () => {
 
     rmSync(join(root, "programs", program));
     expect(await run(parameters(manifest))).toMatchObject(succeeded);
+    expectWhole(manifest);
+  });
+});
+
+describe("a run that an earlier one is in the way of", () => {
+  it("waits for it and goes on with what it leaves", async () => {
+    const manifest = await bundle({ "binaries.tar": binaries });
+    standIn(
+      "comm",
+      `touch ${root}/reached\nuntil [ -e ${root}/go ]; do sleep 0.1; done\nexec /usr/bin/comm "$@"`,
+    );
+    const earlier = run(parameters(manifest));
+    await until("it is at work", () => existsSync(join(root, "reached")));
+    const child = start();
+    const later = ended(child, scriptInput("components/artifact/store/store.sh", parameters(manifest)));
+    await new Promise((resolve) => child.stdout?.once("data", resolve));
+    writeFileSync(join(root, "go"), "");
+    expect(await earlier).toMatchObject(succeeded);
+    expect(await later).toEqual({ ...succeeded, stdout: "another run is still at work; waiting for it\n" });
     expectWhole(manifest);
   });
 });

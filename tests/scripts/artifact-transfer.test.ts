@@ -42,7 +42,12 @@ beforeAll(async () => {
 afterAll(async () => {
   await machine?.stop();
   // A run that was killed leaves its connection to the asset host.
-  for (const pid of processes()) process.kill(pid);
+  for (const pid of processes())
+    try {
+      process.kill(pid);
+    } catch {
+      // It has ended by itself.
+    }
   host.remove();
 });
 
@@ -187,6 +192,16 @@ describe("transfer.sh", () => {
     expect(arrived()).toEqual(sums({ ...files, newer: megabyte("newer") }));
   });
 
+  it("brings what is more than a batch, and says how far it is", async () => {
+    const input = transferInput(files);
+    expect(input).toContain("\nBATCH_MB=200\n");
+    expect(await ended(start(), input.replace("BATCH_MB=200", "BATCH_MB=1"))).toEqual({
+      ...succeeded,
+      stdout: "sending 5 files, 3 MB\n1 of 3 MB\n2 of 3 MB\n3 of 3 MB\n",
+    });
+    expectArrived(files);
+  });
+
   it("goes on where a run was killed", async () => {
     stall(1_500_000);
     const child = start();
@@ -202,6 +217,29 @@ describe("transfer.sh", () => {
     expect(second.stdout).toMatch(/^sending [34] files, 2 MB\n$/);
     expectArrived(files);
     expect(await newlyReceived()).toBeLessThan(2_200_000);
+  });
+
+  it("waits for the checks of a run that was killed", async () => {
+    // They are held until those of the next one begin, or cannot.
+    machine.write(
+      "/usr/local/sbin/sha256sum",
+      `#!/bin/bash
+if mkdir /run/first 2>/dev/null; then
+  /usr/bin/sha256sum "$@"
+  for _ in {1..20}; do [ -e /run/second ] || sleep 0.1; done
+else
+  touch /run/second
+  sleep 1
+  exec /usr/bin/sha256sum "$@"
+fi\n`,
+      0o755,
+    );
+    const child = start();
+    child.stdin?.end(transferInput(files));
+    await until("it checks", () => existsSync(machine.path("/run/first")));
+    await kill(child);
+    expect(await transfer(files)).toMatchObject(succeeded);
+    expectArrived(files);
   });
 
   it("says what it was sending when the connection breaks, and goes on", async () => {

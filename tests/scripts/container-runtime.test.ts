@@ -119,6 +119,7 @@ const installed = () =>
       ]),
     ),
   );
+/** For which registries containerd has a mirror; `_default` stands for all that are not named. */
 const registries = () => readdirSync(machine.path("/etc/containerd/certs.d")).sort();
 const succeeded = { code: 0, stderr: "" };
 
@@ -137,7 +138,7 @@ describe("container-runtime.sh", () => {
     });
     for (const program of Object.values(programs()))
       expect(statSync(machine.path(program)).mode & 0o777).toBe(0o755);
-    expect(registries()).toEqual(["docker.io", "registry.k8s.io"]);
+    expect(registries()).toEqual(["_default", "docker.io", "registry.k8s.io"]);
     for (const registry of registries())
       expect(machine.read(`/etc/containerd/certs.d/${registry}/hosts.toml`)).toBe(parameters.HOSTS);
     expect(machine.read("/etc/containerd/config.toml")).toBe(parameters.CONFIG);
@@ -190,7 +191,7 @@ describe("container-runtime.sh", () => {
     restarts();
     const changed = { REGISTRIES: "quay.io\nregistry.k8s.io", HOSTS: renderHosts("192.0.2.3:5001") };
     expect(await apply(changed)).toMatchObject(succeeded);
-    expect(registries()).toEqual(["quay.io", "registry.k8s.io"]);
+    expect(registries()).toEqual(["_default", "quay.io", "registry.k8s.io"]);
     for (const registry of registries())
       expect(machine.read(`/etc/containerd/certs.d/${registry}/hosts.toml`)).toBe(changed.HOSTS);
     expect(restarts()).toEqual([]);

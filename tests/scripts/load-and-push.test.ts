@@ -24,6 +24,7 @@ import {
   packTar,
   sha256,
 } from "../fixtures/archives";
+import { debianSystem } from "../fixtures/machine";
 import { makeWireArtifact } from "../fixtures/wire-artifact";
 
 // The script as people run it, against a real registry with TLS and credentials in a network namespace.
@@ -72,9 +73,20 @@ beforeEach(async () => {
   writeFileSync(join(root, "registry.yml"), JSON.stringify(configuration));
   credentials("right-password");
   log = "";
-  server = spawn("ip", ["netns", "exec", host.name, "docker-registry", "serve", join(root, "registry.yml")], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  server = spawn(
+    "ip",
+    [
+      "netns",
+      "exec",
+      host.name,
+      join(await debianSystem(), "usr/bin/docker-registry"),
+      "serve",
+      join(root, "registry.yml"),
+    ],
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   for (const stream of [server.stdout, server.stderr])
     stream?.setEncoding("utf8").on("data", (text: string) => {
       log += text;

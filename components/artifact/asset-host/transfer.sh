@@ -68,6 +68,9 @@ settle() {
 set -euo pipefail
 umask 022
 mkdir -p '$ROOT/files' '$ROOT/incoming/'{0,1}
+# That of a run that was killed goes on by itself to its end.
+exec 9>>'$ROOT/lock'
+flock 9
 for slot in $*; do
   cd "$ROOT/incoming/\$slot"
   # A file's name says that all of it is there: not before it is on the disk.

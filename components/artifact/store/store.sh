@@ -138,7 +138,7 @@ prune() {
 }
 
 remove() {
-  rm -rf "$STORE/archives" "$STORE/files" "$STORE/downloads" "$STORE/lock"
+  rm -rf "$STORE/archives" "$STORE/files" "$STORE/downloads" "$STORE"/lock*
   # The place of a disk of its own stays, and so does what others use.
   rmdir --parents "$STORE" 2>/dev/null || true
 }
