@@ -129,7 +129,7 @@ describe("container-runtime.sh", () => {
       ...succeeded,
       stdout: "containerd v2.0.0 pulls from https://192.0.2.2:5001\n",
     });
-    const library = (name: string, program = name) => `/opt/wiab/${sumOf(name)}/bin/${program}`;
+    const library = (name: string, program = name) => `/opt/wiab/container-runtime/${sumOf(name)}/bin/${program}`;
     expect(programs()).toEqual({
       containerd: library("containerd"),
       ctr: library("ctr"),
@@ -175,10 +175,11 @@ describe("container-runtime.sh", () => {
       ...succeeded,
       stdout: expect.stringContaining("containerd v2.1.0 "),
     });
-    expect(programs().containerd).toBe(`/opt/wiab/${newer.split(" ")[1]}/bin/containerd`);
-    expect(programs().crictl).toBe(`/opt/wiab/${sumOf("crictl")}/bin/crictl`);
+    expect(programs().containerd).toBe(`/opt/wiab/container-runtime/${newer.split(" ")[1]}/bin/containerd`);
+    expect(programs().crictl).toBe(`/opt/wiab/container-runtime/${sumOf("crictl")}/bin/crictl`);
     expect(requests()).toEqual(["/binaries/containerd"]);
     expect(restarts()).toHaveLength(1);
+    expect(existsSync(machine.path(`/opt/wiab/container-runtime/${sumOf("containerd")}`))).toBe(false);
 
     expect(await apply({ BINARIES: [newer, ...others].join("\n"), CONFIG: "version = 2\n" })).toMatchObject(
       succeeded,

@@ -34,7 +34,12 @@ download() {
   ! complete || return 0
   say "fetching $SOURCE"
   # A broken download goes on where it stopped, in this run and in the next one.
-  curl --fail --silent --show-error --location --connect-timeout 20 --speed-limit 1000 --speed-time 60 --retry 5 --retry-connrefused --continue-at - --output "$part" "$SOURCE" ||
+  local request=(
+    --fail --silent --show-error --location --connect-timeout 20 --speed-limit 1000 --speed-time 60
+    --retry 5 --retry-connrefused --continue-at - --output "$part" "$SOURCE"
+  )
+  # 33: the server cannot send the rest alone.
+  curl "${request[@]}" || { [ $? = 33 ] && rm "$part" && curl "${request[@]}"; } ||
     fail "fetching $SOURCE failed; what has arrived is kept in $part and the next run goes on from there"
 }
 

@@ -10,7 +10,7 @@
 : "${SEED_IMAGES?one line each: URL, checksum, reference, identifier; empty unless all images are imported beforehand}"
 
 CERTS=/etc/containerd/certs.d
-LIBRARY=/opt/wiab
+LIBRARY=/opt/wiab/container-runtime
 # There while containerd has to be restarted: if this run is killed before, the next one does it.
 CHANGED=/run/wiab-containerd.changed
 
@@ -33,6 +33,7 @@ apply() {
     rm -f "$CHANGED"
   fi
   wait_for "containerd on $(hostname)" 60 crictl --timeout 10s version
+  forget_former_binaries
   [ -z "$SEED_IMAGES" ] || seed
   say "containerd $(containerd --version | awk '{ print $3 }') pulls from $(awk -F'"' '/^server/ { print $2 }' <<<"$HOSTS")"
 }
@@ -80,6 +81,14 @@ install_binaries() {
       }
     done
   done <<<"$BINARIES"
+}
+
+# Once containerd runs from the new ones.
+forget_former_binaries() {
+  local directory
+  for directory in "$LIBRARY"/*; do
+    grep -qF " ${directory##*/} " <<<"$BINARIES" || rm -r "$directory"
+  done
 }
 
 # fetch URL CHECKSUM FILE: with what apt brings, for a fresh machine has no curl.
