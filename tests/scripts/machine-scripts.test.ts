@@ -123,6 +123,7 @@ describe("preflight.sh", () => {
     DOMAINS: "wirebox-assethost wirebox-kubenode1",
     PUBLIC_ADDRESS: "203.0.113.1",
     PUBLIC_INTERFACE: "",
+    ARTIFACT_LOCATIONS: "",
   });
   const healthy = {
     "'version --daemon'": "echo 'Running against daemon: 9.0.0'",
@@ -211,6 +212,32 @@ describe("preflight.sh", () => {
     const { code, stdout } = await run("preflight/preflight.sh", "apply", parameters());
     expect(code).toBe(1);
     expect(stdout).toContain("libvirt does not answer at qemu:///system: error: failed to get it");
+  });
+
+  it("looks for the artifact on the first run, and for what it takes on every run", async () => {
+    const artifact = join(root, "artifact");
+    const wanting = { ...parameters(), ARTIFACT_LOCATIONS: `${artifact}\nhttps://artifacts.example.com/lab` };
+    const hidden = ["skopeo", "chronyd"].map(
+      (name) => `if path=$(command -v ${name}); then mount --bind /dev/null "$path"; fi`,
+    );
+    const found = async (verb: "apply" | "update", setting: readonly string[] = []) => {
+      const { stdout } = await run("preflight/preflight.sh", verb, wanting, { setting });
+      return [...stdout.matchAll(/^finding \d+: (.*)$/gm)].map(([, finding]) => finding);
+    };
+    const missing = [
+      "the command skopeo is missing, which fills the image registry: install skopeo",
+      "the command chronyd is missing, which gives the machines the time: install chrony",
+    ];
+    const nowhere = `the host has no directory ${artifact} (artifact.sources): copy the artifact there`;
+    expect(await found("apply", hidden)).toEqual([...missing, nowhere]);
+    for (const name of ["skopeo", "chronyd"])
+      writeFileSync(join(root, "programs", name), "#!/bin/sh\n", { mode: 0o755 });
+    expect(await found("apply")).toEqual([nowhere]);
+    mkdirSync(artifact);
+    expect(await found("apply")).toEqual([]);
+    // It is unpacked by now.
+    rmSync(artifact, { recursive: true });
+    expect(await found("update")).toEqual([]);
   });
 
   it("notes what is allowed but worth saying", async () => {
@@ -596,7 +623,14 @@ describe("login.sh", () => {
     run(
       "machine/login.sh",
       "apply",
-      { NAME: "kubenode1", ADDRESS: "192.0.2.21", LOGIN: "demo", AUTHORIZED_KEYS: keys, ...parameters },
+      {
+        NAME: "kubenode1",
+        ADDRESS: "192.0.2.21",
+        LOGIN: "demo",
+        BOOTED: "",
+        AUTHORIZED_KEYS: keys,
+        ...parameters,
+      },
       {
         setting: [
           `mount --bind ${join(root, "passwd")} /etc/passwd`,
