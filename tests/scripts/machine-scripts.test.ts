@@ -217,9 +217,15 @@ describe("preflight.sh", () => {
   it("looks for the artifact on the first run, and for what it takes on every run", async () => {
     const artifact = join(root, "artifact");
     const wanting = { ...parameters(), ARTIFACT_LOCATIONS: `${artifact}\nhttps://artifacts.example.com/lab` };
-    const hidden = ["skopeo", "chronyd"].map(
-      (name) => `if path=$(command -v ${name}); then mount --bind /dev/null "$path"; fi`,
-    );
+    // A host that does not have them, whatever this one has.
+    const hidden = [
+      "mount -t tmpfs tmpfs /mnt",
+      ...["bin", "sbin"].flatMap((folder) => [
+        `mkdir /mnt/${folder} /mnt/${folder}.work`,
+        `mount -t overlay -o lowerdir=/usr/${folder},upperdir=/mnt/${folder},workdir=/mnt/${folder}.work overlay /usr/${folder}`,
+      ]),
+      "rm -f /usr/bin/skopeo /usr/sbin/chronyd",
+    ];
     const found = async (verb: "apply" | "update", setting: readonly string[] = []) => {
       const { stdout } = await run("preflight/preflight.sh", verb, wanting, { setting });
       return [...stdout.matchAll(/^finding \d+: (.*)$/gm)].map(([, finding]) => finding);
