@@ -7,7 +7,8 @@ import { type ArtifactManifest, parseManifest } from "../../components/artifact/
 import { withKey } from "../../lab/agent";
 import { readOutputs, stackFile } from "../../lab/context";
 import { RemoteMachine } from "../../lab/verify/machine";
-import { type Measurement, measure } from "./measure";
+import type { Timings } from "./chain";
+import { measure } from "./measure";
 
 /** A row of the artifact's table. */
 export interface ArtifactRow {
@@ -17,34 +18,22 @@ export interface ArtifactRow {
   readonly bytes: number;
 }
 
-/** Arguments of {@link measureArtifact}. */
-export interface ArtifactSubject {
+/** A lab that is up. */
+export interface LabSubject {
   /** Variables of the pinned CLI's environment. */
   readonly env: Readonly<Record<string, string>>;
   /** Folder of the Pulumi project. */
   readonly directory: string;
-  /** A stack of a lab that has no resources yet; it is up at the end. */
   readonly stack: string;
   /** Folder of the lab's bundle. */
   readonly bundle: string;
 }
 
-/** Measures the artifact's way from the list of what goes in to the nodes that run it. */
-export async function measureArtifact(subject: ArtifactSubject): Promise<ArtifactRow[]> {
-  const { env, directory, stack, bundle } = subject;
-  const manifest = parseManifest(readFileSync(join(bundle, "manifest.json"), "utf8"));
-  const up = () => measure({ env, directory, command: ["up", "--yes", "--skip-preview", "--stack", stack] });
-  const built = await measureBuilds(join(directory, "lab/bundle.yaml"));
-  const filled = describeFilling(await up(), manifest);
-  const nodes = await measureDistribution(subject, manifest, up);
-  return [...built, ...filled, ...nodes];
-}
-
 const sizeOf = (files: readonly { readonly size: number }[]): number =>
   files.reduce((sum, { size }) => sum + size, 0);
 
-/** Builds the bundle twice with a cache of its own, which has nothing the first time. */
-async function measureBuilds(specification: string): Promise<ArtifactRow[]> {
+/** Builds a bundle twice with a cache of its own, which has nothing the first time. */
+export async function measureBuilds(specification: string): Promise<ArtifactRow[]> {
   const folder = mkdtempSync(join(tmpdir(), "wiab-bench-bundle-"));
   const former = process.env.WIAB_CACHE;
   process.env.WIAB_CACHE = join(folder, "cache");
@@ -69,8 +58,9 @@ async function measureBuilds(specification: string): Promise<ArtifactRow[]> {
   }
 }
 
-/** What the steps that move the artifact took during `up`. */
-function describeFilling({ timings }: Measurement, { archives, files }: ArtifactManifest): ArtifactRow[] {
+/** What the steps that move the artifact took during an `up` from nothing. */
+export function describeFilling(timings: Timings, bundle: string): ArtifactRow[] {
+  const { archives, files } = manifestOf(bundle);
   const secondsOf = (name: string) =>
     [...timings.seconds].find(([urn]) => urn.endsWith(`::${name}`))?.[1] ?? Number.NaN;
   const images = files.filter(({ kind }) => kind === "image");
@@ -87,12 +77,20 @@ function describeFilling({ timings }: Measurement, { archives, files }: Artifact
   }));
 }
 
-/** Gives all Kubernetes nodes what they run through the mirror, then every image beforehand. */
-async function measureDistribution(
-  { env, stack }: ArtifactSubject,
-  { files }: ArtifactManifest,
-  up: () => Promise<Measurement>,
-): Promise<ArtifactRow[]> {
+const manifestOf = (bundle: string): ArtifactManifest =>
+  parseManifest(readFileSync(join(bundle, "manifest.json"), "utf8"));
+
+/**
+ * Gives all Kubernetes nodes of a lab what they run through the mirror, then every image beforehand. The stack's
+ * configuration says `seed: all` afterwards; `npm run lab` writes its own again.
+ */
+export async function measureDistribution({
+  env,
+  directory,
+  stack,
+  bundle,
+}: LabSubject): Promise<ArtifactRow[]> {
+  const { files } = manifestOf(bundle);
   const outputs = await readOutputs(env, stack);
   const images = files.flatMap(({ image }) => image ?? []);
   const needed = images.filter(({ set }) => set === "system").map(({ reference }) => reference);
@@ -122,7 +120,11 @@ async function measureDistribution(
     configuration.config["wiab-staging:artifact"].seed = "all";
     writeFileSync(file, stringify(configuration));
     const empty = await received();
-    const { timings } = await up();
+    const { timings } = await measure({
+      env,
+      directory,
+      command: ["up", "--yes", "--skip-preview", "--stack", stack],
+    });
     const seconds = Math.max(
       ...[...timings.seconds]
         .filter(([urn]) => /::runtime-[^:]*-containerd$/.test(urn))

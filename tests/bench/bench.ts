@@ -1,30 +1,59 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildLabBundle } from "../../lab/bundle";
-import { configureLab } from "../../lab/configure";
+import { configuredSize, configureLab } from "../../lab/configure";
 import { labEnvironment, readOptions, stackFile } from "../../lab/context";
 import { buildGuestImage } from "../../lab/guest/image";
-import { hostFacts } from "../../lab/host/facts";
+import { type HostFacts, hostFacts } from "../../lab/host/facts";
 import { prepareHost } from "../../lab/host/prepare";
-import { chooseSize } from "../../lab/stack";
+import { chooseSize, type LabSize } from "../../lab/stack";
 import { run, runMain } from "../../toolchain/commands";
 import { projectDirectory } from "../../toolchain/environment";
 import { createStack } from "../../toolchain/pulumi";
-import { measureArtifact } from "./artifact";
+import { describeFilling, measureBuilds, measureDistribution } from "./artifact";
 import { renderArtifact, renderMarkdown, renderScreen, replaceSection } from "./report";
 import { measureStack } from "./session";
 
 const page = join(projectDirectory, "docs/benchmarks.md");
 
+/** What can be measured; the first without being asked for. */
+const subjects = ["stack", "bundle", "distribution"] as const;
+
 /**
- * `npm run bench`: measures a lab of its own from nothing to nothing and writes docs/benchmarks.md. With the word
- * `artifact` it measures how the artifact is built and gets to the machines.
+ * `npm run bench [-- stack]` measures a lab of its own from nothing to nothing, `-- bundle` how its bundle is built,
+ * `-- distribution` how images get to the Kubernetes nodes of a lab that is up. Each writes docs/benchmarks.md.
  */
 async function main(): Promise<number> {
-  const { stack, size: asked, rest } = readOptions("lab-bench");
-  const ofArtifact = rest[0] === "artifact";
-  if (rest.length > (ofArtifact ? 1 : 0))
-    throw new Error(`${rest.join(" ")}: all that can be asked for is artifact`);
+  const { stack, size, rest } = readOptions("lab-bench");
+  const [asked = "stack", ...more] = rest;
+  const subject = subjects.find((each) => each === asked);
+  if (!subject || more.length > 0)
+    throw new Error(`${rest.join(" ")}: what can be measured is ${subjects.join(", ")}`);
+  // Ctrl-C reaches the CLI through the terminal; this process waits for its orderly end.
+  process.on("SIGINT", () => {});
+  await prepareHost();
+  const facts = await hostFacts("/var/lib/libvirt/images");
+  const date = new Date().toISOString().slice(0, 10);
+  const bundle = await buildLabBundle();
+  if (subject === "stack") return benchStack(stack, size ?? chooseSize(facts).size, facts, date, bundle);
+
+  const { env } = await labEnvironment();
+  const rows =
+    subject === "bundle"
+      ? await measureBuilds(join(projectDirectory, "lab/bundle.yaml"))
+      : await measureDistribution({ env, directory: projectDirectory, stack, bundle });
+  const described = subject === "bundle" ? "lab/bundle.yaml" : `the ${configuredSize(stack)} lab`;
+  write(subject, renderArtifact({ name: subject, subject: described, facts, date }, rows));
+  return 0;
+}
+
+async function benchStack(
+  stack: string,
+  size: LabSize,
+  facts: HostFacts,
+  date: string,
+  bundle: string,
+): Promise<number> {
   if (!stack.startsWith("lab-"))
     throw new Error(
       `--stack ${stack}: it starts with "lab-", for the bench makes and destroys a lab of its own`,
@@ -34,43 +63,38 @@ async function main(): Promise<number> {
       `the lab ${stack} is there already, and "up" is measured from nothing: ` +
         `run "npm run lab:destroy -- --stack ${stack}" first`,
     );
-  // Ctrl-C reaches the CLI through the terminal; this process waits for its orderly end.
-  process.on("SIGINT", () => {});
-  await prepareHost();
   const { env } = await labEnvironment();
   const image = await buildGuestImage();
-  const bundle = await buildLabBundle();
-  const facts = await hostFacts("/var/lib/libvirt/images");
-  const size = asked ?? chooseSize(facts).size;
   configureLab({ stack, size, facts, image, bundle });
   await createStack(env, stack);
-
-  const subject = { env, directory: projectDirectory, stack };
-  const advice = (error: Error) => {
-    throw new Error(
-      `${error.message}\nthe lab stays for a look; "npm run lab:destroy -- --stack ${stack}" takes it away`,
-    );
-  };
-  const about = {
-    name: ofArtifact ? "artifact" : size,
-    subject: `the ${size} lab with ${size === "full" ? "seven" : "three"} machines`,
-    facts,
-    date: new Date().toISOString().slice(0, 10),
-  };
-  let shown: { readonly screen: string; readonly markdown: string };
-  if (ofArtifact) {
-    shown = renderArtifact(about, await measureArtifact({ ...subject, bundle }).catch(advice));
-  } else {
-    const result = { ...about, rows: await measureStack(subject).catch(advice) };
-    shown = { screen: renderScreen(result), markdown: renderMarkdown(result) };
-  }
+  const { rows, up } = await measureStack({ env, directory: projectDirectory, stack }).catch(
+    (error: Error) => {
+      const advice = `the lab stays for a look; "npm run lab:destroy -- --stack ${stack}" takes it away`;
+      throw new Error(`${error.message}\n${advice}`);
+    },
+  );
   await run("sh", ["toolchain/run.sh", "lab/destroy.ts", "--stack", stack], {
     cwd: projectDirectory,
     onLine: (line) => console.log(line),
   });
-  writeFileSync(page, replaceSection(readFileSync(page, "utf8"), about.name, shown.markdown));
-  console.log(`\n${shown.screen}\n\nwritten to docs/benchmarks.md`);
+  const about = {
+    name: size,
+    subject: `the ${size} lab with ${size === "full" ? "seven" : "three"} machines`,
+    facts,
+    date,
+  };
+  const result = { ...about, rows };
+  const filled = renderArtifact(about, describeFilling(up, bundle));
+  write(size, {
+    screen: `${renderScreen(result)}\n\n${filled.screen}`,
+    markdown: `${renderMarkdown(result)}\n\nThe artifact on its way during "up from nothing":\n\n${filled.markdown}`,
+  });
   return 0;
+}
+
+function write(section: string, shown: { readonly screen: string; readonly markdown: string }): void {
+  writeFileSync(page, replaceSection(readFileSync(page, "utf8"), section, shown.markdown));
+  console.log(`\n${shown.screen}\n\nwritten to docs/benchmarks.md`);
 }
 
 runMain(main);

@@ -1,5 +1,5 @@
 import { run } from "../../toolchain/commands";
-import type { StateResource } from "./chain";
+import type { StateResource, Timings } from "./chain";
 import { type Measurement, measure } from "./measure";
 import { makeRow, type Row } from "./report";
 import { createScratchProject } from "./scratch";
@@ -21,10 +21,11 @@ export interface Subject {
 const upCommand = ["up", "--yes", "--skip-preview"];
 
 /**
- * Measures a stack from nothing to nothing, and an empty program's preview beside it.
+ * Measures a stack from nothing to nothing, and an empty program's preview beside it. Gives the rows, and what
+ * `up` spent on each resource.
  * @throws Error if an operation fails; the stack stays as it is then.
  */
-export async function measureStack(subject: Subject): Promise<Row[]> {
+export async function measureStack(subject: Subject): Promise<{ rows: Row[]; up: Timings }> {
   const { env, directory, stack } = subject;
   const inStack = (command: readonly string[]) =>
     measure({ ...subject, command: [...command, "--stack", stack] });
@@ -36,13 +37,14 @@ export async function measureStack(subject: Subject): Promise<Row[]> {
   const { noop, preview, empty } = await measureWithoutWork(subject, inStack);
   const destroy = await inStack(["destroy", "--yes", "--skip-preview"]);
 
-  return [
+  const rows = [
     makeRow("up from nothing", up, resources),
     makeRow("no-op up", noop, resources, empty.wallSeconds),
     makeRow("preview", preview, resources, empty.wallSeconds),
     makeRow("destroy", destroy, resources),
     makeRow("preview of an empty program", empty, []),
   ];
+  return { rows, up: up.timings };
 }
 
 /** Runs what has no work to do by turns with an empty program's preview, so that all meet the same machine. */

@@ -37,7 +37,7 @@ const namesOf = (operation: string) =>
 
 beforeAll(async () => {
   project = await createScratchProject((await installToolchain()).env, program);
-  rows = await measureStack({ ...project, repetitions: 1, show: false });
+  ({ rows } = await measureStack({ ...project, repetitions: 1, show: false }));
 }, 300_000);
 
 afterAll(() => {

@@ -16,7 +16,8 @@ export const assetRoots = { packages: "/opt/assets/packages", images: "/opt/asse
  */
 export const renderNginxConfig = (secrets: string): string => `\
 user www-data;
-# More than processors: a worker that receives from a sender faster than itself looks at nobody else meanwhile.
+# More than processors: one that receives from a sender faster than itself looks at nobody else meanwhile, and
+# another one takes the next connection.
 worker_processes 8;
 pid /run/nginx.pid;
 error_log /var/log/nginx/error.log;
@@ -46,7 +47,7 @@ http {
   }
 
   server {
-    listen ${assetPorts.registry} ssl default_server reuseport;
+    listen ${assetPorts.registry} ssl default_server;
     ssl_certificate ${secrets}/tls.crt;
     ssl_certificate_key ${secrets}/tls.key;
     ssl_protocols TLSv1.2 TLSv1.3;

@@ -243,7 +243,8 @@ push() {
       [[ $(skopeo copy --help) != *--preserve-digests* ]] || options+=(--preserve-digests)
       ;;
   esac
-  for attempt in 1 2 3; do
+  # A registry under load may need a minute to itself: emulated, handshakes have run into their timeout for as long.
+  for attempt in 1 2 3 4 5; do
     if output=$(skopeo copy --insecure-policy --quiet "${copy_options[@]}" "${options[@]}" \
       "$format:$archive" "docker://$registry/$target" 2>&1); then
       if is_there "$target" "$id"; then
@@ -253,11 +254,11 @@ push() {
       fi
       output="the registry has it under another digest; a skopeo of 1.6 or newer keeps digests"
     fi
-    if [ "$attempt" = 3 ] || [ -n "$(advice "$output")" ]; then
+    if [ "$attempt" = 5 ] || [ -n "$(advice "$output")" ]; then
       problem "$registry/$target" "from $set/$name: $(reason "$output")"
       break
     fi
-    sleep $((attempt * 2))
+    sleep $((attempt * 3))
   done
   rm -f "$unpacked"
 }
