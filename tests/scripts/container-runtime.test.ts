@@ -129,7 +129,8 @@ describe("container-runtime.sh", () => {
       ...succeeded,
       stdout: "containerd v2.0.0 pulls from https://192.0.2.2:5001\n",
     });
-    const library = (name: string, program = name) => `/opt/wiab/container-runtime/${sumOf(name)}/bin/${program}`;
+    const library = (name: string, program = name) =>
+      `/opt/wiab/container-runtime/${sumOf(name)}/bin/${program}`;
     expect(programs()).toEqual({
       containerd: library("containerd"),
       ctr: library("ctr"),
