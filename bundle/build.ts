@@ -93,12 +93,14 @@ async function make(listed: Listed, workshop: Workshop, folder: string): Promise
       `the bundle takes ${megabytes(needed)} MB, and ${dirname(folder)} has ${megabytes(bavail * bsize)} MB left: ` +
         "make room there, or give a folder on another disk",
     );
-  await writeArchives(name, plans, apt, folder);
+  const archives = await writeArchives(name, plans, apt, folder);
   copyFileSync(loader, join(folder, basename(loader)));
   chmodSync(join(folder, basename(loader)), 0o755);
   const files = readdirSync(folder).sort();
   const lines = await Promise.all(
-    files.map(async (file) => `${(await sumOf(join(folder, file))).sha256}  ${file}\n`),
+    files.map(
+      async (file) => `${(archives.get(file) ?? (await sumOf(join(folder, file)))).sha256}  ${file}\n`,
+    ),
   );
   writeFileSync(join(folder, sums), lines.join(""));
 }

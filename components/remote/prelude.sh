@@ -57,6 +57,16 @@ private_directory() {
   mktemp --directory "/dev/shm/wiab.$$.XXXXXX"
 }
 
+# download URL FILE: fetches what is missing of a file; a broken one goes on where it stopped, in this run and the next.
+download() {
+  local request=(
+    --fail --silent --show-error --location --connect-timeout 20 --speed-limit 1000 --speed-time 60
+    --retry 5 --retry-connrefused --continue-at - --output "$2" "$1"
+  )
+  # 33: the server cannot send the rest alone.
+  curl "${request[@]}" || { [ $? = 33 ] && rm "$2" && curl "${request[@]}"; }
+}
+
 # install_packages NAME...: installs Debian packages that are not there yet, without those they merely recommend.
 install_packages() {
   local name output missing=()

@@ -25,7 +25,7 @@ take() {
     /*) archive=$location ;;
     *)
       archive=$STORE/downloads/$sha
-      [ -e "$archive" ] || download "$location" "$archive" "$sha" "$size" "$name"
+      [ -e "$archive" ] || fetch "$location" "$archive" "$sha" "$size" "$name"
       ;;
   esac
   [ -r "$archive" ] || fail "$name is missing: $archive does not exist on $(hostname) or cannot be read"
@@ -57,17 +57,15 @@ take() {
   rm -f "$STORE/downloads/$sha"
 }
 
-download() {
-  local url=$1 target=$2 sha=$3 size=$4 name=$5 part=$2.part found request
+fetch() {
+  local url=$1 target=$2 sha=$3 size=$4 name=$5 part=$2.part found
   command -v curl >/dev/null || fail "curl is missing on $(hostname): install it, or configure a path on it instead of a URL"
   found=$(stat -c %s "$part" 2>/dev/null || echo 0)
   # A run that was killed while it checked the file had all of it: there is nothing left to ask for.
   if [ "$found" -lt "$size" ]; then
     room_for "$sha" "$name" $((size - found))
     say "fetching $url, $((size / 1000000)) MB$([ "$found" = 0 ] || echo ", $((found / 1000000)) MB of them are here")"
-    request=(--fail --silent --show-error --location --connect-timeout 20 --speed-limit 1000 --speed-time 60 --retry 5 --retry-connrefused --continue-at - --output "$part" "$url")
-    # 33: the server cannot send the rest alone.
-    curl "${request[@]}" || { [ $? = 33 ] && rm "$part" && curl "${request[@]}"; } ||
+    download "$url" "$part" ||
       fail "fetching $url failed; what has arrived is kept in $part and the next run goes on from there"
   fi
   found=$(sha256sum "$part" | cut -d ' ' -f 1)

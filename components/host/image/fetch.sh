@@ -13,7 +13,7 @@ apply() {
   if [ ! -e "$target" ]; then
     case $SOURCE in
       /*) copy ;;
-      *) download ;;
+      *) fetch ;;
     esac
     verify
     mv "$part" "$target"
@@ -28,18 +28,12 @@ copy() {
   cp --reflink=auto --sparse=always "$SOURCE" "$part"
 }
 
-download() {
+fetch() {
   command -v curl >/dev/null || fail "curl is missing on $(hostname): install it, or configure a path on it instead of a URL"
   # A run that was interrupted while it checked the file had all of it: there is nothing left to ask for.
   ! complete || return 0
   say "fetching $SOURCE"
-  # A broken download goes on where it stopped, in this run and in the next one.
-  local request=(
-    --fail --silent --show-error --location --connect-timeout 20 --speed-limit 1000 --speed-time 60
-    --retry 5 --retry-connrefused --continue-at - --output "$part" "$SOURCE"
-  )
-  # 33: the server cannot send the rest alone.
-  curl "${request[@]}" || { [ $? = 33 ] && rm "$part" && curl "${request[@]}"; } ||
+  download "$SOURCE" "$part" ||
     fail "fetching $SOURCE failed; what has arrived is kept in $part and the next run goes on from there"
 }
 
