@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildLabBundle } from "../lab/bundle";
 import { installPackages, missingPackages } from "../lab/host/packages";
 import { prepareHost } from "../lab/host/prepare";
 import { runMain } from "../toolchain/commands";
@@ -53,6 +54,7 @@ const preparations = {
     await installPackages(missing, () => {});
   },
   toolchain: async () => void (await installToolchain()),
+  bundle: async () => void (await buildLabBundle()),
   machines: prepareHost,
 };
 
@@ -77,6 +79,12 @@ const stages: readonly Stage[] = [
   { name: "unit", needs: [], run: () => vitest("unit") },
   { name: "program", needs: [], run: () => vitest("program") },
   { name: "scripts", needs: ["namespaces"], run: () => vitest("scripts") },
+  // One file at a time: each has a cluster of its own, and a machine has cores for one.
+  {
+    name: "services",
+    needs: ["namespaces", "bundle"],
+    run: () => vitest("services", ["--no-file-parallelism"]),
+  },
   { name: "graph", needs: ["toolchain"], run: () => vitest("graph") },
   {
     name: "e2e",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { dataServices } from "./data-services-schema";
 
 /**
  * The configuration of a stack: every key of `Pulumi.<stack>.yaml` below the project's namespace. It is
@@ -162,6 +163,12 @@ const machine = z.strictObject({
     .number()
     .positive()
     .describe("Size of the disk in GB (10⁹ bytes), thin: taken from the host as it fills."),
+  retiring: z
+    .boolean()
+    .default(false)
+    .describe(
+      "A datanode or kubenode that gives what it has to the others; in a later run it may be taken out of the list.",
+    ),
   existing: z
     .strictObject({
       user: z.string().min(1).describe("SSH user, root or one who may use `sudo` without a password."),
@@ -178,6 +185,7 @@ const seedMachine = (role: (typeof roles)[number], name: string, address: string
   name,
   role,
   address,
+  retiring: false,
   ...{
     assethost: { memoryGiB: 4, vcpus: 2, diskGB: 100 },
     kubenode: { memoryGiB: 7, vcpus: 5, diskGB: 50 },
@@ -292,6 +300,9 @@ export const configurationSchema = z.strictObject({
     .describe(
       "The offline artifact that everything on the machines is installed from. Without it the machines are made and nothing is put on them.",
     ),
+  dataServices: dataServices
+    .prefault({})
+    .describe("Cassandra, PostgreSQL, Elasticsearch, MinIO and RabbitMQ on the datanodes."),
   calling: calling.prefault({}).describe("Voice and video calling."),
   mail: mail.prefault({}).describe("Outgoing mail."),
 });

@@ -29,11 +29,35 @@ wait_for() {
 # holds FILE TEXT: whether the file has just that text.
 holds() { [ -f "$1" ] && printf '%s' "$2" | cmp -s - "$1"; }
 
-# put FILE TEXT [MODE]: gives the file that text, whole or not at all.
+# put FILE TEXT [MODE [OWNER[:GROUP]]]: gives the file that text, whole or not at all.
 put() {
   mkdir -p "$(dirname "$1")"
   install -m "${3:-0644}" /dev/stdin "$1.new" < <(printf '%s' "$2")
+  [ -z "${4:-}" ] || chown "$4" "$1.new"
   mv "$1.new" "$1"
+}
+
+# keep SERVICE FILE TEXT [MODE [OWNER[:GROUP]]]: puts a file of a service that has to be restarted when it changes,
+# which `settle` does; if this run is killed before, the next one's.
+keep() {
+  local service=$1
+  shift
+  holds "$1" "$2" || {
+    touch "/run/wiab-$service.changed"
+    put "$@"
+  }
+}
+
+# settle SERVICE: has a service run, at every boot too, from the files that it has now.
+settle() {
+  systemctl daemon-reload
+  systemctl --quiet enable "$1.service"
+  [ -e "/run/wiab-$1.changed" ] || ! systemctl --quiet is-active "$1.service" || return 0
+  systemctl restart "$1.service" || {
+    journalctl --no-pager --lines 20 --unit "$1.service" || true
+    fail "$1 does not start on $(hostname)"
+  }
+  rm -f "/run/wiab-$1.changed"
 }
 
 # one_at_a_time FILE: waits for an earlier run of the script, which a killed engine leaves at work, and keeps later
@@ -65,6 +89,12 @@ download() {
   )
   # 33: the server cannot send the rest alone.
   curl "${request[@]}" || { [ $? = 33 ] && rm "$2" && curl "${request[@]}"; }
+}
+
+# fetch URL CHECKSUM FILE: a file of the asset host, with what apt brings, for a fresh machine has no curl.
+fetch() {
+  /usr/lib/apt/apt-helper -o Acquire::Retries=3 -o APT::Sandbox::User=root download-file "$1" "$3" "SHA256:$2" >/dev/null ||
+    fail "$1 cannot be fetched: the asset host does not answer, or serves something else than the manifest says"
 }
 
 # install_packages NAME...: installs Debian packages that are not there yet, without those they merely recommend.

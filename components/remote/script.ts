@@ -13,7 +13,7 @@ export interface ScriptArgs {
    * Shell variables that the script reads. A secret stays one: the standard input that carries it is
    * a secret then as well.
    */
-  readonly parameters: Readonly<Record<string, pulumi.Input<string>>>;
+  readonly parameters: pulumi.Input<Readonly<Record<string, pulumi.Input<string>>>>;
   /** Whether the script has a `remove` function for when the resource is deleted. @default false */
   readonly removes?: boolean;
   /** Whether the script has an `update` function for later runs; otherwise `apply` runs again. @default false */
@@ -30,9 +30,13 @@ export type ScriptRun = command.local.Command | command.remote.Command;
 
 const prelude = readFileSync(join(__dirname, "prelude.sh"), "utf8");
 
-/** Reads the script that stands beside a component: `loadScript(__dirname, "apply.sh")`. */
-export function loadScript(directory: string, file: string): Script {
-  return { text: `${prelude}\n${readFileSync(join(directory, file), "utf8")}` };
+/**
+ * Reads the script that stands beside a component: `loadScript(__dirname, "apply.sh")`.
+ * @param shared - Path of a file with functions that several scripts of a room use.
+ */
+export function loadScript(directory: string, file: string, shared?: string): Script {
+  const files = [...(shared ? [shared] : []), join(directory, file)];
+  return { text: [prelude, ...files.map((path) => readFileSync(path, "utf8"))].join("\n") };
 }
 
 /** Quotes a value so that a POSIX shell reads it back byte for byte. */
@@ -65,15 +69,15 @@ export function runScript(
   options: pulumi.CustomResourceOptions = {},
 ): ScriptRun {
   const { target } = args;
-  const parameters = {
-    ...args.parameters,
+  const parameters = pulumi.output(args.parameters).apply((own) => ({
+    ...own,
     ...(target.identity === undefined ? {} : { MACHINE: target.identity }),
-  };
+  }));
   const inputs = {
     create: invocation("apply"),
     update: args.updates ? invocation("update") : undefined,
     delete: args.removes ? invocation("remove") : undefined,
-    stdin: pulumi.all(parameters).apply((values) => renderInput(args.script, values)),
+    stdin: pulumi.output(parameters).apply((values) => renderInput(args.script, values)),
   };
   const ordered = pulumi.mergeOptions(options, {
     dependsOn: [...(target.after ?? [])],

@@ -19,20 +19,11 @@ apply() {
   keep docker-registry "$REGISTRY" "$REGISTRY_CONFIG"
   keep_password
   nginx -t -q || fail "nginx refuses $NGINX on $(hostname)"
-  run_service docker-registry
-  run_service nginx
+  settle docker-registry
+  settle nginx
   wait_for "the registry behind nginx" 60 registry_answers
   wait_for "the assets" 30 test_page "http://127.0.0.1:8080/"
   say "nginx serves the artifact at port 8080 and the registry at port 5001"
-}
-
-# keep SERVICE FILE TEXT [MODE]: a service whose file had to change is restarted, by the next run if this one is
-# killed before.
-keep() {
-  holds "$2" "$3" || {
-    touch "/run/wiab-$1.changed"
-    put "$2" "$3" "${4:-0644}"
-  }
 }
 
 # A salted hash differs each time, so the one that is there is asked whether it is of this password.
@@ -47,16 +38,6 @@ keep_password() {
 }
 
 hash_password() { openssl passwd -6 -salt "$1" -stdin <<<"$PUSH_PASSWORD"; }
-
-run_service() {
-  systemctl --quiet enable "$1.service"
-  [ -e "/run/wiab-$1.changed" ] || ! systemctl --quiet is-active "$1.service" || return 0
-  systemctl restart "$1.service" || {
-    journalctl --no-pager --lines 20 --unit "$1.service" || true
-    fail "$1 does not start on $(hostname)"
-  }
-  rm -f "/run/wiab-$1.changed"
-}
 
 # Through TLS and nginx to the registry itself; anybody may ask for the list of repositories.
 registry_answers() {

@@ -11,39 +11,21 @@
 
 CERTS=/etc/containerd/certs.d
 LIBRARY=/opt/wiab/container-runtime
-# There while containerd has to be restarted: if this run is killed before, the next one does it.
-CHANGED=/run/wiab-containerd.changed
 
 apply() {
   # shellcheck disable=SC2086 # a list of names
   install_packages $PACKAGES
   install_binaries
-  keep /etc/containerd/config.toml "$CONFIG"
-  keep /etc/systemd/system/containerd.service "$UNIT"
+  keep containerd /etc/containerd/config.toml "$CONFIG"
+  keep containerd /etc/systemd/system/containerd.service "$UNIT"
   holds /etc/crictl.yaml "$CRICTL_CONFIG" || put /etc/crictl.yaml "$CRICTL_CONFIG"
   mirrors
-  systemctl daemon-reload
-  systemctl --quiet enable containerd.service
-  if [ -e "$CHANGED" ] || ! systemctl --quiet is-active containerd.service; then
-    # Containers go on: their shims do not belong to the service.
-    systemctl restart containerd.service || {
-      journalctl --no-pager --lines 20 --unit containerd.service || true
-      fail "containerd does not start on $(hostname)"
-    }
-    rm -f "$CHANGED"
-  fi
+  # Containers go on when it is restarted: their shims do not belong to the service.
+  settle containerd
   wait_for "containerd on $(hostname)" 60 crictl --timeout 10s version
   forget_former_binaries
   [ -z "$SEED_IMAGES" ] || seed
   say "containerd $(containerd --version | awk '{ print $3 }') pulls from $(awk -F'"' '/^server/ { print $2 }' <<<"$HOSTS")"
-}
-
-# keep FILE TEXT: containerd is restarted when one of its files had to change.
-keep() {
-  holds "$1" "$2" || {
-    touch "$CHANGED"
-    put "$1" "$2"
-  }
 }
 
 # Each binary lies under its checksum, and /usr/local/bin has links to them.
@@ -76,7 +58,7 @@ install_binaries() {
     fi
     for program in "$directory"/bin/*; do
       [ "$(readlink "/usr/local/bin/${program##*/}")" = "$program" ] || {
-        touch "$CHANGED"
+        touch /run/wiab-containerd.changed
         ln -sfn "$program" "/usr/local/bin/${program##*/}"
       }
     done
@@ -89,12 +71,6 @@ forget_former_binaries() {
   for directory in "$LIBRARY"/*; do
     grep -qF " ${directory##*/} " <<<"$BINARIES" || rm -r "$directory"
   done
-}
-
-# fetch URL CHECKSUM FILE: with what apt brings, for a fresh machine has no curl.
-fetch() {
-  /usr/lib/apt/apt-helper -o Acquire::Retries=3 -o APT::Sandbox::User=root download-file "$1" "$3" "SHA256:$2" >/dev/null ||
-    fail "$1 cannot be fetched: the asset host does not answer, or serves something else than the manifest says"
 }
 
 # One for each registry of the artifact, and one for all others, which must not be asked either.

@@ -1,0 +1,39 @@
+import { z } from "zod";
+
+const heapMiB = z
+  .int()
+  .min(128)
+  .optional()
+  .describe("Size of the Java heap, in MiB. Default: follows the memory of the machine.");
+
+/** Settings of the data services; what is not here follows from the machines. */
+export const dataServices = z.strictObject({
+  tls: z
+    .boolean()
+    .default(false)
+    .describe("Whether clients reach the services by TLS, where Wire's charts can."),
+  cassandra: z.strictObject({ heapMiB }).prefault({}).describe("Cassandra."),
+  elasticsearch: z.strictObject({ heapMiB }).prefault({}).describe("Elasticsearch."),
+  postgresql: z
+    .strictObject({
+      maxConnections: z
+        .int()
+        .min(20)
+        .max(1000)
+        .default(100)
+        .describe("Connections at a time; Wire's services take 65 of them, more during an update."),
+    })
+    .prefault({})
+    .describe("PostgreSQL."),
+  backup: z
+    .strictObject({
+      schedule: z
+        .string()
+        .min(1)
+        .default("*-*-* 02:30:00")
+        .describe("When each service is backed up to the asset host: a calendar event of systemd.time(7)."),
+      keep: z.int().min(1).max(365).default(7).describe("Backups of each service and node that are kept."),
+    })
+    .prefault({})
+    .describe("Backups."),
+});

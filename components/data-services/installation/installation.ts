@@ -1,0 +1,50 @@
+import type * as pulumi from "@pulumi/pulumi";
+import type { AssetHost } from "../../artifact/asset-host/asset-host";
+import type { ArtifactFile } from "../../artifact/manifest";
+import { loadScript, runScript } from "../../remote/script";
+import type { Target } from "../../remote/target";
+
+/** The programs of a service. */
+export interface InstallationPlan {
+  readonly service: string;
+  /** Debian packages. */
+  readonly packages: readonly string[];
+  /** systemd units, without `.service`, that the packages would start by themselves; patterns of the shell. */
+  readonly units: readonly string[];
+  /** Files of the artifact; each lies in its {@link directoryOf}, unpacked if it is an archive. */
+  readonly files: readonly ArtifactFile[];
+}
+
+/** Where a file of the artifact lies on a node. */
+export const directoryOf = (service: string, file: ArtifactFile): string =>
+  `/opt/wiab/${service}/dist/${file.sha256}`;
+
+/** The parameters of install.sh. */
+export const installationParameters = (
+  plan: InstallationPlan,
+  assets: string,
+): Readonly<Record<string, string>> => ({
+  SERVICE: plan.service,
+  PACKAGES: plan.packages.join(" "),
+  UNITS: plan.units.join(" "),
+  FILES: plan.files.map(({ path, sha256 }) => `${assets}/${path} ${sha256}`).join("\n"),
+});
+
+/** Installs the programs of a service on a node and gives the node as it is then. Nothing is started. */
+export function install(
+  name: string,
+  plan: InstallationPlan,
+  { target, assetHost }: { readonly target: Target; readonly assetHost: AssetHost },
+  options: pulumi.CustomResourceOptions,
+): Target {
+  const run = runScript(
+    name,
+    {
+      target,
+      script: loadScript(__dirname, "install.sh"),
+      parameters: assetHost.url.apply((url) => installationParameters(plan, url)),
+    },
+    options,
+  );
+  return { ...target, after: [run] };
+}

@@ -1,0 +1,39 @@
+# Stands between the prelude and the scripts of a data service. Everything of a service that is ours lies in
+# /opt/wiab/SERVICE (programs, which anybody may read) and /etc/wiab/SERVICE (settings and secrets, for root and the
+# service's own user).
+
+# admit SERVICE PORTS ADDRESSES: lets nobody but the addresses reach the TCP ports, now and after every boot. Both are
+# lists with spaces. The machine itself always may.
+admit() {
+  local rules table=${1//-/_}
+  rules="table inet wiab_$table
+delete table inet wiab_$table
+table inet wiab_$table {
+  chain input {
+    type filter hook input priority filter; policy accept;
+    iifname \"lo\" accept
+    tcp dport { ${2// /, } } ip saddr != { ${3// /, } } reject with tcp reset
+    meta nfproto ipv6 tcp dport { ${2// /, } } reject with tcp reset
+  }
+}
+"
+  keep "wiab-admit-$1" "/etc/systemd/system/wiab-admit-$1.service" "[Unit]
+Description=Who may reach $1
+DefaultDependencies=no
+Before=network-pre.target
+Wants=network-pre.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/nft --file /etc/wiab/$1/admit.nft
+
+[Install]
+WantedBy=sysinit.target
+"
+  keep "wiab-admit-$1" "/etc/wiab/$1/admit.nft" "$rules"
+  settle "wiab-admit-$1"
+}
+
+# program SERVICE NAME TEXT: an executable /opt/wiab/SERVICE/NAME that keeps no secret.
+program() { holds "/opt/wiab/$1/$2" "$3" || put "/opt/wiab/$1/$2" "$3" 0755; }
