@@ -17,7 +17,7 @@ table inet wiab_$table {
   }
 }
 "
-  keep "wiab-admit-$1" "/etc/systemd/system/wiab-admit-$1.service" "[Unit]
+  service_file "wiab-admit-$1" "/etc/systemd/system/wiab-admit-$1.service" "[Unit]
 Description=Who may reach $1
 DefaultDependencies=no
 Before=network-pre.target
@@ -31,8 +31,8 @@ ExecStart=/usr/sbin/nft --file /etc/wiab/$1/admit.nft
 [Install]
 WantedBy=sysinit.target
 "
-  keep "wiab-admit-$1" "/etc/wiab/$1/admit.nft" "$rules"
-  settle "wiab-admit-$1"
+  service_file "wiab-admit-$1" "/etc/wiab/$1/admit.nft" "$rules"
+  run_service "wiab-admit-$1"
 }
 
 # program SERVICE NAME TEXT: an executable /opt/wiab/SERVICE/NAME that keeps no secret.

@@ -37,9 +37,9 @@ put() {
   mv "$1.new" "$1"
 }
 
-# keep SERVICE FILE TEXT [MODE [OWNER[:GROUP]]]: puts a file of a service that has to be restarted when it changes,
-# which `settle` does; if this run is killed before, the next one's.
-keep() {
+# service_file SERVICE FILE TEXT [MODE [OWNER[:GROUP]]]: puts a file of a service that has to be restarted when it changes,
+# which `run_service` does; if this run is killed before, the next one's.
+service_file() {
   local service=$1
   shift
   holds "$1" "$2" || {
@@ -48,8 +48,8 @@ keep() {
   }
 }
 
-# settle SERVICE: has a service run, at every boot too, from the files that it has now.
-settle() {
+# run_service SERVICE: has a service run, at every boot too, from the files that it has now.
+run_service() {
   systemctl daemon-reload
   systemctl --quiet enable "$1.service"
   [ -e "/run/wiab-$1.changed" ] || ! systemctl --quiet is-active "$1.service" || return 0
@@ -91,8 +91,8 @@ download() {
   curl "${request[@]}" || { [ $? = 33 ] && rm "$2" && curl "${request[@]}"; }
 }
 
-# fetch URL CHECKSUM FILE: a file of the asset host, with what apt brings, for a fresh machine has no curl.
-fetch() {
+# fetch_asset URL CHECKSUM FILE: a file of the asset host, with what apt brings, for a fresh machine has no curl.
+fetch_asset() {
   /usr/lib/apt/apt-helper -o Acquire::Retries=3 -o APT::Sandbox::User=root download-file "$1" "$3" "SHA256:$2" >/dev/null ||
     fail "$1 cannot be fetched: the asset host does not answer, or serves something else than the manifest says"
 }

@@ -13,14 +13,14 @@ REGISTRY=/etc/docker/registry/config.yml
 
 apply() {
   install_packages nginx docker-registry
-  keep nginx "$SECRETS/tls.crt" "$CERTIFICATE"
-  keep nginx "$SECRETS/tls.key" "$PRIVATE_KEY" 0600
-  keep nginx "$NGINX" "$NGINX_CONFIG"
-  keep docker-registry "$REGISTRY" "$REGISTRY_CONFIG"
+  service_file nginx "$SECRETS/tls.crt" "$CERTIFICATE"
+  service_file nginx "$SECRETS/tls.key" "$PRIVATE_KEY" 0600
+  service_file nginx "$NGINX" "$NGINX_CONFIG"
+  service_file docker-registry "$REGISTRY" "$REGISTRY_CONFIG"
   keep_password
   nginx -t -q || fail "nginx refuses $NGINX on $(hostname)"
-  settle docker-registry
-  settle nginx
+  run_service docker-registry
+  run_service nginx
   wait_for "the registry behind nginx" 60 registry_answers
   wait_for "the assets" 30 test_page "http://127.0.0.1:8080/"
   say "nginx serves the artifact at port 8080 and the registry at port 5001"

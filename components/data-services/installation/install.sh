@@ -45,7 +45,7 @@ unpack() {
   [ ! -d "$directory" ] || return 0
   rm -rf "$directory.new" "$directory.fetched"
   mkdir -p "$directory.new"
-  fetch "$1" "$2" "$directory.fetched"
+  fetch_asset "$1" "$2" "$directory.fetched"
   case $1 in
     *.tar.gz | *.tgz) tar --extract --no-same-owner --file "$directory.fetched" --directory "$directory.new" ;;
     *.zip) unzip -q "$directory.fetched" -d "$directory.new" ;;

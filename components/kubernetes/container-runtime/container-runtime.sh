@@ -16,12 +16,12 @@ apply() {
   # shellcheck disable=SC2086 # a list of names
   install_packages $PACKAGES
   install_binaries
-  keep containerd /etc/containerd/config.toml "$CONFIG"
-  keep containerd /etc/systemd/system/containerd.service "$UNIT"
+  service_file containerd /etc/containerd/config.toml "$CONFIG"
+  service_file containerd /etc/systemd/system/containerd.service "$UNIT"
   holds /etc/crictl.yaml "$CRICTL_CONFIG" || put /etc/crictl.yaml "$CRICTL_CONFIG"
   mirrors
   # Containers go on when it is restarted: their shims do not belong to the service.
-  settle containerd
+  run_service containerd
   wait_for "containerd on $(hostname)" 60 crictl --timeout 10s version
   forget_former_binaries
   [ -z "$SEED_IMAGES" ] || seed
@@ -37,7 +37,7 @@ install_binaries() {
       rm -rf "$directory.new" "$directory.fetched"
       mkdir -p "$directory.new"
       # Not into it: an archive may have a program of this name at its top.
-      fetch "$url" "$sha" "$directory.fetched"
+      fetch_asset "$url" "$sha" "$directory.fetched"
       case $url in
         *.tar.gz | *.tgz)
           tar --extract --no-same-owner --file "$directory.fetched" --directory "$directory.new"
@@ -98,7 +98,7 @@ seed() {
   while read -r url sha reference id; do
     ! grep -qxF "$id" <<<"$present" || continue
     rm -f "$file"
-    fetch "$url" "$sha" "$file"
+    fetch_asset "$url" "$sha" "$file"
     ctr --namespace k8s.io images import --digests "$file" >/dev/null || fail "$reference cannot be imported on $(hostname)"
     say "imported $reference"
   done <<<"$SEED_IMAGES"
