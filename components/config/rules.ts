@@ -172,16 +172,25 @@ function machineRules({ machines, network }: Sections<"machines" | "network">): 
 }
 
 function roleRules({ machines }: Sections<"machines">): Problem[] {
-  const count = (role: string) => machines.filter((machine) => machine.role === role).length;
-  const problems: Problem[] = [];
-  if (count("assethost") !== 1)
-    problems.push({ key: "machines", message: `there must be one assethost, found ${count("assethost")}` });
+  const count = (role: string) =>
+    machines.filter((machine) => machine.role === role && !machine.retiring).length;
+  const problems: Problem[] = machines.flatMap(({ role, retiring }, index) =>
+    retiring && role === "assethost"
+      ? [{ key: `machines[${index}].retiring`, message: "the asset host cannot give what it has to another" }]
+      : [],
+  );
+  const assetHosts = machines.filter(({ role }) => role === "assethost").length;
+  if (assetHosts !== 1)
+    problems.push({ key: "machines", message: `there must be one assethost, found ${assetHosts}` });
   for (const [role, reason] of [
     ["kubenode", "each is a member of etcd, which needs a majority"],
     ["datanode", "the data services need a majority"],
   ] as const)
     if (count(role) === 0)
-      problems.push({ key: "machines", message: `there is no ${role}; at least one is needed` });
+      problems.push({
+        key: "machines",
+        message: `there is no ${role} that stays; at least one is needed`,
+      });
     else if (count(role) % 2 === 0)
       problems.push({
         key: "machines",

@@ -103,6 +103,12 @@ export class Secrets extends pulumi.ComponentResource {
   };
   /** The user who may push images to the registry. */
   readonly registry: { readonly username: string; readonly password: pulumi.Output<string> };
+  /** The key pair with which machines bring their backups to the asset host, in OpenSSH's formats. */
+  readonly backup: {
+    readonly privateKey: pulumi.Output<string>;
+    /** Not a secret. */
+    readonly publicKey: pulumi.Output<string>;
+  };
   /** The key pair with which the program logs in to the machines. */
   readonly ssh: {
     readonly privateKey: pulumi.Output<string>;
@@ -190,6 +196,7 @@ export class Secrets extends pulumi.ComponentResource {
       ),
     };
     this.registry = { username: "wiab", password: text("registry", 32) };
+    this.backup = keyPair("backup", (seed) => openSshEd25519(seed, "wiab-backup"));
     this.ssh = keyPair("ssh", (seed) => openSshEd25519(seed, args.sshKeyComment));
 
     this.registerOutputs({ sshPublicKey: this.ssh.publicKey, zauthPublicKeys: this.zauth.publicKeys });

@@ -34,9 +34,10 @@ const children: Record<string, { length: number; outputs: string[] }> = {
   prometheus: { length: 16, outputs: ["prometheus.password"] },
   authority: { length: 128, outputs: ["authority.certificate"] },
   registry: { length: 32, outputs: ["registry.password"] },
+  backup: { length: 128, outputs: ["backup.privateKey", "backup.publicKey"] },
   ssh: { length: 128, outputs: ["ssh.privateKey", "ssh.publicKey"] },
 };
-const publicOutputs = ["authority.certificate", "ssh.publicKey", "zauth.publicKeys"];
+const publicOutputs = ["authority.certificate", "backup.publicKey", "ssh.publicKey", "zauth.publicKeys"];
 
 /** What the provider of this test generates for a child: its name, then filling. */
 const generated = (child: string, filling = "x") =>
