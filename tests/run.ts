@@ -84,12 +84,6 @@ const stages: readonly Stage[] = [
   { name: "unit", needs: [], minutes: 2, run: () => vitest("unit") },
   { name: "program", needs: [], minutes: 1, run: () => vitest("program") },
   { name: "scripts", needs: ["namespaces"], minutes: 4, run: () => vitest("scripts") },
-  // One file at a time: each has a cluster of its own, and a machine has cores for one.
-  {
-    name: "services",
-    needs: ["namespaces", "bundle"],
-    run: () => vitest("services", ["--no-file-parallelism"]),
-  },
   { name: "graph", needs: ["toolchain"], minutes: 3, run: () => vitest("graph") },
   {
     name: "services",

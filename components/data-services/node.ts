@@ -26,7 +26,7 @@ export interface DataServiceArgs {
   /** Addresses of the clients' machines. Besides them only the nodes may connect. */
   readonly clients: readonly string[];
   readonly artifact: ArtifactPlan;
-  readonly assetHost: AssetHost;
+  readonly assetHost: Pick<AssetHost, "url">;
   readonly secrets: Secrets;
   /** Whether clients have to use TLS. */
   readonly tls: boolean;

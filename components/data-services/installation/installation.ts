@@ -34,7 +34,7 @@ export const installationParameters = (
 export function install(
   name: string,
   plan: InstallationPlan,
-  { target, assetHost }: { readonly target: Target; readonly assetHost: AssetHost },
+  { target, assetHost }: { readonly target: Target; readonly assetHost: Pick<AssetHost, "url"> },
   options: pulumi.CustomResourceOptions,
 ): Target {
   const run = runScript(
