@@ -1,8 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Artifact } from "./components/artifact/artifact";
 import { storePath } from "./components/artifact/plan";
+import { BackupStore } from "./components/backup/store";
 import { loadArtifact, loadConfiguration, readPrivateKey } from "./components/config/load";
 import { planDeployment } from "./components/config/plan";
+import { DataServices } from "./components/data-services/data-services";
 import { Firewall } from "./components/host/firewall/firewall";
 import { planRuleset } from "./components/host/firewall/ruleset";
 import { Host } from "./components/host/host";
@@ -70,6 +72,25 @@ if (artifact && config.artifact)
       seed: config.artifact.seed,
     });
 
+const dataServices =
+  artifact &&
+  artifactPlan &&
+  new DataServices("data-services", {
+    nodes: plan.datanodes.map((node) => ({ ...node, target: artifact.targetOf(node.name) })),
+    clients: plan.kubenodes.map(({ address }) => address),
+    artifact: artifactPlan,
+    assetHost: artifact.assetHost,
+    secrets,
+    settings: config.dataServices,
+    backups: new BackupStore("backups", {
+      target: artifact.assetHost.target,
+      address: plan.assethost.address,
+      keys: secrets.backup,
+      clients: [...plan.datanodes, ...plan.kubenodes].map(({ address }) => address),
+      keep: config.dataServices.backup.keep,
+    }),
+  });
+
 /** What other stacks and people get to know; examples/consumer shows how to read it. */
 export = {
   domain: config.domain,
@@ -95,6 +116,8 @@ export = {
         authority: secrets.authority.certificate,
       }
     : null,
+  /** Where the data services are, and how to log in to them. Null without an artifact. */
+  dataServices: dataServices ? pulumi.secret(dataServices.connections) : null,
   sshUser: config.ssh.user,
   sshPublicKey: secrets.ssh.publicKey,
   sshPrivateKey: secrets.ssh.privateKey,

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { localBackend, projectDirectory } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
 import { pulumiOutput } from "../toolchain/pulumi";
+import type { Connections } from "./faults/writer";
 import type { LabSize } from "./stack";
 
 /** What a lab command was told. */
@@ -62,6 +63,8 @@ export interface LabOutputs {
     readonly target: string;
   }[];
   readonly assets: { readonly url: string; readonly registry: string; readonly authority: string };
+  /** Where the data services are and how to log in to them; secret. */
+  readonly dataServices: Connections;
   readonly sshUser: string;
   /** Secret: handed to an SSH agent and nowhere else. */
   readonly sshPrivateKey: string;

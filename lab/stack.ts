@@ -6,12 +6,12 @@ import type { HostFacts } from "./host/facts";
 /** How many machines a lab has: all seven, or one of each role. */
 export type LabSize = "full" | "small";
 
-/** Machines of each role with their memory in GiB; the full lab needs about 12 GiB, as the seed's in small. */
+/** Machines of each role with their memory in GiB; the full lab needs 13 GiB, as the seed's in small. */
 const layouts: Record<LabSize, Record<Role, { count: number; memoryGiB: number; vcpus: number }>> = {
   full: {
     assethost: { count: 1, memoryGiB: 1, vcpus: 2 },
     kubenode: { count: 3, memoryGiB: 2, vcpus: 2 },
-    datanode: { count: 3, memoryGiB: 1.5, vcpus: 2 },
+    datanode: { count: 3, memoryGiB: 2, vcpus: 2 },
   },
   small: {
     assethost: { count: 1, memoryGiB: 1, vcpus: 2 },

@@ -1,6 +1,7 @@
 import { runMain } from "../toolchain/commands";
 import { withKey } from "./agent";
 import { labEnvironment, readOptions, readOutputs } from "./context";
+import { checkDataServices } from "./verify/data-services";
 import { checkFirewall } from "./verify/firewall";
 import { RemoteMachine } from "./verify/machine";
 import { checkMachines } from "./verify/machines";
@@ -27,6 +28,8 @@ async function main(): Promise<number> {
     await checkMachines(report, outputs, reach);
     console.log("supplies");
     await checkSupplies(report, outputs, reach);
+    console.log("data services");
+    await checkDataServices(report, outputs, reach);
     console.log("traffic");
     await checkFirewall(report, outputs, reach);
   });

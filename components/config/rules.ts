@@ -1,5 +1,10 @@
 import type { ArtifactManifest } from "../artifact/manifest";
 import { planArtifact } from "../artifact/plan";
+import { planCassandra } from "../data-services/cassandra/plan";
+import { planElasticsearch } from "../data-services/elasticsearch/plan";
+import { planMinio } from "../data-services/minio/plan";
+import { planPostgresql } from "../data-services/postgresql/plan";
+import { planRabbitMq } from "../data-services/rabbitmq/plan";
 import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { gatewayOf, isBetween, isHostOf, isNetworkAddress } from "./addresses";
 import type { Configuration, MachineConfiguration } from "./schema";
@@ -61,13 +66,29 @@ function artifactRules({ artifact }: Sections<"artifact">, { readManifest }: Sur
     }
   });
   if (!artifact || problems.length > 0) return problems;
-  try {
-    planRuntime(planArtifact(parts));
-  } catch (error) {
-    problems.push({ key: "artifact.sources", message: (error as Error).message });
-  }
-  return problems;
+  const complaintOf = (plan: () => unknown): Problem[] => {
+    try {
+      plan();
+      return [];
+    } catch (error) {
+      return [{ key: "artifact.sources", message: (error as Error).message }];
+    }
+  };
+  const contradiction = complaintOf(() => planArtifact(parts));
+  if (contradiction.length > 0) return contradiction;
+  const plan = planArtifact(parts);
+  return artifactUsers.flatMap((user) => complaintOf(() => user(plan)));
 }
+
+/** Whatever is made of an artifact says what it lacks. */
+const artifactUsers = [
+  planRuntime,
+  planCassandra,
+  planPostgresql,
+  planElasticsearch,
+  planMinio,
+  planRabbitMq,
+] as const;
 
 /** The host sends the files to the asset host, and it has no SSH agent to ask. */
 function assetHostRules({ artifact, machines }: Sections<"artifact" | "machines">): Problem[] {

@@ -4,6 +4,7 @@ import type { Report } from "./report";
 
 /** Each has a program on its nodes that looks at the whole cluster from there (components/data-services). */
 export const dataServices = ["cassandra", "postgresql", "elasticsearch", "minio", "rabbitmq"] as const;
+export type DataServiceName = (typeof dataServices)[number];
 
 /** Asks each service on each of its nodes whether it is healthy; the answer has what was measured. */
 export async function checkDataServices(

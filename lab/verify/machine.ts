@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -19,6 +19,13 @@ export class RemoteMachine {
     return run("ssh", [...sshOptions, `${this.user}@${this.address}`, "bash", "-s"], {
       env: this.agent,
       input: script,
+    });
+  }
+
+  /** Starts a shell command whose input is left to the caller. */
+  start(command: string): ChildProcess {
+    return spawn("ssh", [...sshOptions, `${this.user}@${this.address}`, command], {
+      env: { ...process.env, ...this.agent },
     });
   }
 
@@ -49,11 +56,9 @@ export class RemoteMachine {
   async listen(ports: readonly string[]): Promise<() => void> {
     const program = readFileSync(join(__dirname, "listener.py"), "utf8");
     const remote = `exec sudo python3 -c "$(echo ${Buffer.from(program).toString("base64")} | base64 -d)" ${this.name} ${ports.join(" ")}`;
-    const ssh = spawn("ssh", [...sshOptions, `${this.user}@${this.address}`, remote], {
-      env: { ...process.env, ...this.agent },
-    });
+    const ssh = this.start(remote);
     let complaint = "";
-    ssh.stderr.on("data", (text) => {
+    ssh.stderr?.on("data", (text) => {
       complaint += text;
     });
     await new Promise<void>((resolve, reject) => {
@@ -61,12 +66,14 @@ export class RemoteMachine {
         () => reject(new Error(`${this.name} does not listen within a minute`)),
         60_000,
       );
-      createInterface({ input: ssh.stdout }).once("line", () => resolve(clearTimeout(timer)));
+      createInterface({ input: ssh.stdout as NodeJS.ReadableStream }).once("line", () =>
+        resolve(clearTimeout(timer)),
+      );
       ssh.once("close", () => {
         clearTimeout(timer);
         reject(new Error(`${this.name} cannot listen on ${ports.join(", ")}: ${complaint.trim()}`));
       });
     });
-    return () => ssh.stdin.end();
+    return () => ssh.stdin?.end();
   }
 }

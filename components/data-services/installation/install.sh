@@ -7,8 +7,10 @@
 apply() {
   local url sha
   leave_to_us
+  # Packages that register alternatives, such as Java, fail on slim images, which have no manual pages.
+  mkdir -p /usr/share/man/man1
   # shellcheck disable=SC2086 # a list of names
-  install_packages $PACKAGES
+  install_packages nftables $PACKAGES
   while read -r url sha; do
     [ -z "$url" ] || unpack "$url" "$sha"
   done <<<"$FILES"

@@ -1,0 +1,52 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { loadScript, runScript } from "../remote/script";
+import type { Target } from "../remote/target";
+import type { BackupStore } from "./store";
+
+/** Arguments of {@link Backups}. */
+export interface BackupsArgs {
+  readonly node: { readonly name: string; readonly target: Target };
+  readonly store: BackupStore;
+  /** Services that have a program `/opt/wiab/<service>/backup` on this node. */
+  readonly services: readonly string[];
+  /** When they are backed up: a calendar event of systemd.time(7). */
+  readonly schedule: string;
+}
+
+const program = (file: string) => readFileSync(join(__dirname, file), "utf8");
+
+/** The parameters of client.sh but for the private key. */
+export const clientParameters = (
+  { node, services, schedule }: Pick<BackupsArgs, "services" | "schedule"> & { readonly node: string },
+  { address, hostKey }: { readonly address: string; readonly hostKey: string },
+) => ({
+  SERVICES: services.join(" "),
+  SETTINGS: `${JSON.stringify({ node, address })}\n`,
+  KNOWN_HOSTS: `${address} ${hostKey}\n`,
+  SCHEDULE: schedule,
+  CLIENT_PROGRAM: program("client.py"),
+  PIECES_PROGRAM: program("pieces.py"),
+});
+
+/** Backups of a node's services to the asset host: `wiab-backup`, `wiab-restore` and a timer for each service. */
+export class Backups extends pulumi.ComponentResource {
+  constructor(name: string, args: BackupsArgs, options?: pulumi.ComponentResourceOptions) {
+    super("wiab:backup:Backups", name, {}, options);
+    const { node, store, services, schedule } = args;
+    runScript(
+      `${name}-timers`,
+      {
+        target: node.target,
+        script: loadScript(__dirname, "client.sh"),
+        parameters: pulumi.all([store.location, store.keys.privateKey]).apply(([location, privateKey]) => ({
+          ...clientParameters({ node: node.name, services, schedule }, location),
+          PRIVATE_KEY: privateKey,
+        })),
+      },
+      { parent: this },
+    );
+    this.registerOutputs();
+  }
+}

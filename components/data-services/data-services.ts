@@ -1,0 +1,79 @@
+import * as pulumi from "@pulumi/pulumi";
+import { Backups } from "../backup/client";
+import type { BackupStore } from "../backup/store";
+import type { Configuration } from "../config/schema";
+import { Cassandra } from "./cassandra/cassandra";
+import { Elasticsearch } from "./elasticsearch/elasticsearch";
+import { keepMembership } from "./membership/membership";
+import { Minio } from "./minio/minio";
+import type { DataServiceArgs } from "./node";
+import { Postgresql } from "./postgresql/postgresql";
+import { Rabbitmq } from "./rabbitmq/rabbitmq";
+
+/** Arguments of {@link DataServices}. */
+export interface DataServicesArgs extends Omit<DataServiceArgs, "tls"> {
+  readonly settings: Configuration["dataServices"];
+  readonly backups: BackupStore;
+}
+
+/** The five services side by side on the same nodes; none waits for another. */
+export class DataServices extends pulumi.ComponentResource {
+  readonly cassandra: Cassandra;
+  readonly postgresql: Postgresql;
+  readonly elasticsearch: Elasticsearch;
+  readonly minio: Minio;
+  readonly rabbitmq: Rabbitmq;
+
+  constructor(name: string, args: DataServicesArgs, options?: pulumi.ComponentResourceOptions) {
+    super("wiab:data-services:DataServices", name, {}, options);
+    const child = { parent: this };
+    const { settings, nodes, backups, ...rest } = args;
+    const service = {
+      ...rest,
+      tls: settings.tls,
+      nodes: nodes.map((node) => ({
+        ...node,
+        target: {
+          ...node.target,
+          after: [keepMembership(`${name}-${node.name}`, node, nodes, "before", child)],
+        },
+      })),
+    };
+    this.cassandra = new Cassandra("cassandra", { ...service, ...settings.cassandra }, child);
+    this.postgresql = new Postgresql("postgresql", { ...service, ...settings.postgresql }, child);
+    this.elasticsearch = new Elasticsearch("elasticsearch", { ...service, ...settings.elasticsearch }, child);
+    this.minio = new Minio("minio", service, child);
+    this.rabbitmq = new Rabbitmq("rabbitmq", service, child);
+    // Once the services are healthy, what was to retire has done so.
+    const services = [this.cassandra, this.postgresql, this.elasticsearch, this.minio, this.rabbitmq];
+    const after = pulumi
+      .all(services.map(({ connection }) => connection.addresses))
+      .apply(() => "after" as const);
+    for (const node of nodes) {
+      const kept = keepMembership(`${name}-${node.name}-kept`, node, nodes, after, child);
+      new Backups(
+        `backups-${node.name}`,
+        {
+          node: { name: node.name, target: { ...node.target, after: [kept] } },
+          store: backups,
+          services: Object.keys(this.connections),
+          schedule: settings.backup.schedule,
+        },
+        child,
+      );
+    }
+    this.registerOutputs();
+  }
+
+  /** How clients reach each of them. */
+  get connections() {
+    const { cassandra, postgresql, elasticsearch, minio, rabbitmq } = this;
+    return {
+      cassandra: cassandra.connection,
+      postgresql: postgresql.connection,
+      elasticsearch: elasticsearch.connection,
+      minio: minio.connection,
+      rabbitmq: rabbitmq.connection,
+    };
+  }
+}

@@ -1,0 +1,11 @@
+# Waits until every drive is there, makes what Wire needs, and prints the addresses of the nodes that have drives.
+apply() {
+  local library=/opt/wiab/minio
+  "$library/store.py" settle || {
+    journalctl --no-pager --lines 20 --unit minio.service >&2 || true
+    exit 1
+  }
+  "$library/provision.py"
+  "$library/health"
+  say "addresses: $(cut -d ' ' -f 2 /etc/wiab/minio/layout | xargs)"
+}

@@ -1,0 +1,208 @@
+#!/usr/bin/python3 -B
+"""What the programs of this service share, and what node.sh and ready.sh have it do: store.py COMMAND."""
+import datetime
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import ssl
+import sys
+import time
+from urllib.parse import quote, urlencode
+from xml.etree import ElementTree
+
+with open("/etc/wiab/minio/settings.json") as file:
+    SETTINGS = json.load(file)
+NODE = SETTINGS["node"]
+ROOT = SETTINGS["root"]
+ADMIN = "/minio/admin/v3/"
+LAYOUT = "/etc/wiab/minio/layout"
+PROBE = ".wiab-health-"
+
+
+class Trouble(Exception):
+    """What is wrong, for people."""
+
+
+def layout():
+    """The nodes that carry drives: names and addresses."""
+    if not os.path.exists(LAYOUT):
+        return {}
+    with open(LAYOUT) as lines:
+        return dict(line.split() for line in lines)
+
+
+MEMBERS = layout()
+ADDRESSES = {**SETTINGS["nodes"], **MEMBERS}
+# Which node to ask: this one, unless it has no drives.
+HERE = NODE if NODE in MEMBERS else next(iter(MEMBERS), NODE)
+
+
+def signature(method, host, path, query, headers, keys):
+    """The header of AWS signature version 4; the body itself is not signed, so that it can be streamed."""
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    headers.update({"host": host, "x-amz-date": now, "x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
+    signed = sorted(name for name in headers if name == "host" or name.startswith("x-amz-"))
+    canonical = "\n".join([
+        method, quote(path, safe="/-_.~"), query, *(f"{name}:{headers[name].strip()}" for name in signed), "",
+        ";".join(signed), "UNSIGNED-PAYLOAD"])
+    scope = f"{now[:8]}/us-east-1/s3/aws4_request"
+    text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = ("AWS4" + keys["secretKey"]).encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    mark = hmac.digest(key, text.encode(), "sha256").hex()
+    return f"AWS4-HMAC-SHA256 Credential={keys['accessKey']}/{scope}, SignedHeaders={';'.join(signed)}, Signature={mark}"
+
+
+def send(method, path, query=None, body=None, headers=None, node=HERE, keys=ROOT, seconds=60):
+    """Sends a request to a node, by nobody if there are no keys, and gives the answer, whose body is still to be read."""
+    host, headers = f"{ADDRESSES[node]}:9000", dict(headers or {})
+    asked = urlencode(sorted((query or {}).items()), quote_via=quote, safe="-_.~")
+    if keys:
+        headers["Authorization"] = signature(method, host, path, asked, headers, keys)
+    if SETTINGS["scheme"] == "https":
+        trust = ssl.create_default_context(cafile="/etc/wiab/minio/certs/CAs/authority.crt")
+        connection = http.client.HTTPSConnection(host, timeout=seconds, context=trust)
+    else:
+        connection = http.client.HTTPConnection(host, timeout=seconds)
+    try:
+        connection.request(method, quote(path, safe="/-_.~") + (f"?{asked}" if asked else ""), body, headers)
+        return connection.getresponse()
+    except (OSError, http.client.HTTPException) as error:
+        raise Trouble(f"{node} does not answer on port 9000: {error}") from None
+
+
+def ask(method, path, query=None, body=None, accept=(200, 204), **how):
+    """The same, for what has to succeed: gives the body."""
+    node = how.get("node", HERE)
+    answer = send(method, path, query, body, **how)
+    try:
+        text = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise Trouble(f"{node} breaks off: {error}") from None
+    if answer.status not in accept:
+        raise Trouble(f"{node} refuses {method} {path}: {answer.status} {text.decode(errors='replace')[:400]}")
+    return text
+
+
+def status(*request, **how):
+    answer = send(*request, **how)
+    answer.read()
+    return answer.status
+
+
+def listed(bucket):
+    """Names of the objects in a bucket."""
+    token = {}
+    while True:
+        page = ElementTree.fromstring(ask("GET", f"/{bucket}", {"list-type": "2", "encoding-type": "", **token}))
+        space = {"s3": page.tag[1:].split("}")[0]}
+        for entry in page.findall("s3:Contents", space):
+            yield entry.find("s3:Key", space).text
+        more = page.find("s3:NextContinuationToken", space)
+        if more is None:
+            return
+        token = {"continuation-token": more.text}
+
+
+def bucket_names():
+    found = ElementTree.fromstring(ask("GET", "/"))
+    return [each.text for each in found.iter() if each.tag.endswith("}Name")]
+
+
+def info(node=HERE):
+    return json.loads(ask("GET", f"{ADMIN}info", node=node, seconds=30))
+
+
+def name_of(endpoint):
+    """The node's name, of `address:port` or a URL."""
+    address = endpoint.split("//")[-1].rsplit(":", 1)[0]
+    return next((name for name, each in ADDRESSES.items() if each == address), HERE if endpoint.startswith("/") else address)
+
+
+def need_drives(node=HERE):
+    """Every drive as a node sees it: there, and as full as it should be."""
+    wrong, count = [], 0
+    for server in info(node)["servers"]:
+        name = name_of(server["endpoint"]) if len(MEMBERS) > 1 else HERE
+        for drive in server.get("drives") or []:
+            where = f"{name} {drive.get('path') or drive['endpoint']}"
+            if drive["state"] != "ok":
+                wrong.append(f"{where} is {drive['state']}")
+            elif drive.get("healing"):
+                wrong.append(f"{where} is being healed")
+            count += 1
+        if server["state"] != "online":
+            wrong.append(f"{name} is {server['state']}")
+    wanted = 2 * len(MEMBERS)
+    if count < wanted and not wrong:
+        wrong.append(f"{count} of {wanted} drives are known")
+    if wrong:
+        raise Trouble(f"as {node} sees it, {', '.join(wrong)}")
+    return wanted
+
+
+def cluster(node=HERE, **query):
+    """Whether a node can write to enough drives; gives how many that takes."""
+    answer = send("GET", "/minio/health/cluster", query, node=node, keys=None, seconds=30)
+    answer.read()
+    if answer.status != 200:
+        raise Trouble(f"{node} cannot write to enough drives" if answer.status == 503 else f"the others cannot do without {node}")
+    return answer.getheader("X-Minio-Write-Quorum")
+
+
+def wait(what, seconds, check):
+    """Until the check raises no trouble any more."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return check()
+        except Trouble as trouble:
+            if time.monotonic() > deadline:
+                raise Trouble(f"gave up after {seconds} s waiting for {what}: {trouble}") from None
+        time.sleep(1)
+
+
+def learn():
+    """The nodes that carry drives, of another node that knows it; nothing if none does."""
+    for name in SETTINGS["nodes"]:
+        if name != NODE:
+            try:
+                # One that still waits for the others knows no more than its own settings.
+                ask("GET", "/minio/health/cluster/read", node=name, keys=None, seconds=30)
+                servers = info(name)["servers"]
+            except Trouble:
+                continue
+            return [f"{name_of(server['endpoint'])} {server['endpoint'].rsplit(':', 1)[0]}" for server in servers]
+    return []
+
+
+def hold():
+    """Makes sure that the others can do without this node for a while."""
+    wait(f"every drive, before {NODE} is restarted", 1800, need_drives)
+    if len(MEMBERS) > 1:
+        cluster(maintenance="true")
+
+
+def serve():
+    """Until this node, and what it has missed, is there."""
+    wait(f"MinIO on {NODE}", 1800, cluster)
+    wait("every drive", 7200, need_drives)
+
+
+def settle():
+    for name in MEMBERS:
+        wait(f"MinIO on {name}", 1800, lambda: cluster(name))
+        wait("every drive", 7200, lambda: need_drives(name))
+
+
+if __name__ == "__main__":
+    try:
+        if sys.argv[1] == "learn":
+            print("\n".join(learn()))
+        else:
+            {"hold": hold, "serve": serve, "settle": settle}[sys.argv[1]]()
+    except Trouble as trouble:
+        sys.exit(f"error: {trouble}")

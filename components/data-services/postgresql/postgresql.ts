@@ -1,0 +1,119 @@
+import * as pulumi from "@pulumi/pulumi";
+import { runScript } from "../../remote/script";
+import { install } from "../installation/installation";
+import type { Connection, DataNode, DataServiceArgs } from "../node";
+import { loadServiceScript, rollThrough } from "../rolling";
+import {
+  database,
+  nodeParameters,
+  ports,
+  readyParameters,
+  type Settings,
+  secretParameters,
+} from "./configuration";
+import { planPostgresql } from "./plan";
+
+/** Arguments of {@link Postgresql}. */
+export interface PostgresqlArgs extends DataServiceArgs {
+  /** Connections at a time; Wire's services take 65 of them, more during an update. */
+  readonly maxConnections: number;
+}
+
+/** How Wire's services reach PostgreSQL. Which of the addresses is the primary's changes with a failover. */
+export interface PostgresqlConnection extends Connection {
+  readonly database: string;
+  readonly username: string;
+  readonly password: pulumi.Output<string>;
+}
+
+/**
+ * PostgreSQL on the data nodes: a primary, founded on the first, and standbys that stream from it. When the primary
+ * fails, repmgr promotes a standby that a majority agrees to; a primary that comes back becomes a standby. What is
+ * acknowledged is on so many nodes that every majority has it.
+ */
+export class Postgresql extends pulumi.ComponentResource {
+  /** The addresses, the founding node's first. */
+  readonly connection: PostgresqlConnection;
+
+  constructor(name: string, args: PostgresqlArgs, options?: pulumi.ComponentResourceOptions) {
+    super("wiab:data-services:Postgresql", name, {}, options);
+    const child = { parent: this };
+    const plan = planPostgresql(args.artifact);
+    const { nodes, clients, maxConnections, tls, secrets } = args;
+    const settings: Settings = { plan, nodes, clients, maxConnections, tls };
+    const staying = nodes.filter(({ retiring }) => !retiring);
+    const [first] = staying;
+    if (!first) throw new Error("PostgreSQL needs a node that does not retire");
+    const programs = (node: DataNode) => {
+      const prepared = runScript(
+        `${name}-prepare-${node.name}`,
+        { target: node.target, script: loadServiceScript(__dirname, "prepare.sh"), parameters: {} },
+        child,
+      );
+      // Before the packages: they look at what it writes once, when they are installed.
+      const target = { ...node.target, after: [prepared] };
+      return install(
+        `${name}-programs-${node.name}`,
+        plan.installation,
+        { target, assetHost: args.assetHost },
+        child,
+      );
+    };
+    const identity = ({ name: machine, address }: DataNode) =>
+      tls
+        ? secrets.serverIdentity(`${name}-${machine}`, {
+            commonName: machine,
+            dnsNames: [machine],
+            addresses: [address],
+          })
+        : { privateKey: "", certificate: "" };
+    const runs = rollThrough(
+      name,
+      loadServiceScript(__dirname, "node.sh"),
+      // Who leaves has its turn last: new nodes have to be there to take the data.
+      [...staying, ...nodes.filter(({ retiring }) => retiring)].map((node) => {
+        const { privateKey, certificate } = identity(node);
+        const secret = pulumi
+          .all([secrets.postgresql.repmgr, secrets.postgresql.wireServer, privateKey, certificate])
+          .apply(([repmgr, wireServer, key, signed]) =>
+            secretParameters({ repmgr, wireServer, key, certificate: signed }),
+          );
+        return {
+          target: programs(node),
+          node: node.name,
+          parameters: {
+            ...nodeParameters(node, settings),
+            PGPASS: secret.PGPASS,
+            REPMGR_PASSWORD: secret.REPMGR_PASSWORD,
+            TLS_KEY: secret.TLS_KEY,
+            TLS_CERTIFICATE: secret.TLS_CERTIFICATE,
+          },
+        };
+      }),
+      child,
+    );
+    const ready = runScript(
+      `${name}-ready`,
+      {
+        target: { ...first.target, after: runs },
+        script: loadServiceScript(__dirname, "ready.sh"),
+        parameters: {
+          ...readyParameters(first, settings),
+          PASSWORD: secrets.postgresql.wireServer,
+          // What concerns all nodes may have to be waited for again.
+          CLUSTER: JSON.stringify(nodes.map((node) => nodeParameters(node, settings).SETTINGS)),
+        },
+      },
+      child,
+    );
+    this.connection = {
+      addresses: ready.id.apply(() => staying.map(({ address }) => address)),
+      port: ports.database,
+      authority: tls ? secrets.authority.certificate : undefined,
+      database,
+      username: database,
+      password: secrets.postgresql.wireServer,
+    };
+    this.registerOutputs({ addresses: this.connection.addresses });
+  }
+}

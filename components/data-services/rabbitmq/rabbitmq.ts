@@ -1,0 +1,102 @@
+import * as pulumi from "@pulumi/pulumi";
+import { runScript } from "../../remote/script";
+import { install } from "../installation/installation";
+import type { Connection, DataNode, DataServiceArgs } from "../node";
+import { loadServiceScript, rollThrough } from "../rolling";
+import { nodeParameters, ports, renderDefinitions, renderSettings } from "./configuration";
+import { planRabbitMq } from "./plan";
+
+/** How clients reach RabbitMQ. */
+export interface RabbitmqConnection extends Connection {
+  /** Port of the management interface, which Wire's services ask too; with TLS where AMQP is. */
+  readonly managementPort: number;
+  readonly username: string;
+  readonly password: pulumi.Output<string>;
+  readonly virtualHost: string;
+}
+
+/**
+ * RabbitMQ on the data nodes: one cluster. Brokers that cannot see most of the others stop serving, and what has been
+ * confirmed to a publisher has been written by most replicas of its queue.
+ */
+export class Rabbitmq extends pulumi.ComponentResource {
+  readonly connection: RabbitmqConnection;
+
+  constructor(name: string, args: DataServiceArgs, options?: pulumi.ComponentResourceOptions) {
+    super("wiab:data-services:Rabbitmq", name, {}, options);
+    const child = { parent: this };
+    const plan = planRabbitMq(args.artifact);
+    const { nodes, clients, secrets, tls } = args;
+    const { username, password, erlangCookie } = secrets.rabbitmq;
+    const staying = nodes.filter(({ retiring }) => !retiring);
+    const [founder] = staying;
+    if (!founder) throw new Error("RabbitMQ needs a node that does not retire");
+
+    const parameters = (node: DataNode) => {
+      const identity = tls
+        ? secrets.serverIdentity(`${name}-${node.name}`, {
+            commonName: node.name,
+            // The second is what Wire's services call it.
+            dnsNames: [node.name, "rabbitmq-external"],
+            addresses: [node.address],
+          })
+        : undefined;
+      return {
+        ...nodeParameters(node, { nodes, clients, plan, tls }),
+        COOKIE: erlangCookie,
+        DEFINITIONS: password.apply((known) => renderDefinitions({ name: username, password: known })),
+        SETTINGS: password.apply((known) =>
+          renderSettings(node, nodes, { name: username, password: known }, tls),
+        ),
+        PRIVATE_KEY: identity?.privateKey ?? "",
+        CERTIFICATE: identity?.certificate ?? "",
+      };
+    };
+    // Nodes without data ask the others whether there is a cluster, so the programs have to be on all of them first.
+    const installed = nodes.map((node) =>
+      install(
+        `${name}-programs-${node.name}`,
+        plan.installation,
+        { target: node.target, assetHost: args.assetHost },
+        child,
+      ),
+    );
+    const after = installed.flatMap((target) => target.after ?? []);
+    const runs = rollThrough(
+      name,
+      loadServiceScript(__dirname, "node.sh"),
+      // Who leaves has its turn last: new nodes have to be there to take the queues.
+      [...staying, ...nodes.filter(({ retiring }) => retiring)].map((node) => ({
+        target: { ...node.target, after },
+        node: node.name,
+        parameters: parameters(node),
+      })),
+      child,
+    );
+    const ready = runScript(
+      `${name}-ready`,
+      {
+        target: { ...founder.target, after: runs },
+        script: loadServiceScript(__dirname, "ready.sh"),
+        parameters: {
+          NODE: founder.name,
+          // What concerns the whole cluster: a change of it has to be waited for.
+          VERSION: plan.version,
+          MEMBERS: staying.map((node) => node.name).join(" "),
+          DEFINITIONS: password.apply((known) => renderDefinitions({ name: username, password: known })),
+        },
+      },
+      child,
+    );
+    this.connection = {
+      addresses: ready.id.apply(() => staying.map(({ address }) => address)),
+      port: tls ? ports.amqpTls : ports.amqp,
+      managementPort: tls ? ports.managementTls : ports.management,
+      username,
+      password,
+      virtualHost: "/",
+      authority: tls ? secrets.authority.certificate : undefined,
+    };
+    this.registerOutputs({ addresses: this.connection.addresses });
+  }
+}

@@ -1,0 +1,139 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { runMain } from "../toolchain/commands";
+import { projectDirectory } from "../toolchain/environment";
+import { pulumiOutput } from "../toolchain/pulumi";
+import { table } from "../toolchain/table";
+import { withKey } from "./agent";
+import { type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
+import { type Fault, faults, type Patient, waitFor } from "./faults/faults";
+import { installWriter, Writer, type WriterReport } from "./faults/writer";
+import type { DataServiceName } from "./verify/data-services";
+import { RemoteMachine } from "./verify/machine";
+
+/** Seconds within which everything has to be healthy again; emulated machines take minutes to boot. */
+const patience = 1200;
+
+/** What a fault did to the clients of one service. */
+interface Row extends WriterReport {
+  readonly fault: string;
+  /** Seconds from the strike until every node called the service healthy. */
+  readonly healthyAfter: number;
+}
+
+/** `npm run faults`: does the lab harm while clients write, and counts what they lose. */
+async function main(): Promise<number> {
+  const { stack, rest } = readOptions();
+  const chosen = faults.filter(({ name }) => rest.length === 0 || rest.some((word) => name.includes(word)));
+  if (chosen.length === 0) throw new Error(`no fault has "${rest.join('" or "')}" in its name`);
+  const { env } = await labEnvironment();
+  const outputs = await readOutputs(env, stack);
+  const rows: Row[] = [];
+  await withKey(outputs.sshPrivateKey, async (agent) => {
+    const reach = (name: string) => {
+      const machine = outputs.machines.find((candidate) => candidate.name === name);
+      if (!machine) throw new Error(`there is no machine ${name}`);
+      return new RemoteMachine(name, machine.address, outputs.sshUser, agent);
+    };
+    const client = outputs.machines.find(({ role }) => role === "kubenode") as LabOutputs["machines"][number];
+    await installWriter(reach(client.name), outputs.assets.url);
+    const patient: Patient = {
+      network: outputs.network.name,
+      nodes: outputs.machines.filter(({ role }) => role === "datanode").map(({ name }) => name),
+      reach,
+    };
+    for (const fault of chosen) rows.push(...(await observe(fault, patient, reach(client.name), outputs)));
+  });
+  const summary = await pulumiOutput(env, [
+    ...["up", "--yes", "--skip-preview", "--stack", stack, "--non-interactive", "--color", "never"],
+  ]);
+  const repair = /Resources:\n((?: {4}.*\n?)+)/.exec(summary)?.[1]?.trim().replace(/\s+/g, " ");
+  const shown = show(rows);
+  console.log(`\n${shown}\n\nThe next up: ${repair}`);
+  if (rest.length === 0) writeDown(shown, outputs, repair ?? "");
+  return rows.every(({ missingCount, error }) => missingCount === 0 && error === "") ? 0 : 1;
+}
+
+async function observe(
+  fault: Fault,
+  patient: Patient,
+  client: RemoteMachine,
+  { dataServices }: LabOutputs,
+): Promise<Row[]> {
+  console.log(`\n${fault.name}`);
+  await healthy(fault.services, patient, patience);
+  const writers = await Promise.all(
+    fault.services.map((service) => Writer.start(client, service, dataServices)),
+  );
+  console.log(`  ${writers.length} writing; striking`);
+  const struck = Date.now();
+  await fault.strike(patient);
+  const healthyAfter = await healthy(fault.services, patient, patience, struck);
+  console.log("  healthy again; reading back what was acknowledged");
+  const reports = await Promise.all(writers.map((writer) => writer.stop()));
+  for (const report of reports)
+    console.log(
+      `  ${report.service}: ${report.acknowledged} acknowledged, ${report.missingCount} lost${report.error && ` (${report.error})`}, longest pause ${(report.longestPause.milliseconds / 1000).toFixed(1)} s`,
+    );
+  return reports.map((report) => ({
+    ...report,
+    fault: fault.name,
+    healthyAfter: healthyAfter[report.service] as number,
+  }));
+}
+
+/** Waits until every node calls the services healthy; gives the seconds that each took. */
+async function healthy(
+  services: readonly DataServiceName[],
+  { nodes, reach }: Patient,
+  seconds: number,
+  since = Date.now(),
+): Promise<Partial<Record<DataServiceName, number>>> {
+  const after: Partial<Record<DataServiceName, number>> = {};
+  for (const service of services) {
+    let complaint = "";
+    await waitFor(`${service} to be healthy`, seconds, async () => {
+      for (const name of nodes)
+        try {
+          await reach(name).run(`sudo /opt/wiab/${service}/health`);
+        } catch (error) {
+          complaint = `${name}: ${(error as Error).message}`;
+          return false;
+        }
+      return true;
+    }).catch((error: Error) => {
+      throw new Error(`${error.message}\n${complaint}`);
+    });
+    after[service] = (Date.now() - since) / 1000;
+  }
+  return after;
+}
+
+const show = (rows: readonly Row[]): string =>
+  table(
+    ["fault", "service", "acknowledged", "lost", "longest pause", "healthy after"],
+    rows.map((row) => [
+      row.fault,
+      row.service,
+      `${row.acknowledged}`,
+      row.error ? `unknown: ${row.error}` : `${row.missingCount}`,
+      `${(row.longestPause.milliseconds / 1000).toFixed(1)} s`,
+      `${row.healthyAfter.toFixed(0)} s`,
+    ]),
+  );
+
+/** Puts the table of a complete run into docs/reliability.md. */
+function writeDown(shown: string, { machines }: LabOutputs, repair: string): void {
+  const file = join(projectDirectory, "docs/reliability.md");
+  const section = `${new Date().toISOString().slice(0, 10)}, a lab of ${machines.length} machines.\n\n\`\`\`\n${shown}\n\`\`\`\n\nThe next \`up\`: ${repair}.\n`;
+  const text = readFileSync(file, "utf8");
+  writeFileSync(
+    file,
+    text.replace(
+      /(<!-- faults -->\n)[\s\S]*?(<!-- \/faults -->)/,
+      (_, before, after) => `${before}${section}${after}`,
+    ),
+  );
+}
+
+runMain(main);
