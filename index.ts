@@ -10,6 +10,7 @@ import { ExistingMachine } from "./components/host/machine/existing-machine";
 import { VirtualMachine } from "./components/host/machine/virtual-machine";
 import { hostTarget } from "./components/host/target";
 import { TimeServer } from "./components/host/time/time-server";
+import { KubernetesCluster } from "./components/kubernetes/cluster";
 import { ContainerRuntime } from "./components/kubernetes/container-runtime/container-runtime";
 import { Secrets } from "./components/secrets/secrets";
 
@@ -61,14 +62,28 @@ const artifact =
       cidr: config.network.cidr,
     }).address,
   });
-if (artifact && config.artifact)
-  for (const { name } of plan.kubenodes)
-    new ContainerRuntime(`runtime-${name}`, {
-      target: artifact.targetOf(name),
-      artifact: artifactPlan,
-      assetHost: artifact.assetHost,
-      seed: config.artifact.seed,
-    });
+const { seed } = config.artifact ?? { seed: "needed" as const };
+const cluster =
+  artifact &&
+  new KubernetesCluster("kubernetes", {
+    clusterName: config.domain,
+    nodes: plan.kubenodes.map((machine) => ({
+      plan: machine,
+      target: new ContainerRuntime(`runtime-${machine.name}`, {
+        target: artifact.targetOf(machine.name),
+        artifact: artifactPlan,
+        assetHost: artifact.assetHost,
+        seed,
+      }).target,
+    })),
+    machines: plan.machines,
+    settings: config.kubernetes,
+    artifact: artifactPlan,
+    assetHost: artifact.assetHost,
+    secrets,
+    callingNode: plan.callingNode?.name,
+    publicAddress: config.firewall.publicAddress,
+  });
 
 /** What other stacks and people get to know; examples/consumer shows how to read it. */
 export = {
@@ -95,6 +110,8 @@ export = {
         authority: secrets.authority.certificate,
       }
     : null,
+  /** Null without an artifact. */
+  kubeconfig: cluster ? cluster.kubeconfig : null,
   sshUser: config.ssh.user,
   sshPublicKey: secrets.ssh.publicKey,
   sshPrivateKey: secrets.ssh.privateKey,
