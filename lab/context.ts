@@ -62,6 +62,8 @@ export interface LabOutputs {
     readonly target: string;
   }[];
   readonly assets: { readonly url: string; readonly registry: string; readonly authority: string };
+  /** Secret. */
+  readonly kubeconfig: string;
   readonly sshUser: string;
   /** Secret: handed to an SSH agent and nowhere else. */
   readonly sshPrivateKey: string;
