@@ -80,6 +80,7 @@ const cluster =
     settings: config.kubernetes,
     artifact: artifactPlan,
     assetHost: artifact.assetHost,
+    registry: artifact.registry,
     secrets,
     callingNode: plan.callingNode?.name,
     publicAddress: config.firewall.publicAddress,

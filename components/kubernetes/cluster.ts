@@ -2,6 +2,7 @@ import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { AssetHost } from "../artifact/asset-host/asset-host";
 import type { ArtifactPlan } from "../artifact/plan";
+import type { Registry } from "../artifact/registry/registry";
 import { addressIn } from "../config/addresses";
 import type { MachinePlan } from "../config/plan";
 import type { Configuration } from "../config/schema";
@@ -36,6 +37,8 @@ export interface KubernetesClusterArgs {
   readonly settings: Configuration["kubernetes"];
   readonly artifact: ArtifactPlan;
   readonly assetHost: AssetHost;
+  /** Full once every image can be pulled. */
+  readonly registry: Registry;
   readonly secrets: Secrets;
   /** Name of the node that carries calling. @default none does */
   readonly callingNode?: string;
@@ -92,7 +95,8 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       const run = runScript(
         `${name}-${machine.name}-node`,
         {
-          target: installed,
+          // It pulls images.
+          target: { ...installed, after: [...(installed.after ?? []), args.registry.filled] },
           script: loadScript(`${__dirname}/node`, "node.sh"),
           parameters: {
             KUBEADM: program("kubeadm"),

@@ -45,6 +45,7 @@ export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettin
           controlPlaneComponentHealthCheck: patience,
           kubeletHealthCheck: patience,
           etcdAPICall: patience,
+          kubernetesAPICall: patience,
           tlsBootstrap: patience,
           discovery: patience,
           upgradeManifests: patience,
