@@ -7,13 +7,13 @@ import { addressIn } from "../config/addresses";
 import type { MachinePlan } from "../config/plan";
 import type { Configuration } from "../config/schema";
 import { directoryOf, install } from "../data-services/installation/installation";
-import { rollThrough } from "../data-services/rolling";
-import { loadScript, runScript } from "../remote/script";
+import { loadScript, runScript, type ScriptRun } from "../remote/script";
 import type { Target } from "../remote/target";
 import type { Secrets } from "../secrets/secrets";
 import { dnsObjects, storageObjects, volumesOf } from "./addons/objects";
 import { apiPort, discoveryFile, renderKubeadmConfig } from "./member/kubeadm";
 import { renderKubeletConfig, renderKubeletUnit } from "./member/kubelet";
+import { programs, renderRenewalTimer, renewalUnit } from "./member/programs";
 import { flannelObjects } from "./network/flannel";
 import { balancerEndpoint, renderBalancer, renderBalancerUnit } from "./node/balancer";
 import { renderKubeconfig } from "./pki/kubeconfig";
@@ -48,7 +48,7 @@ export interface KubernetesClusterArgs {
 
 /** A Kubernetes cluster that kubeadm makes, with the network between its pods, names and volumes. */
 export class KubernetesCluster extends pulumi.ComponentResource {
-  /** The administrator's, once all nodes are ready. Secret. */
+  /** The administrator's. Secret. */
   readonly kubeconfig: pulumi.Output<string>;
   /** What is deployed to the cluster goes by it. */
   readonly provider: kubernetes.Provider;
@@ -115,10 +115,9 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       return { machine, config, target: { ...target, after: [run] } };
     });
 
-    const turns = prepared.map(({ machine, config, target }, index) => ({
-      target,
-      node: machine.name,
-      parameters: {
+    const joined: ScriptRun[] = [];
+    prepared.forEach(({ machine, config, target }, index) => {
+      const parameters = {
         VERSION: plan.version,
         NODE: machine.name,
         ADDRESS: machine.address,
@@ -139,16 +138,22 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         PKI: pki.files,
         ADMIN: pki.admin.apply((admin) => renderKubeconfig(balancerEndpoint, admin, args.clusterName)),
         DISCOVERY: discoveryFile,
+        API_NAMES: cluster.certificateNames.join("\n"),
+        ...programs(),
+        RENEW_UNIT: renewalUnit,
+        RENEW_TIMER: renderRenewalTimer(index),
         POD_BRIDGE: plan.network.kind === "flannel" ? "yes" : "no",
-      },
-    }));
-    const joined = rollThrough(
-      `${name}-member`,
-      loadScript(`${__dirname}/member`, "member.sh"),
-      turns,
-      child,
-    );
-
+      };
+      joined.push(
+        runScript(
+          `${name}-member-${machine.name}`,
+          // A later run must not found what the first one has founded.
+          { target, script: loadScript(`${__dirname}/member`, "member.sh"), parameters, updates: true },
+          // One after another: etcd takes in one member at a time, and a change never takes two of them away.
+          { ...child, dependsOn: joined.slice(-1) },
+        ),
+      );
+    });
     const { network } = plan;
     const addons = runScript(
       `${name}-addons`,
@@ -184,12 +189,14 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       child,
     );
 
-    this.kubeconfig = pulumi.secret(
-      pulumi
-        .all([pki.admin, addons.stdout])
-        .apply(([admin]) => renderKubeconfig(api, admin, args.clusterName)),
+    // Not by way of what a script says: a kubeconfig that is unknown while one is updated would preview nothing.
+    this.kubeconfig = pki.admin.apply((admin) => renderKubeconfig(api, admin, args.clusterName));
+    this.provider = new kubernetes.Provider(
+      `${name}-api`,
+      { kubeconfig: this.kubeconfig },
+      // Whoever goes by it finds a cluster that is complete.
+      { ...child, dependsOn: addons },
     );
-    this.provider = new kubernetes.Provider(`${name}-api`, { kubeconfig: this.kubeconfig }, child);
     this.registerOutputs({ kubeconfig: this.kubeconfig });
   }
 }

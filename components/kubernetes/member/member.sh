@@ -15,6 +15,12 @@
 : "${PKI:?keys and certificates of the authorities, each after a line with the name of its file}"
 : "${ADMIN:?kubeconfig of the administrator, who reaches the API by the balancer}"
 : "${DISCOVERY:?where kubeadm wants it}"
+: "${API_NAMES:?names and addresses that the API is reached by besides the own ones of the node, one a line}"
+: "${BACKUP:?program that writes a snapshot of etcd}"
+: "${RESTORE:?program that goes on from one}"
+: "${RENEW:?program that renews certificates}"
+: "${RENEW_UNIT:?its systemd unit}"
+: "${RENEW_TIMER:?its systemd timer}"
 : "${POD_BRIDGE:?yes if pods are connected by Debian plugins, whose configuration has the addresses of this node}"
 
 OURS=/etc/wiab/kubernetes
@@ -33,6 +39,7 @@ apply() {
     become
   fi
   [ "$POD_BRIDGE" = no ] || connect_pods
+  upkeep
   wait_for "the API server of $NODE" 600 ready_at "$ADDRESS"
   say "$NODE runs Kubernetes $(kubelet --version | awk '{ print $2 }')"
 }
@@ -74,6 +81,38 @@ stay() {
   service_file kubelet /etc/systemd/system/kubelet.service "$KUBELET_UNIT"
   holds "$OURS/kubeadm.yaml" "$KUBEADM_CONFIG" || put "$OURS/kubeadm.yaml" "$KUBEADM_CONFIG"
   run_service kubelet
+  api_names
+}
+
+# What runs by itself or by request later on.
+upkeep() {
+  keep /opt/wiab/etcd/backup "$BACKUP" 0755
+  keep /opt/wiab/etcd/restore "$RESTORE" 0755
+  keep /opt/wiab/kubernetes/renew "$RENEW" 0755
+  keep /etc/systemd/system/wiab-kubernetes-renew.service "$RENEW_UNIT"
+  keep /etc/systemd/system/wiab-kubernetes-renew.timer "$RENEW_TIMER"
+  systemctl daemon-reload
+  systemctl --quiet enable wiab-kubernetes-renew.timer
+  systemctl start wiab-kubernetes-renew.timer
+}
+
+# keep FILE TEXT [MODE]: puts a file that is not there as it should be.
+keep() { holds "$1" "$2" || put "$@"; }
+
+# The certificate of the API server has to name whatever it is reached by, also what was configured later.
+api_names() {
+  local name kind crt=$KUBERNETES/pki/apiserver.crt
+  while read -r name; do
+    kind=host
+    [[ ! $name =~ ^[0-9.]+$ ]] || kind=ip
+    # openssl tells by words alone.
+    [[ $(openssl x509 -noout "-check$kind" "$name" -in "$crt") == *"does match"* ]] && continue
+    say "the API server of $NODE is to be known as $name"
+    rm -f "$crt" "${crt%.crt}.key"
+    kubeadm_does "being certified" init phase certs apiserver --config "$OURS/kubeadm.yaml"
+    crictl ps --quiet --name '^kube-apiserver$' | xargs --no-run-if-empty crictl stop --timeout 30 >/dev/null
+    return
+  done <<<"$API_NAMES"
 }
 
 programs() {
