@@ -12,6 +12,7 @@ import { ExistingMachine } from "./components/host/machine/existing-machine";
 import { VirtualMachine } from "./components/host/machine/virtual-machine";
 import { hostTarget } from "./components/host/target";
 import { TimeServer } from "./components/host/time/time-server";
+import { KubernetesCluster } from "./components/kubernetes/cluster";
 import { ContainerRuntime } from "./components/kubernetes/container-runtime/container-runtime";
 import { Secrets } from "./components/secrets/secrets";
 
@@ -63,14 +64,29 @@ const artifact =
       cidr: config.network.cidr,
     }).address,
   });
-if (artifact && config.artifact)
-  for (const { name } of plan.kubenodes)
-    new ContainerRuntime(`runtime-${name}`, {
-      target: artifact.targetOf(name),
-      artifact: artifactPlan,
-      assetHost: artifact.assetHost,
-      seed: config.artifact.seed,
-    });
+const { seed } = config.artifact ?? { seed: "needed" as const };
+const cluster =
+  artifact &&
+  new KubernetesCluster("kubernetes", {
+    clusterName: config.domain,
+    nodes: plan.kubenodes.map((machine) => ({
+      plan: machine,
+      target: new ContainerRuntime(`runtime-${machine.name}`, {
+        target: artifact.targetOf(machine.name),
+        artifact: artifactPlan,
+        assetHost: artifact.assetHost,
+        seed,
+      }).target,
+    })),
+    machines: plan.machines,
+    settings: config.kubernetes,
+    artifact: artifactPlan,
+    assetHost: artifact.assetHost,
+    registry: artifact.registry,
+    secrets,
+    callingNode: plan.callingNode?.name,
+    publicAddress: config.firewall.publicAddress,
+  });
 
 const dataServices =
   artifact &&
@@ -118,6 +134,8 @@ export = {
     : null,
   /** Where the data services are, and how to log in to them. Null without an artifact. */
   dataServices: dataServices ? pulumi.secret(dataServices.connections) : null,
+  /** Null without an artifact. */
+  kubeconfig: cluster ? cluster.kubeconfig : null,
   sshUser: config.ssh.user,
   sshPublicKey: secrets.ssh.publicKey,
   sshPrivateKey: secrets.ssh.privateKey,

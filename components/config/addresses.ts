@@ -27,6 +27,18 @@ export function isHostOf(cidr: string, address: string): boolean {
 /** The network's first host address, which libvirt gives to the bridge. */
 export const gatewayOf = (cidr: string): string => toAddress(bounds(cidr).first + 1);
 
+/** The address of that number in a network: 10.233.0.10 is number 10 of 10.233.0.0/18. */
+export const addressIn = (cidr: string, number: number): string => toAddress(bounds(cidr).first + number);
+
+/** Whether two networks have addresses in common. */
+export function overlap(a: string, b: string): boolean {
+  const [one, other] = [bounds(a), bounds(b)];
+  return one.first <= other.last && other.first <= one.last;
+}
+
+/** The length of a network's prefix: 24 of 192.168.122.0/24. */
+export const prefixOf = (cidr: string): number => bounds(cidr).prefix;
+
 /** Whether `address` lies between `start` and `end`, both included. */
 export const isBetween = (address: string, start: string, end: string): boolean =>
   toNumber(address) >= toNumber(start) && toNumber(address) <= toNumber(end);

@@ -6,7 +6,8 @@ import { planMinio } from "../data-services/minio/plan";
 import { planPostgresql } from "../data-services/postgresql/plan";
 import { planRabbitMq } from "../data-services/rabbitmq/plan";
 import { planRuntime } from "../kubernetes/container-runtime/plan";
-import { gatewayOf, isBetween, isHostOf, isNetworkAddress } from "./addresses";
+import { planKubernetes } from "../kubernetes/plan";
+import { gatewayOf, isBetween, isHostOf, isNetworkAddress, overlap, prefixOf } from "./addresses";
 import type { Configuration, MachineConfiguration } from "./schema";
 
 /** What is wrong with a configuration: the key concerned, what was found and what is accepted. */
@@ -48,6 +49,7 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["machines"], roleRules),
     rule(["host", "machines"], capacityRules),
     rule(["image", "machines"], imageRules),
+    rule(["kubernetes", "network", "machines"], kubernetesRules),
     rule(["calling", "machines"], callingRules),
     rule(["host", "machines"], keyFileRules),
     rule(["artifact"], artifactRules),
@@ -83,6 +85,7 @@ function artifactRules({ artifact }: Sections<"artifact">, { readManifest }: Sur
 /** Whatever is made of an artifact says what it lacks. */
 const artifactUsers = [
   planRuntime,
+  planKubernetes,
   planCassandra,
   planPostgresql,
   planElasticsearch,
@@ -247,6 +250,39 @@ function imageRules(config: Sections<"image" | "machines">): Problem[] {
         message: `${machine.name}: ${machine.diskGB} GB is smaller than the image (${image.virtualSizeGB} GB)`,
       });
   });
+  return problems;
+}
+
+function kubernetesRules({
+  kubernetes: { podCidr, serviceCidr },
+  network,
+  machines,
+}: Sections<"kubernetes" | "network" | "machines">): Problem[] {
+  const problems: Problem[] = [];
+  const networks = [
+    ["network.cidr", network.cidr],
+    ["kubernetes.serviceCidr", serviceCidr],
+    ["kubernetes.podCidr", podCidr],
+  ] as const;
+  networks.forEach(([key, cidr], index) => {
+    if (index > 0 && !isNetworkAddress(cidr))
+      problems.push({ key, message: `${cidr} does not name a network: its host bits must be zero` });
+    for (const [otherKey, other] of networks.slice(0, index))
+      if (overlap(cidr, other))
+        problems.push({ key, message: `${cidr} has addresses of ${other} (${otherKey}) in it` });
+  });
+  // kubeadm gives each node a /24; Kubernetes takes no more than 20 bits for services.
+  const nodes = machines.filter(({ role }) => role === "kubenode").length;
+  if (2 ** (24 - prefixOf(podCidr)) < nodes)
+    problems.push({
+      key: "kubernetes.podCidr",
+      message: `${podCidr} is too small: each of the ${nodes} kubenodes takes a /24`,
+    });
+  if (prefixOf(serviceCidr) < 12 || prefixOf(serviceCidr) > 24)
+    problems.push({
+      key: "kubernetes.serviceCidr",
+      message: `${serviceCidr} must have a prefix from /12 to /24`,
+    });
   return problems;
 }
 

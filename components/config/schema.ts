@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { dataServices } from "./data-services-schema";
+import { kubernetes } from "./kubernetes-schema";
 
 /**
  * The configuration of a stack: every key of `Pulumi.<stack>.yaml` below the project's namespace. It is
@@ -303,6 +304,7 @@ export const configurationSchema = z.strictObject({
   dataServices: dataServices
     .prefault({})
     .describe("Cassandra, PostgreSQL, Elasticsearch, MinIO and RabbitMQ on the datanodes."),
+  kubernetes: kubernetes.prefault({}).describe("The Kubernetes cluster on the kubenodes."),
   calling: calling.prefault({}).describe("Voice and video calling."),
   mail: mail.prefault({}).describe("Outgoing mail."),
 });

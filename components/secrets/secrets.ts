@@ -101,6 +101,15 @@ export class Secrets extends pulumi.ComponentResource {
     /** In PEM; not a secret. */
     readonly certificate: pulumi.Output<string>;
   };
+  /** Keys of a Kubernetes cluster, P-256 in PEM: its authorities, and its administrator. */
+  readonly kubernetes: {
+    readonly authority: pulumi.Output<string>;
+    readonly etcd: pulumi.Output<string>;
+    readonly frontProxy: pulumi.Output<string>;
+    /** Signs the tokens of pods. */
+    readonly serviceAccounts: pulumi.Output<string>;
+    readonly admin: pulumi.Output<string>;
+  };
   /** The user who may push images to the registry. */
   readonly registry: { readonly username: string; readonly password: pulumi.Output<string> };
   /** The key pair with which machines bring their backups to the asset host, in OpenSSH's formats. */
@@ -194,6 +203,13 @@ export class Secrets extends pulumi.ComponentResource {
       certificate: pulumi.unsecret(
         this.#signer.key.apply((key) => authorityCertificate(key, args.authorityName)),
       ),
+    };
+    this.kubernetes = {
+      authority: ecdsaPem("kubernetes-authority", "P-256"),
+      etcd: ecdsaPem("kubernetes-etcd", "P-256"),
+      frontProxy: ecdsaPem("kubernetes-front-proxy", "P-256"),
+      serviceAccounts: ecdsaPem("kubernetes-service-accounts", "P-256"),
+      admin: ecdsaPem("kubernetes-admin", "P-256"),
     };
     this.registry = { username: "wiab", password: text("registry", 32) };
     this.backup = keyPair("backup", (seed) => openSshEd25519(seed, "wiab-backup"));

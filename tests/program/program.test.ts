@@ -22,6 +22,11 @@ const secretNames = [
   "smtp",
   "prometheus",
   "authority",
+  "kubernetes-authority",
+  "kubernetes-etcd",
+  "kubernetes-front-proxy",
+  "kubernetes-service-accounts",
+  "kubernetes-admin",
   "registry",
   "ssh",
 ];
@@ -91,7 +96,13 @@ function artifactResources(machines: readonly string[]): string[] {
     ...kubenodes.flatMap((name) => [
       ...component("kubernetes:ContainerRuntime", `runtime-${name}`),
       `command:remote:Command runtime-${name}-containerd`,
+      `command:remote:Command kubernetes-${name}-programs`,
+      `command:remote:Command kubernetes-${name}-node`,
+      `command:remote:Command kubernetes-member-${name}`,
     ]),
+    ...component("kubernetes:KubernetesCluster", "kubernetes"),
+    "command:remote:Command kubernetes-addons",
+    "pulumi:providers:kubernetes kubernetes-api",
   ];
 }
 
@@ -125,7 +136,7 @@ function expectSecrecy(run: Run): void {
   for (const { name, secretInputs } of remote) expect(secretInputs, name).toContain("connection");
   const publicOutputs = Object.entries(run.outputs).filter(([key]) => !run.secretOutputs.includes(key));
   expect(JSON.stringify(publicOutputs)).not.toMatch(secretText);
-  expect(run.secretOutputs).toEqual(["sshPrivateKey"]);
+  expect(run.secretOutputs).toEqual([...(run.outputs.kubeconfig ? ["kubeconfig"] : []), "sshPrivateKey"]);
   expect(run.outputs.sshPrivateKey).toMatch(/^-----BEGIN OPENSSH PRIVATE KEY-----/);
 }
 
@@ -332,6 +343,20 @@ describe.each([
     expect(parameter(run, "runtime-kubenode1-containerd", "HOSTS")).toContain("https://192.168.230.10:5001");
   });
 
+  it("has the first kubenode found the cluster, and gives its keys to every other one", () => {
+    const kubenodes = names.filter((name) => name.startsWith("kubenode"));
+    kubenodes.forEach((name, index) => {
+      const step = `kubernetes-member-${name}`;
+      expect(parameter(run, step, "FOUNDS")).toBe(index === 0 ? "yes" : "no");
+      expect(parameter(run, step, "PKI")).toBe(parameter(run, "kubernetes-member-kubenode1", "PKI"));
+      const peers = parameter(run, step, "PEERS")?.split("\n").filter(Boolean) ?? [];
+      expect(peers.map((line) => line.split(" ")[0])).toEqual(kubenodes.filter((other) => other !== name));
+      expect(inputsOf(run, step).update ?? "").toContain("update");
+    });
+    expect(parameter(run, "kubernetes-addons", "NODES")?.split("\n")).toEqual(kubenodes);
+    expect(run.outputs.kubeconfig).toContain("server: https://192.168.230.21:6443");
+  });
+
   it("leaves the host's input and uplink alone", () => {
     expect(inputsOf(run, "firewall-wiab-lab").stdin).not.toContain("hook input");
     expect(parameter(run, "firewall-wiab-lab", "PUBLIC_INTERFACE")).toBe("pub-lab");
@@ -351,12 +376,14 @@ describe("the program that imports every image beforehand", () => {
     values.artifact.seed = "all";
     const run = await runProgram("lab", values);
     for (const name of ["kubenode1", "kubenode2", "kubenode3"])
-      expect(parameter(run, `runtime-${name}-containerd`, "SEED_IMAGES")?.split("\n")).toEqual([
-        expect.stringMatching(
-          /^http:\/\/192\.168\.230\.10:8080\/containers-helm\/docker\.io_library_hello_1\.tar [0-9a-f]{64} docker\.io\/library\/hello:1 sha256:[0-9a-f]{64}$/,
-        ),
-        expect.stringContaining(" registry.k8s.io/pause:3.10 sha256:"),
-      ]);
+      expect(parameter(run, `runtime-${name}-containerd`, "SEED_IMAGES")?.split("\n")).toEqual(
+        expect.arrayContaining([
+          expect.stringMatching(
+            /^http:\/\/192\.168\.230\.10:8080\/containers-helm\/docker\.io_library_hello_1\.tar [0-9a-f]{64} docker\.io\/library\/hello:1 sha256:[0-9a-f]{64}$/,
+          ),
+          expect.stringContaining(" registry.k8s.io/pause:3.10 sha256:"),
+        ]),
+      );
   });
 });
 

@@ -1,0 +1,34 @@
+import { z } from "zod";
+
+const cidr = z.cidrv4({ error: "must be an IPv4 network such as 10.233.64.0/18" });
+
+/** Settings of the Kubernetes cluster; its version is what the artifact holds. */
+export const kubernetes = z.strictObject({
+  podCidr: cidr
+    .default("10.233.64.0/18")
+    .describe("Addresses of pods: each node takes a /24 of it. Only the nodes know them."),
+  serviceCidr: cidr.default("10.233.0.0/18").describe("Addresses of services, known in the cluster alone."),
+  api: z
+    .string()
+    .regex(
+      /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?:[1-9][0-9]{0,4}$/,
+      "must be a name or address with a port, such as 127.0.0.1:6443",
+    )
+    .optional()
+    .describe(
+      "Where the workstation reaches the API if not at the first kubenode's own address: the near end of an SSH tunnel, for example `127.0.0.1:6443`.",
+    ),
+  volumes: z
+    .strictObject({
+      perNode: z.int().min(0).max(64).default(4).describe("Volumes on each kubenode."),
+      sizeGB: z
+        .int()
+        .positive()
+        .default(10)
+        .describe("Size that each claims to have, in GB. Nothing holds a pod to it: they share the disk."),
+    })
+    .prefault({})
+    .describe(
+      "Volumes that charts may claim: folders on the kubenodes' disks, of the default storage class.",
+    ),
+});

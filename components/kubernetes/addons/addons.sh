@@ -1,0 +1,47 @@
+# What a cluster needs besides its nodes: the network between pods, names, volumes. Runs on a control plane.
+: "${OBJECTS:?what is applied, as a list of Kubernetes in JSON}"
+: "${CALICO?URL and checksum of an archive with the manifests of Calico; empty where OBJECTS has the network}"
+: "${NODES:?names of all nodes, one a line}"
+: "${MARKS?one line each: node, label or annotate, key, value}"
+
+export KUBECONFIG=/etc/kubernetes/admin.conf
+
+apply() {
+  local node
+  wait_for "the API" 120 kubectl get --raw /readyz
+  [ -z "$CALICO" ] || calico
+  # All of it is ours, whoever else has touched it.
+  kubectl apply --server-side --force-conflicts --filename - <<<"$OBJECTS" >/dev/null
+  mark
+  while read -r node; do
+    wait_for "$node to be ready" 600 ready "$node"
+  done <<<"$NODES"
+  wait_for "the DNS of the cluster" 600 kubectl --namespace kube-system rollout status deployment/coredns --timeout 5s
+  say "$(wc -l <<<"$NODES") nodes are ready"
+}
+
+ready() { [ "$(kubectl get node "$1" --output 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
+
+# Labels and annotations under our keys are where MARKS has them, and nowhere else.
+mark() {
+  local node verb key value other
+  while read -r node verb key value; do
+    [ -n "$node" ] || continue
+    while read -r other; do
+      [ "$other" = "$node" ] || kubectl "$verb" node "$other" "$key-" >/dev/null
+    done <<<"$NODES"
+    kubectl "$verb" --overwrite node "$node" "$key=$value" >/dev/null
+  done <<<"$MARKS"
+}
+
+# Its manifests are in the archive of its source. Their images come under other registries' names than the artifact's:
+# the mirror stands in for all of them. The pods' addresses it takes from kubeadm's configuration.
+calico() {
+  local directory
+  directory=$(mktemp --directory)
+  # shellcheck disable=SC2064 # the folder is known now
+  trap "rm -rf '$directory'" EXIT
+  fetch_asset "${CALICO% *}" "${CALICO#* }" "$directory/archive"
+  tar --extract --gzip --file "$directory/archive" --directory "$directory" --strip-components 1 --wildcards '*/manifests/calico.yaml'
+  kubectl apply --server-side --force-conflicts --filename "$directory/manifests/calico.yaml" >/dev/null
+}

@@ -1,0 +1,205 @@
+import * as kubernetes from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { AssetHost } from "../artifact/asset-host/asset-host";
+import type { ArtifactPlan } from "../artifact/plan";
+import type { Registry } from "../artifact/registry/registry";
+import { addressIn } from "../config/addresses";
+import type { MachinePlan } from "../config/plan";
+import type { Configuration } from "../config/schema";
+import { directoryOf, install } from "../data-services/installation/installation";
+import { loadScript, runScript, type ScriptRun } from "../remote/script";
+import type { Target } from "../remote/target";
+import type { Secrets } from "../secrets/secrets";
+import { dnsObjects, storageObjects, volumesOf } from "./addons/objects";
+import { apiPort, discoveryFile, renderKubeadmConfig } from "./member/kubeadm";
+import { renderKubeletConfig, renderKubeletUnit } from "./member/kubelet";
+import { programs, renderRenewalTimer, renewalUnit } from "./member/programs";
+import { flannelObjects } from "./network/flannel";
+import { balancerEndpoint, renderBalancer, renderBalancerUnit } from "./node/balancer";
+import { renderKubeconfig } from "./pki/kubeconfig";
+import { clusterPki } from "./pki/pki";
+import { planKubernetes } from "./plan";
+
+/** A machine that becomes a node, with its container runtime. */
+export interface KubernetesNode {
+  readonly plan: MachinePlan;
+  readonly target: Target;
+}
+
+/** Arguments of {@link KubernetesCluster}. */
+export interface KubernetesClusterArgs {
+  /** Name of the cluster in the kubeconfig. */
+  readonly clusterName: string;
+  /** All are control planes and workers. The first one founds the cluster. */
+  readonly nodes: readonly KubernetesNode[];
+  /** Machines that pods know by their names. */
+  readonly machines: readonly MachinePlan[];
+  readonly settings: Configuration["kubernetes"];
+  readonly artifact: ArtifactPlan;
+  readonly assetHost: AssetHost;
+  /** Full once every image can be pulled. */
+  readonly registry: Registry;
+  readonly secrets: Secrets;
+  /** Name of the node that carries calling. @default none does */
+  readonly callingNode?: string;
+  /** Address of the host that clients use; calling tells them of it. */
+  readonly publicAddress: string;
+}
+
+/** A Kubernetes cluster that kubeadm makes, with the network between its pods, names and volumes. */
+export class KubernetesCluster extends pulumi.ComponentResource {
+  /** The administrator's. Secret. */
+  readonly kubeconfig: pulumi.Output<string>;
+  /** What is deployed to the cluster goes by it. */
+  readonly provider: kubernetes.Provider;
+
+  constructor(name: string, args: KubernetesClusterArgs, options?: pulumi.ComponentResourceOptions) {
+    super("wiab:kubernetes:KubernetesCluster", name, {}, options);
+    const { artifact, assetHost, nodes, settings } = args;
+    const child = { parent: this };
+    const plan = planKubernetes(artifact);
+    const members = nodes.map((node) => ({ name: node.plan.name, address: node.plan.address }));
+    const [first] = nodes;
+    if (!first) throw new Error("a cluster needs a node");
+    const api = settings.api ?? `${first.plan.address}:${apiPort}`;
+    const cluster = {
+      podCidr: settings.podCidr,
+      serviceCidr: settings.serviceCidr,
+      endpoint: balancerEndpoint,
+      certificateNames: [
+        ...new Set(["127.0.0.1", "localhost", args.publicAddress, api.replace(/:\d+$/, "")]),
+      ],
+    };
+    const pki = clusterPki(args.secrets);
+    const volumes = nodes.flatMap((node) => volumesOf(node.plan.name, settings.volumes.perNode));
+    const program = (file: keyof typeof plan.binaries) =>
+      `${directoryOf(service, plan.binaries[file])}/${file}`;
+
+    const prepared = nodes.map(({ plan: machine, target }) => {
+      const config = renderKubeadmConfig(plan, cluster, machine);
+      const installed = install(
+        `${name}-${machine.name}-programs`,
+        {
+          service,
+          // What kubeadm looks for, and the balancer.
+          packages: [
+            ...["conntrack", "ethtool", "haproxy", "iptables", "socat"],
+            ...(plan.cniPlugins ? [] : ["containernetworking-plugins"]),
+          ],
+          units: ["haproxy"],
+          files: [...Object.values(plan.binaries), ...(plan.cniPlugins ? [plan.cniPlugins] : [])],
+        },
+        { target, assetHost },
+        child,
+      );
+      const run = runScript(
+        `${name}-${machine.name}-node`,
+        {
+          // It pulls images.
+          target: { ...installed, after: [...(installed.after ?? []), args.registry.filled] },
+          script: loadScript(`${__dirname}/node`, "node.sh"),
+          parameters: {
+            KUBEADM: program("kubeadm"),
+            KUBEADM_CONFIG: config,
+            CNI_PLUGINS: plan.cniPlugins ? directoryOf(service, plan.cniPlugins) : "/usr/lib/cni",
+            BALANCER_CONFIG: renderBalancer(members),
+            BALANCER_UNIT: renderBalancerUnit(),
+            VOLUMES: volumes
+              .filter(({ node }) => node === machine.name)
+              .map(({ path }) => path)
+              .join("\n"),
+          },
+        },
+        child,
+      );
+      return { machine, config, target: { ...target, after: [run] } };
+    });
+
+    const joined: ScriptRun[] = [];
+    prepared.forEach(({ machine, config, target }, index) => {
+      const parameters = {
+        VERSION: plan.version,
+        NODE: machine.name,
+        ADDRESS: machine.address,
+        PEERS: members
+          .filter((member) => member.name !== machine.name)
+          .map((member) => `${member.name} ${member.address}`)
+          .join("\n"),
+        FOUNDS: index === 0 ? "yes" : "no",
+        KUBEADM: program("kubeadm"),
+        KUBELET: program("kubelet"),
+        KUBECTL: program("kubectl"),
+        KUBEADM_CONFIG: config,
+        KUBELET_CONFIG: renderKubeletConfig({
+          memoryGiB: machine.memoryGiB,
+          dns: addressIn(settings.serviceCidr, 10),
+        }),
+        KUBELET_UNIT: renderKubeletUnit(machine.address),
+        PKI: pki.files,
+        ADMIN: pki.admin.apply((admin) => renderKubeconfig(balancerEndpoint, admin, args.clusterName)),
+        DISCOVERY: discoveryFile,
+        API_NAMES: cluster.certificateNames.join("\n"),
+        ...programs(),
+        RENEW_UNIT: renewalUnit,
+        RENEW_TIMER: renderRenewalTimer(index),
+        POD_BRIDGE: plan.network.kind === "flannel" ? "yes" : "no",
+      };
+      joined.push(
+        runScript(
+          `${name}-member-${machine.name}`,
+          // A later run must not found what the first one has founded.
+          { target, script: loadScript(`${__dirname}/member`, "member.sh"), parameters, updates: true },
+          // One after another: etcd takes in one member at a time, and a change never takes two of them away.
+          { ...child, dependsOn: joined.slice(-1) },
+        ),
+      );
+    });
+    const { network } = plan;
+    const addons = runScript(
+      `${name}-addons`,
+      {
+        // After the last of them: the rolling chain has seen to the others.
+        target: { ...first.target, after: joined },
+        script: loadScript(`${__dirname}/addons`, "addons.sh"),
+        parameters: {
+          OBJECTS: JSON.stringify({
+            apiVersion: "v1",
+            kind: "List",
+            items: [
+              ...(network.kind === "flannel"
+                ? flannelObjects({ image: network.image, podCidr: settings.podCidr })
+                : []),
+              ...storageObjects(volumes, settings.volumes.sizeGB),
+              ...dnsObjects(args.machines),
+            ],
+          }),
+          CALICO:
+            network.kind === "calico"
+              ? assetHost.url.apply((url) => `${url}/${network.manifests.path} ${network.manifests.sha256}`)
+              : "",
+          NODES: members.map((member) => member.name).join("\n"),
+          MARKS: args.callingNode
+            ? [
+                `${args.callingNode} label wire.com/role calling`,
+                `${args.callingNode} annotate wire.com/external-ip ${args.publicAddress}`,
+              ].join("\n")
+            : "",
+        },
+      },
+      child,
+    );
+
+    // Not by way of what a script says: a kubeconfig that is unknown while one is updated would preview nothing.
+    this.kubeconfig = pki.admin.apply((admin) => renderKubeconfig(api, admin, args.clusterName));
+    this.provider = new kubernetes.Provider(
+      `${name}-api`,
+      { kubeconfig: this.kubeconfig },
+      // Whoever goes by it finds a cluster that is complete.
+      { ...child, dependsOn: addons },
+    );
+    this.registerOutputs({ kubeconfig: this.kubeconfig });
+  }
+}
+
+/** Where the programs lie on a node. */
+const service = "kubernetes";

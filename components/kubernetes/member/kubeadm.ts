@@ -1,0 +1,102 @@
+import { stringify } from "yaml";
+import { type KubernetesPlan, minorOf } from "../plan";
+
+/** What is the same for the whole cluster. */
+export interface ClusterSettings {
+  readonly podCidr: string;
+  readonly serviceCidr: string;
+  /** `host:port` at which every node finds an API server. */
+  readonly endpoint: string;
+  /** Names and addresses that the API is reached by, besides the nodes' own. */
+  readonly certificateNames: readonly string[];
+}
+
+/** What a node is called, and its address. */
+export interface Member {
+  readonly name: string;
+  readonly address: string;
+}
+
+/** Where a run of kubeadm puts the kubeconfig of the cluster that a node joins. */
+export const discoveryFile = "/dev/shm/wiab-join.conf";
+
+/** A machine without hardware virtualisation takes nine times as long as kubeadm expects of one. */
+const patience = "10m0s";
+
+/**
+ * The configuration of kubeadm, in the newest format that its version has: v1beta4 came with 1.31. The same text serves
+ * `init`, `join` and `upgrade`, each of which reads the documents that are its own.
+ */
+export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettings, node: Member): string {
+  const beta4 = minorOf(plan.version) >= 31;
+  const apiVersion = `kubeadm.k8s.io/${beta4 ? "v1beta4" : "v1beta3"}`;
+  const args = (values: Readonly<Record<string, string>>) =>
+    beta4 ? Object.entries(values).map(([name, value]) => ({ name, value })) : values;
+  const nodeRegistration = {
+    name: node.name,
+    criSocket: "unix:///run/containerd/containerd.sock",
+    // Control planes carry workloads as well.
+    taints: [],
+  };
+  const localAPIEndpoint = { advertiseAddress: node.address, bindPort: apiPort };
+  const timeouts = beta4
+    ? {
+        timeouts: {
+          controlPlaneComponentHealthCheck: patience,
+          kubeletHealthCheck: patience,
+          etcdAPICall: patience,
+          kubernetesAPICall: patience,
+          tlsBootstrap: patience,
+          discovery: patience,
+          upgradeManifests: patience,
+        },
+      }
+    : {};
+  const documents = [
+    {
+      apiVersion,
+      kind: "InitConfiguration",
+      // Nobody joins by a token: kubeadm wants to make one all the same.
+      bootstrapTokens: [{ ttl: "1m0s" }],
+      localAPIEndpoint,
+      nodeRegistration,
+      ...timeouts,
+    },
+    {
+      apiVersion,
+      kind: "JoinConfiguration",
+      controlPlane: { localAPIEndpoint },
+      discovery: {
+        file: { kubeConfigPath: discoveryFile },
+        ...(beta4 ? {} : { timeout: patience }),
+      },
+      nodeRegistration,
+      ...timeouts,
+    },
+    {
+      apiVersion,
+      kind: "ClusterConfiguration",
+      kubernetesVersion: plan.version,
+      controlPlaneEndpoint: cluster.endpoint,
+      networking: { podSubnet: cluster.podCidr, serviceSubnet: cluster.serviceCidr },
+      imageRepository: plan.repository,
+      dns: { imageRepository: plan.coredns.repository, imageTag: plan.coredns.tag },
+      etcd: {
+        local: {
+          imageRepository: plan.etcd.repository,
+          imageTag: plan.etcd.tag,
+          // A machine that shares its disk with others needs longer than etcd's 0.1 and 1 s (kubespray has these).
+          extraArgs: args({ "heartbeat-interval": "250", "election-timeout": "5000" }),
+        },
+      },
+      apiServer: {
+        certSANs: cluster.certificateNames,
+        ...(beta4 ? {} : { timeoutForControlPlane: patience }),
+      },
+    },
+  ];
+  return documents.map((document) => stringify(document, { lineWidth: 0 })).join("---\n");
+}
+
+/** TCP port of an API server on its node. */
+export const apiPort = 6443;

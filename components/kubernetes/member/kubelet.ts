@@ -1,0 +1,67 @@
+import { stringify } from "yaml";
+
+/** Arguments of {@link renderKubeletConfig}. */
+export interface KubeletArgs {
+  readonly memoryGiB: number;
+  /** Address of the cluster's DNS. */
+  readonly dns: string;
+}
+
+/** Where the kubelet's configuration lies, which is ours alone: kubeadm's copy of it is not read. */
+export const kubeletConfigFile = "/etc/wiab/kubernetes/kubelet.yaml";
+
+/** Which name server pods ask in the end: node.sh makes it a link, for systemd-resolved's own is on the node alone. */
+export const resolvConf = "/etc/wiab/kubernetes/resolv.conf";
+
+/**
+ * The kubelet's configuration on one node. Part of the node is kept for kubelet, containerd and the system, so that
+ * pods that take all they can get leave a node that still answers.
+ */
+export const renderKubeletConfig = ({ memoryGiB, dns }: KubeletArgs): string =>
+  stringify({
+    apiVersion: "kubelet.config.k8s.io/v1beta1",
+    kind: "KubeletConfiguration",
+    authentication: {
+      anonymous: { enabled: false },
+      webhook: { enabled: true },
+      x509: { clientCAFile: "/etc/kubernetes/pki/ca.crt" },
+    },
+    authorization: { mode: "Webhook" },
+    cgroupDriver: "systemd",
+    clusterDNS: [dns],
+    clusterDomain: "cluster.local",
+    containerRuntimeEndpoint: "unix:///run/containerd/containerd.sock",
+    healthzBindAddress: "127.0.0.1",
+    resolvConf,
+    rotateCertificates: true,
+    staticPodPath: "/etc/kubernetes/manifests",
+    // They run in memory that grows with the number of pods, hence a share of it.
+    kubeReserved: { cpu: "100m", memory: `${Math.round(128 + 0.03 * memoryGiB * 1024)}Mi` },
+    systemReserved: { cpu: "100m", memory: "128Mi" },
+    evictionHard: { "memory.available": "100Mi", "nodefs.available": "10%", "imagefs.available": "10%" },
+    // Pods are told to end before the machine is switched off.
+    shutdownGracePeriod: "30s",
+    shutdownGracePeriodCriticalPods: "10s",
+  });
+
+/** The kubelet's service. kubeadm restarts it by this name. */
+export const renderKubeletUnit = (address: string): string => `\
+[Unit]
+Description=kubelet, the agent of Kubernetes
+After=containerd.service network-online.target
+Wants=containerd.service network-online.target
+# Until the node has joined there is nothing to run.
+ConditionPathExists=|/etc/kubernetes/kubelet.conf
+ConditionPathExists=|/etc/kubernetes/bootstrap-kubelet.conf
+
+[Service]
+ExecStart=/usr/local/bin/kubelet --config=${kubeletConfigFile} \\
+  --kubeconfig=/etc/kubernetes/kubelet.conf --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf \\
+  --node-ip=${address}
+Restart=always
+RestartSec=5
+OOMScoreAdjust=-900
+
+[Install]
+WantedBy=multi-user.target
+`;

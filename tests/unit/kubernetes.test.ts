@@ -1,0 +1,155 @@
+import { describe, expect, it } from "vitest";
+import { parseAllDocuments } from "yaml";
+import type { ArtifactFile } from "../../components/artifact/manifest";
+import type { ArtifactPlan } from "../../components/artifact/plan";
+import { dnsObjects, storageObjects, volumesOf } from "../../components/kubernetes/addons/objects";
+import { renderKubeadmConfig } from "../../components/kubernetes/member/kubeadm";
+import { renderKubeletConfig } from "../../components/kubernetes/member/kubelet";
+import { renderBalancer } from "../../components/kubernetes/node/balancer";
+import { minorOf, planKubernetes } from "../../components/kubernetes/plan";
+
+const file = (kind: "binary" | "image", name: string): ArtifactFile => ({
+  path: `${kind}/${name.replaceAll(/[/:]/g, "_")}`,
+  archive: "a.tar",
+  sha256: "0".repeat(64),
+  size: 1,
+  kind,
+  name,
+  ...(kind === "image" && {
+    image: { reference: name, id: `sha256:${"1".repeat(64)}`, format: "docker-archive", set: "system" },
+  }),
+});
+const artifactOf = (binaries: readonly string[], images: readonly string[]): ArtifactPlan => ({
+  archives: [],
+  served: [...binaries.map((name) => file("binary", name)), ...images.map((name) => file("image", name))],
+  apt: [],
+  images: images.map((name) => file("image", name)),
+  registries: [],
+});
+const components = (version: string) =>
+  ["apiserver", "controller-manager", "scheduler", "proxy"].map(
+    (name) => `registry.k8s.io/kube-${name}:${version}`,
+  );
+const binaries = ["kubeadm", "kubelet", "kubectl"];
+const lab = artifactOf(binaries, [
+  ...components("v1.36.3"),
+  "registry.k8s.io/coredns/coredns:v1.14.2",
+  "registry.k8s.io/etcd:3.6.8-0",
+  "docker.io/flannel/flannel:v0.28.0",
+]);
+const wire = artifactOf(
+  [...binaries, "cni-plugins", "calico-crds"],
+  [
+    ...components("v1.29.10"),
+    "registry.k8s.io/coredns/coredns:v1.11.4",
+    "quay.io/coreos/etcd:v3.5.16",
+    "quay.io/calico/node:v3.27.4",
+  ],
+);
+const cluster = {
+  podCidr: "10.233.64.0/18",
+  serviceCidr: "10.233.0.0/18",
+  endpoint: "127.0.0.1:7443",
+  certificateNames: ["127.0.0.1"],
+};
+const node = { name: "kubenode1", address: "192.168.122.21" };
+const documents = (artifact: ArtifactPlan) => {
+  const all = parseAllDocuments(renderKubeadmConfig(planKubernetes(artifact), cluster, node)).map(
+    (document) => document.toJS(),
+  );
+  const of = (kind: string) => all.find((document) => document.kind === kind);
+  return {
+    init: of("InitConfiguration"),
+    join: of("JoinConfiguration"),
+    cluster: of("ClusterConfiguration"),
+  };
+};
+
+describe("the plan of a cluster", () => {
+  it("has the version and the images that the artifact has", () => {
+    expect(planKubernetes(lab)).toMatchObject({
+      version: "v1.36.3",
+      repository: "registry.k8s.io",
+      etcd: { repository: "registry.k8s.io", tag: "3.6.8-0" },
+      coredns: { repository: "registry.k8s.io/coredns", tag: "v1.14.2" },
+      cniPlugins: undefined,
+      network: { kind: "flannel", image: "docker.io/flannel/flannel:v0.28.0" },
+    });
+    expect(planKubernetes(wire)).toMatchObject({
+      version: "v1.29.10",
+      etcd: { repository: "quay.io/coreos", tag: "v3.5.16" },
+      coredns: { repository: "registry.k8s.io/coredns", tag: "v1.11.4" },
+      cniPlugins: { name: "cni-plugins" },
+      network: { kind: "calico", manifests: { name: "calico-crds" } },
+    });
+    expect(minorOf("v1.29.10")).toBe(29);
+  });
+
+  it("says all that an artifact lacks", () => {
+    expect(() => planKubernetes(artifactOf(["kubelet"], components("v1.36.3")))).toThrow(
+      /the image etcd, the image coredns, the binary kubeadm, the binary kubectl, flannel's image/,
+    );
+    const mixed = [...components("v1.36.3").slice(0, 3), "registry.k8s.io/kube-proxy:v1.35.0"];
+    expect(() => planKubernetes(artifactOf(binaries, mixed))).toThrow(/kube-proxy:v1.36.3, it has v1.35.0/);
+  });
+});
+
+describe("kubeadm's configuration", () => {
+  it.each([
+    ["v1beta4", lab],
+    ["v1beta3", wire],
+  ])("is written in %s, for one version of the artifact", (format, artifact) => {
+    const { init, join, cluster } = documents(artifact);
+    for (const document of [init, join, cluster])
+      expect(document.apiVersion).toBe(`kubeadm.k8s.io/${format}`);
+    expect(cluster.kubernetesVersion).toBe(planKubernetes(artifact).version);
+  });
+
+  it("gives arguments as the format has them: a map before v1beta4, a list since", () => {
+    expect(documents(wire).cluster.etcd.local.extraArgs).toMatchObject({ "election-timeout": "5000" });
+    expect(documents(lab).cluster.etcd.local.extraArgs).toContainEqual({
+      name: "election-timeout",
+      value: "5000",
+    });
+    expect(documents(wire).init.timeouts).toBeUndefined();
+    expect(documents(wire).cluster.apiServer.timeoutForControlPlane).toBe("10m0s");
+    expect(documents(lab).cluster.apiServer.timeoutForControlPlane).toBeUndefined();
+  });
+
+  it("leaves no token behind that lives, and no taint", () => {
+    const { init, join } = documents(lab);
+    expect(init.bootstrapTokens).toEqual([{ ttl: "1m0s" }]);
+    expect(join.discovery).not.toHaveProperty("bootstrapToken");
+    for (const { nodeRegistration } of [init, join]) expect(nodeRegistration.taints).toEqual([]);
+    expect(join.controlPlane.localAPIEndpoint.advertiseAddress).toBe(node.address);
+  });
+});
+
+it("the kubelet keeps more for itself on a larger machine, and always something", () => {
+  const reserved = (memoryGiB: number) => {
+    const [document] = parseAllDocuments(renderKubeletConfig({ memoryGiB, dns: "10.233.0.10" }));
+    return Number.parseInt((document as any).toJS().kubeReserved.memory, 10);
+  };
+  expect(reserved(2)).toBeGreaterThan(100);
+  expect(reserved(64)).toBeGreaterThan(reserved(7));
+  expect(reserved(64)).toBeLessThan(0.1 * 64 * 1024);
+});
+
+it("the balancer knows every API server", () => {
+  const text = renderBalancer([node, { name: "kubenode2", address: "192.168.122.22" }]);
+  expect(text).toMatch(/^ {2}server kubenode1 192\.168\.122\.21:6443$/m);
+  expect(text).toMatch(/^ {2}server kubenode2 192\.168\.122\.22:6443$/m);
+});
+
+it("volumes are named after their nodes and never meet", () => {
+  const volumes = ["kubenode1", "kubenode2"].flatMap((name) => volumesOf(name, 2));
+  expect(new Set(volumes.map(({ name }) => name)).size).toBe(4);
+  const [storage, ...rest] = storageObjects(volumes, 10) as any[];
+  expect(storage.volumeBindingMode).toBe("WaitForFirstConsumer");
+  expect(rest.map(({ spec }) => spec.capacity.storage)).toEqual(Array(4).fill("10G"));
+});
+
+it("pods know machines by their names", () => {
+  const [{ data }] = dnsObjects([node]) as any[];
+  expect(data.Corefile).toContain("192.168.122.21 kubenode1\n");
+});
