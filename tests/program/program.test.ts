@@ -28,6 +28,7 @@ const secretNames = [
   "kubernetes-service-accounts",
   "kubernetes-admin",
   "registry",
+  "backup",
   "ssh",
 ];
 
@@ -103,6 +104,33 @@ function artifactResources(machines: readonly string[]): string[] {
     ...component("kubernetes:KubernetesCluster", "kubernetes"),
     "command:remote:Command kubernetes-addons",
     "pulumi:providers:kubernetes kubernetes-api",
+    ...component("backup:BackupStore", "backups"),
+    "command:remote:Command backups-assethost",
+    ...dataServiceResources(machines.filter((name) => name.startsWith("datanode"))),
+  ];
+}
+
+/** The five services on the data nodes. */
+function dataServiceResources(nodes: readonly string[]): string[] {
+  const services = ["Cassandra", "Elasticsearch", "Minio", "Postgresql", "Rabbitmq"];
+  const names = services.map((service) => service.toLowerCase());
+  const onNodes = (name: string) => nodes.map((node) => `command:remote:Command ${name}-${node}`);
+  return [
+    "wiab:data-services:DataServices data-services",
+    ...services.map((service) => `wiab:data-services:${service} ${service.toLowerCase()}`),
+    ...names.flatMap((name) => [
+      ...onNodes(`${name}-programs`),
+      ...onNodes(name),
+      `command:remote:Command ${name}-ready`,
+    ]),
+    "command:remote:Command cassandra-founder",
+    ...onNodes("postgresql-prepare"),
+    ...nodes.flatMap((node) => [
+      `command:remote:Command data-services-${node}`,
+      `command:remote:Command data-services-${node}-kept`,
+      `wiab:backup:Backups backups-${node}`,
+      `command:remote:Command backups-${node}-timers`,
+    ]),
   ];
 }
 
@@ -136,7 +164,10 @@ function expectSecrecy(run: Run): void {
   for (const { name, secretInputs } of remote) expect(secretInputs, name).toContain("connection");
   const publicOutputs = Object.entries(run.outputs).filter(([key]) => !run.secretOutputs.includes(key));
   expect(JSON.stringify(publicOutputs)).not.toMatch(secretText);
-  expect(run.secretOutputs).toEqual([...(run.outputs.kubeconfig ? ["kubeconfig"] : []), "sshPrivateKey"]);
+  expect(run.secretOutputs).toEqual([
+    ...(run.outputs.kubeconfig ? ["dataServices", "kubeconfig"] : []),
+    "sshPrivateKey",
+  ]);
   expect(run.outputs.sshPrivateKey).toMatch(/^-----BEGIN OPENSSH PRIVATE KEY-----/);
 }
 
@@ -286,7 +317,7 @@ describe("the program with Pulumi.staging.yaml", () => {
 });
 
 describe.each([
-  { size: "full", names: seven, memoryGiB: { assethost: 1, kubenode: 2, datanode: 1.5 } },
+  { size: "full", names: seven, memoryGiB: { assethost: 1, kubenode: 2, datanode: 2 } },
   { size: "small", names: three, memoryGiB: { assethost: 1, kubenode: 3, datanode: 3 } },
 ] as const)("the program with the $size lab's configuration", ({ size, names, memoryGiB }) => {
   let run: Run;

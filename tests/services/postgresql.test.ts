@@ -31,10 +31,6 @@ const settings = (changes: Partial<Settings> = {}, retiring?: string): Settings 
 });
 
 async function install(name: string): Promise<void> {
-  const machine = cluster.machine(name);
-  // What real machines have from their supplies and from systemd; dpkg looks for systemctl in its own PATH.
-  await machine.run("chmod 1777 /dev/shm; ln -sf /usr/local/sbin/systemctl /usr/bin/systemctl");
-  await machine.run("apt-get -qq install --yes --no-install-recommends nftables >/dev/null 2>&1");
   const { installation } = planPostgresql(cluster.artifact);
   const install = "components/data-services/installation/install.sh";
   for (const [file, parameters] of [

@@ -64,7 +64,7 @@ export class Cassandra extends pulumi.ComponentResource {
       loadServiceScript(__dirname, "node.sh"),
       nodes.map((node) => ({
         target: install(
-          `${name}-${node.name}-programs`,
+          `${name}-programs-${node.name}`,
           plan.installation,
           { target: node.target, assetHost: args.assetHost },
           child,
