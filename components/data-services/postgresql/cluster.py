@@ -31,7 +31,8 @@ MEMBERS = """select coalesce(json_agg(json_build_object('name', node_name, 'id',
 
 
 def become_postgres():
-    """From root to the user whose the data and the passwords are."""
+    """From root to the user whose the data and the passwords are, in a folder that he may enter."""
+    os.chdir("/")
     if os.geteuid() == 0:
         user = pwd.getpwnam("postgres")
         os.initgroups("postgres", user.pw_gid)
@@ -151,7 +152,8 @@ def known_members():
 def ask(address, request="status", timeout=5):
     """What the guard of another node answers. `fresh`: a machine without any PostgreSQL of ours."""
     try:
-        with socket.create_connection((address, GUARD_PORT), timeout) as connection:
+        with socket.create_connection((address, GUARD_PORT), 3) as connection:
+            connection.settimeout(timeout)
             connection.sendall(f"{request}\n".encode())
             return json.loads(connection.makefile().readline())
     except ConnectionRefusedError:
@@ -160,13 +162,13 @@ def ask(address, request="status", timeout=5):
         return {"state": "unreachable"}
 
 
-def ask_all(nodes, request="status"):
+def ask_all(nodes, request="status", timeout=5):
     """The answers of other nodes, each with the node's name and address."""
     others = [node for node in nodes if node["name"] != NAME]
     if not others:
         return []
     with concurrent.futures.ThreadPoolExecutor(len(others)) as pool:
-        answers = list(pool.map(lambda node: ask(node["address"], request), others))
+        answers = list(pool.map(lambda node: ask(node["address"], request, timeout), others))
     return [{**answer, "name": node["name"], "address": node["address"]} for node, answer in zip(others, answers)]
 
 

@@ -115,12 +115,16 @@ conninfo='${conninfo(node)}'
 data_directory='${data}'
 config_directory='${settingsDirectory}'
 pg_bindir='${bin}'
+# The one in conninfo does not reach a standby that repmgr turns to another primary.
+passfile='${settingsDirectory}/pgpass'
 use_replication_slots=yes
 priority=${priority(staying.findIndex(({ name }) => name === node.name))}
 failover=automatic
-monitor_interval_secs=2
-reconnect_attempts=6
-reconnect_interval=5
+# Each look is a connection, which costs a node more than all else while nothing happens.
+monitor_interval_secs=5
+# A primary that is restarted is waited for, 24 s; one that is cut off costs a timeout besides each time.
+reconnect_attempts=3
+reconnect_interval=12
 promote_command='${programs}/guard promote'
 follow_command='${command("standby follow --wait --upstream-node-id=%n")}'
 repmgrd_pid_file='/run/postgresql/wiab-repmgrd.pid'
@@ -128,8 +132,9 @@ log_level=NOTICE
 `;
 };
 
+/** repmgrd asks its primary on one connection all the time: a cut one has to end soon, or a failover waits for it. */
 const conninfo = ({ address }: Pick<Node, "address">) =>
-  `host=${address} port=${ports.database} user=repmgr dbname=repmgr connect_timeout=5 passfile=${settingsDirectory}/pgpass`;
+  `host=${address} port=${ports.database} user=repmgr dbname=repmgr connect_timeout=3 keepalives_idle=5 tcp_user_timeout=10000 passfile=${settingsDirectory}/pgpass`;
 
 const unit = (description: string, after: string, lines: readonly string[]): string => `\
 [Unit]

@@ -23,11 +23,11 @@ import time
 from cluster import ANSWERING, BIN, DATA, GUARD_PORT, ME, NAME, SETTINGS, SLOT, Local, ask, ask_all, can_promote
 from cluster import can_write, conninfo, everybody, known_members, path, reserve, say, seen
 
-INTERVAL = 3
+INTERVAL = 5
 # A primary that is alone for so long stops; a voter follows nobody but its candidate for much longer, so that by then no
 # other primary is left.
 ALONE, PROMISE = 15, 60
-# repmgrd finds the primary dead after 6 attempts, 5 s apart; what it cannot do, the guard does.
+# repmgrd finds the primary dead in about 40 s; what it cannot do, the guard does.
 REPAIR, ELECTION = 30, 75
 REPMGR_CONFIG = "/etc/wiab/postgresql/repmgr.conf"
 
@@ -244,7 +244,9 @@ def promote():
     # This node's own first: what it has does not grow any more then.
     votes = {NAME: ask(ME["address"], f"vote {NAME} {own['lsn']}", 15)}
     if votes[NAME].get("vote") == "yes":
-        for answer in ask_all(members, f"vote {NAME} {votes[NAME]['lsn']}"):
+        # Those that did not answer are not waited for again.
+        voters = [answer for answer in answers if answer["state"] == "standby"]
+        for answer in ask_all(voters, f"vote {NAME} {votes[NAME]['lsn']}", 15):
             votes[answer["name"]] = answer
     granted = {name: vote for name, vote in votes.items() if vote.get("vote") == "yes"}
     ahead = [n for n, vote in granted.items() if (vote["timeline"], int(vote["lsn"])) > (votes[NAME]["timeline"], int(votes[NAME]["lsn"]))]

@@ -39,6 +39,8 @@ BIN=/usr/lib/postgresql/$MAJOR/bin
 RELOAD=/run/wiab-postgresql.reload
 
 apply() {
+  # Its programs want to come back to the folder that they were started in, as a user who may not enter that of root.
+  cd /
   one_at_a_time /run/wiab-postgresql.lock
   refuse_other_release
   install_release

@@ -8,6 +8,8 @@
 BIN=/usr/lib/postgresql/$MAJOR/bin
 
 apply() {
+  # Its programs want to come back to the folder that they were started in, as a user who may not enter that of root.
+  cd /
   wait_for "a primary of PostgreSQL" 900 primary_address
   provision
   wait_for "PostgreSQL to be healthy" 1800 /opt/wiab/postgresql/health
