@@ -422,7 +422,7 @@ func checkMLS(_ context.Context, s *service) error  { return checkRemovalKeys(s.
 
 // checkURLs sees that the pages know where the backend is.
 func checkURLs(_ context.Context, s *service) error {
-	for _, name := range []string{"backendRest", "backendDomain", "appHost"} {
+	for _, name := range []string{"backendRest", "appHost"} {
 		host := s.settings.ExternalURLs[name]
 		if parsed, err := url.Parse("https://" + host); err != nil || host == "" || parsed.Host != host {
 			return fmt.Errorf("config.externalUrls.%s: %q is no host name", name, host)

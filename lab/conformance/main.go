@@ -20,6 +20,7 @@ var modes = map[string]func(ctx context.Context, arguments []string) error{
 	"aws":       serveAWS,
 	"reaper":    reap,
 	"endpoints": followPrimary,
+	"ingress":   routeIngress,
 }
 
 func main() {
