@@ -5,7 +5,7 @@ import { type ChartSource, findChart } from "../components/wire/charts";
 import { namespaceOf, type ReleaseName } from "../components/wire/releases";
 import type { Values } from "../components/wire/values";
 import { findUnknown, leavesOf } from "./effects";
-import { releasesOf, samples, valuesOf } from "./sample";
+import { alternatives, releasesOf, samples, valuesOf } from "./sample";
 
 /** What was found out about a release's chart. */
 export interface ChartReport {
@@ -51,7 +51,7 @@ export async function checkChart(
     const values = await valuesOf(release, sample);
     const keys = leavesOf(values).map((path) => path.join("."));
     try {
-      const unknown = await findUnknown(values, await render(values), render);
+      const unknown = await findUnknown(values, await render(values), render, alternatives);
       const unheeded = new Set(unknown.map((path) => path.join(".")));
       // A value that means something in one sample is none that the chart does not know.
       for (const key of keys) known.set(key, known.get(key) || !unheeded.has(key));

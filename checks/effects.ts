@@ -47,8 +47,14 @@ const readable = (text: string): string =>
  * The values that a chart does not know: changing one changes nothing of what is rendered. Asked of the chart itself,
  * since a template may reach a value in ways that no reading of its text follows.
  * @param base - What the values render to.
+ * @param alternatives - Further values to try, by key.
  */
-export async function findUnknown(values: Values, base: string, render: Render): Promise<Path[]> {
+export async function findUnknown(
+  values: Values,
+  base: string,
+  render: Render,
+  alternatives: Readonly<Record<string, unknown>> = {},
+): Promise<Path[]> {
   const leaves = leavesOf(values);
   const mark = (index: number) => `wiableaf${index}x`;
   const texts = leaves
@@ -64,8 +70,12 @@ export async function findUnknown(values: Values, base: string, render: Render):
   const unknown: Path[] = [];
   for (const [index, path] of leaves.entries()) {
     if (marked.includes(mark(index))) continue;
-    // Without a value at all, too: where one is only compared with others, a further other one is nothing new.
-    const others = [another(valueAt(values, path), mark(index)), null];
+    const other = alternatives[path.join(".")];
+    const others = [
+      another(valueAt(values, path), mark(index)),
+      null,
+      ...(other === undefined ? [] : [other]),
+    ];
     if (!(await someAsync(others, (other) => matters(replace(values, path, other))))) unknown.push(path);
   }
   return unknown;

@@ -78,6 +78,11 @@ export const samples: readonly Sample[] = [
   },
 ];
 
+/**
+ * Values that a chart only compares with others, so that any other one is like none: one that it knows.
+ */
+export const alternatives: Readonly<Record<string, unknown>> = { "nginz.nginx_conf.env": "staging" };
+
 /** The releases that a sample has. */
 export const releasesOf = ({ context }: Sample): ReleaseName[] =>
   chooseReleases({

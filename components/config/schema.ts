@@ -310,7 +310,9 @@ export const configurationSchema = z.strictObject({
     .describe("Cassandra, PostgreSQL, Elasticsearch, MinIO and RabbitMQ on the datanodes."),
   calling: calling.prefault({}).describe("Voice and video calling."),
   mail: mail.prefault({}).describe("Outgoing mail."),
-  tls: tls.describe("The certificate of the public host names: the operator's own, or Let's Encrypt's."),
+  tls: tls
+    .prefault({})
+    .describe("The certificate of the public host names: the operator's own, or Let's Encrypt's."),
   features: features.prefault({}).describe("What of Wire is switched on."),
   wire: wire.prefault({}).describe("Wire's Helm charts."),
 });

@@ -36,28 +36,24 @@ export const wire = z.strictObject({
 });
 
 /** The certificate of the public host names. */
-export const tls = z
-  .strictObject({
-    certificateFile: path
-      .optional()
-      .describe(
-        "File on the workstation with a certificate for all host names in PEM, followed by those of the authorities between it and the root.",
-      ),
-    privateKeyFile: path
-      .optional()
-      .describe("File on the workstation with its private key in PEM, mode 600."),
-    acme: z
-      .strictObject({
-        email: email.describe("Where Let's Encrypt writes to when a certificate runs out."),
-        production: z
-          .boolean()
-          .default(true)
-          .describe("`false`: Let's Encrypt's staging service, whose certificates no browser trusts."),
-      })
-      .optional()
-      .describe("Certificates from Let's Encrypt instead, which has to reach port 80 of the public address."),
-  })
-  .optional();
+export const tls = z.strictObject({
+  certificateFile: path
+    .optional()
+    .describe(
+      "File on the workstation with a certificate for all host names in PEM, followed by those of the authorities between it and the root.",
+    ),
+  privateKeyFile: path.optional().describe("File on the workstation with its private key in PEM, mode 600."),
+  acme: z
+    .strictObject({
+      email: email.describe("Where Let's Encrypt writes to when a certificate runs out."),
+      production: z
+        .boolean()
+        .default(true)
+        .describe("`false`: Let's Encrypt's staging service, whose certificates no browser trusts."),
+    })
+    .optional()
+    .describe("Certificates from Let's Encrypt instead, which has to reach port 80 of the public address."),
+});
 
 /** What of Wire is switched on. */
 export const features = z.strictObject({

@@ -44,6 +44,11 @@ export const fingerprintOf = (certificate: string): string => new X509Certificat
 
 /** All certificates of a file, or why they cannot be read. */
 function parseChain(text: string): X509Certificate[] | string {
+  // OpenSSL, and nginx with it, is stricter than Node: upstream's example has two dashes too many.
+  const line = text
+    .split(/\r?\n/)
+    .find((one) => /^-+(BEGIN|END)/.test(one) && !/^-----(BEGIN|END) CERTIFICATE-----\s*$/.test(one));
+  if (line !== undefined) return `has a line that belongs to no certificate in PEM: ${line}`;
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
   try {
     return blocks.map((block) => new X509Certificate(block));

@@ -14,16 +14,17 @@ export const staticValues = (release: ReleaseName): Values =>
   parse(readFileSync(join(__dirname, "../../charts-values", `${release}.yaml`), "utf8")) ?? {};
 
 /** Puts values over one another as Helm does: sections are merged, everything else (lists too) is replaced. */
-export const mergeValues = (...layers: readonly Values[]): Values =>
-  layers.reduce((under, over) => {
-    const merged: Record<string, unknown> = { ...under };
-    for (const [key, value] of Object.entries(over))
-      if (value !== undefined) {
-        const below = merged[key];
-        merged[key] = isSection(below) && isSection(value) ? mergeValues(below, value) : value;
-      }
-    return merged;
-  }, {});
+export function mergeValues(...layers: readonly Values[]): Values {
+  const merged: Record<string, unknown> = {};
+  for (const layer of layers)
+    for (const [key, value] of Object.entries(layer)) {
+      if (value === undefined) continue;
+      const below = merged[key];
+      // A section on its own is merged as well, so that what is undefined inside it goes.
+      merged[key] = isSection(value) ? mergeValues(isSection(below) ? below : {}, value) : value;
+    }
+  return merged;
+}
 
 const isSection = (value: unknown): value is Values =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !pulumi.Output.isInstance(value);

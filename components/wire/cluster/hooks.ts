@@ -15,7 +15,7 @@ interface ReleaseInputs {
  * @param name - Distinguishes these hooks from others in the program.
  */
 export function releaseHooks(name: string, kubeconfig: pulumi.Output<string>): pulumi.ResourceHookBinding {
-  const api = async () => new ClusterApi(await valueOf(kubeconfig));
+  const api = async () => new ClusterApi(await settled(kubeconfig));
   const unlock = new pulumi.ResourceHook(`${name}-unlock`, async ({ newInputs }) => {
     const { name, namespace } = newInputs as ReleaseInputs;
     const removed = await unlockRelease(await api(), namespace, name);
@@ -36,5 +36,5 @@ export function releaseHooks(name: string, kubeconfig: pulumi.Output<string>): p
   return { beforeCreate: [unlock], beforeUpdate: [unlock], onError: [explain] };
 }
 
-const valueOf = (output: pulumi.Output<string>): Promise<string> =>
+const settled = (output: pulumi.Output<string>): Promise<string> =>
   new Promise((resolve) => output.apply(resolve));

@@ -3,6 +3,9 @@ import type { Values } from "../values";
 import { connections } from "./databases";
 import { pageUrls } from "./web";
 
+/** What brig itself replaces in the links of its mails. */
+const [key, code] = ["key", "code"].map((name) => `\${${name}}`);
+
 /** The part of wire-server's values that is about users, their mail and their calls. */
 export function brig(context: WireContext): Values {
   const { domain, features, federation, callingNode, publicAddress, services, secrets } = context;
@@ -40,13 +43,12 @@ export function brig(context: WireContext): Values {
       },
       emailSMS: {
         general: { emailSender: sender(context) },
-        // ${key} and ${code} are brig's own to fill in.
         user: {
-          passwordResetUrl: account("reset/?key=${key}&code=${code}"),
-          activationUrl: account("verify/?key=${key}&code=${code}"),
-          smsActivationUrl: account("v/${code}"),
-          deletionUrl: account("d/?key=${key}&code=${code}"),
-          invitationUrl: account("i/${code}"),
+          passwordResetUrl: account(`reset/?key=${key}&code=${code}`),
+          activationUrl: account(`verify/?key=${key}&code=${code}`),
+          smsActivationUrl: account(`v/${code}`),
+          deletionUrl: account(`d/?key=${key}&code=${code}`),
+          invitationUrl: account(`i/${code}`),
         },
       },
       smtp: mailServer(context),

@@ -1,7 +1,7 @@
 import { hostNames, replicas, sender, type WireContext } from "../context";
 import type { Values } from "../values";
 import { brig } from "./brig";
-import { authoritySecret, connections } from "./databases";
+import { connections } from "./databases";
 
 /** Wire's backend: an umbrella over one chart for each of its services. */
 export function wireServer(context: WireContext): Values {
@@ -19,8 +19,8 @@ export function wireServer(context: WireContext): Values {
       elasticsearch,
       cassandra,
       postgresql,
-      // Where the umbrella looks for it: a template of its own has the name of this chart's and takes its place.
-      ...(services.cassandra.authority && { tlsCaSecretRef: authoritySecret }),
+      // The umbrella has a template of the same name as this chart's, which looks for the word here.
+      ...(services.cassandra.authority && { tlsCaSecretRef: true }),
     },
     brig: brig(context),
     cannon: { replicaCount, config: { cassandra, rabbitmq }, secrets: { rabbitmq: broker } },
