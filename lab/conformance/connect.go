@@ -126,6 +126,16 @@ func publish(ctx context.Context, channel *amqp.Channel, queue, body string) err
 	return err
 }
 
+// transport gives up on machines that do not answer, and goes through no proxy.
+func transport(security *tls.Config) *http.Transport {
+	return &http.Transport{
+		TLSClientConfig:       security,
+		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		ResponseHeaderTimeout: checkLimit,
+		IdleConnTimeout:       checkLimit,
+	}
+}
+
 // objectStore is a client of an S3 service such as http://minio-external:9000. It tries nothing twice.
 func objectStore(endpoint, region, accessKey, secretKey string, security *tls.Config) (*minio.Client, error) {
 	parsed, err := url.Parse(endpoint)
@@ -136,7 +146,7 @@ func objectStore(endpoint, region, accessKey, secretKey string, security *tls.Co
 		Creds:        credentials.NewStaticV4(accessKey, secretKey, ""),
 		Secure:       parsed.Scheme == "https",
 		Region:       region,
-		Transport:    &http.Transport{TLSClientConfig: security, DisableKeepAlives: true},
+		Transport:    transport(security),
 		BucketLookup: minio.BucketLookupPath,
 		MaxRetries:   1,
 	})
@@ -149,8 +159,7 @@ type elastic struct {
 }
 
 func elasticsearch(scheme, host, port string, security *tls.Config) *elastic {
-	transport := &http.Transport{TLSClientConfig: security}
-	return &elastic{scheme + "://" + net.JoinHostPort(host, port), &http.Client{Transport: transport}}
+	return &elastic{scheme + "://" + net.JoinHostPort(host, port), &http.Client{Transport: transport(security)}}
 }
 
 // call sends a request and reads the answer into result, which may be nil.

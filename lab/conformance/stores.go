@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 	"github.com/jackc/pgx/v5"
@@ -228,37 +229,36 @@ func (s *minioStore) put(ctx context.Context, number int64) error {
 }
 
 func (s *minioStore) read(ctx context.Context, last int64, found func(int64)) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	// Eight at a time: each takes a round trip to all of the erasure set.
-	limit, failed := make(chan struct{}, 8), make(chan error, last)
-	there := make(chan int64, last)
-	for number := int64(1); number <= last; number++ {
-		limit <- struct{}{}
-		go func() {
-			defer func() { <-limit }()
-			text, err := s.get(ctx, number)
-			switch {
-			case err == nil && text == strconv.FormatInt(number, 10):
-				there <- number
-			case err == nil:
-				failed <- fmt.Errorf("record %d has the content %q", number, text)
-			case minio.ToErrorResponse(err).Code != minio.NoSuchKey:
-				failed <- err
+	numbers, there := make(chan int64), make(chan int64, last)
+	var readers sync.WaitGroup
+	for range 8 {
+		readers.Go(func() {
+			for number := range numbers {
+				text, err := s.get(ctx, number)
+				switch {
+				case err == nil && text == strconv.FormatInt(number, 10):
+					there <- number
+				case err == nil:
+					fail(fmt.Errorf("record %d has the content %q", number, text))
+				case minio.ToErrorResponse(err).Code != minio.NoSuchKey:
+					fail(err)
+				}
 			}
-		}()
+		})
 	}
-	for range cap(limit) {
-		limit <- struct{}{}
+	for number := int64(1); number <= last && ctx.Err() == nil; number++ {
+		numbers <- number
 	}
+	close(numbers)
+	readers.Wait()
 	close(there)
 	for number := range there {
 		found(number)
 	}
-	select {
-	case err := <-failed:
-		return err
-	default:
-		return nil
-	}
+	return context.Cause(ctx)
 }
 
 func (s *minioStore) get(ctx context.Context, number int64) (string, error) {

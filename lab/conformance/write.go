@@ -161,6 +161,10 @@ func (w *writer) write(ctx context.Context) {
 	defer every.Stop()
 	last, failing := time.Now(), false
 	paused := func() {
+		// Making the table or the like is no pause.
+		if w.report.Acknowledged == 0 {
+			return
+		}
 		length := pause{last.UTC(), time.Since(last).Milliseconds()}
 		if length.Milliseconds > w.report.LongestPause.Milliseconds {
 			w.report.LongestPause = length
@@ -220,7 +224,8 @@ func (w *writer) verify(ctx context.Context) {
 	w.say("%d records acknowledged; reading them back", last)
 	there := make([]bool, last+1)
 	for {
-		err := w.try(ctx, time.Until(deadline(ctx)), func(ctx context.Context, store store) error {
+		// A third of the time, so that another address can be asked if one does not answer.
+		err := w.try(ctx, time.Duration(w.to.VerifySeconds)*time.Second/3, func(ctx context.Context, store store) error {
 			return store.read(ctx, last, func(number int64) {
 				if number >= 1 && number <= last {
 					there[number] = true
