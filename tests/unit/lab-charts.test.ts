@@ -32,7 +32,15 @@ async function render(release: ReleaseName, change: Values = {}): Promise<Thing[
   const file = join(scratch, `${release}.yaml`);
   writeFileSync(file, stringify(mergeValues(await valuesOf(release, sample), change)));
   const chart = join(project, "lab/charts", release);
-  const text = await helm.run("template", release, chart, "--namespace", namespaceOf(release), "--values", file);
+  const text = await helm.run(
+    "template",
+    release,
+    chart,
+    "--namespace",
+    namespaceOf(release),
+    "--values",
+    file,
+  );
   return parseAllDocuments(text)
     .map((document) => document.toJS() as Thing | null)
     .filter((thing) => thing !== null);
@@ -117,7 +125,8 @@ it("leads each public name to a port that a service has, and each service to pod
       ).toBe(true);
     else
       expect(
-        slices.find((slice) => slice.metadata.labels["kubernetes.io/service-name"] === metadata.name)?.endpoints,
+        slices.find((slice) => slice.metadata.labels["kubernetes.io/service-name"] === metadata.name)
+          ?.endpoints,
         metadata.name,
       ).not.toEqual([]);
   const names: Record<string, string> = {};
@@ -183,7 +192,11 @@ describe("refuses what the lab does not have, or cannot do without", () => {
     ["nginx-ingress-services", { secrets: { tlsWildcardKey: "" } }, "secrets.tlsWildcardKey"],
     ["sftd", { tls: { issuerRef: { name: "x" } } }, "the lab has no cert-manager"],
     ["fake-aws", { "fake-aws-s3": { enabled: true } }, "the lab has no fake-aws-s3"],
-    ["wire-server", { "cassandra-migrations": { cassandra: { host: "" } } }, "cassandra-migrations.cassandra.host"],
+    [
+      "wire-server",
+      { "cassandra-migrations": { cassandra: { host: "" } } },
+      "cassandra-migrations.cassandra.host",
+    ],
   ];
   it.each(refusals)("%s with %j", async (release, change, message) => {
     await expect(render(release, change)).rejects.toThrow(message);
