@@ -87,7 +87,11 @@ export class KubernetesCluster extends pulumi.ComponentResource {
             ...(plan.cniPlugins ? [] : ["containernetworking-plugins"]),
           ],
           units: ["haproxy"],
-          files: [...Object.values(plan.binaries), ...(plan.cniPlugins ? [plan.cniPlugins] : [])],
+          files: [
+            ...Object.values(plan.binaries),
+            ...plan.etcdTools,
+            ...(plan.cniPlugins ? [plan.cniPlugins] : []),
+          ],
         },
         { target, assetHost },
         child,
@@ -129,6 +133,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         KUBEADM: program("kubeadm"),
         KUBELET: program("kubelet"),
         KUBECTL: program("kubectl"),
+        ETCD_TOOLS: plan.etcdTools.map((file) => directoryOf(service, file)).join("\n"),
         KUBEADM_CONFIG: config,
         KUBELET_CONFIG: renderKubeletConfig({
           memoryGiB: machine.memoryGiB,
