@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Artifact } from "./components/artifact/artifact";
 import { storePath } from "./components/artifact/plan";
+import { Backups } from "./components/backup/client";
 import { BackupStore } from "./components/backup/store";
 import {
   loadArtifact,
@@ -21,6 +22,7 @@ import { hostTarget } from "./components/host/target";
 import { TimeServer } from "./components/host/time/time-server";
 import { KubernetesCluster } from "./components/kubernetes/cluster";
 import { ContainerRuntime } from "./components/kubernetes/container-runtime/container-runtime";
+import type { Target } from "./components/remote/target";
 import { Secrets } from "./components/secrets/secrets";
 import { wireServices } from "./components/wire/context";
 import { Wire } from "./components/wire/wire";
@@ -113,14 +115,27 @@ const dataServices =
     assetHost: artifact.assetHost,
     secrets,
     settings: config.dataServices,
-    backups: new BackupStore("backups", {
-      target: artifact.assetHost.target,
-      address: plan.assethost.address,
-      keys: secrets.backup,
-      clients: [...plan.datanodes, ...plan.kubenodes].map(({ address }) => address),
-      keep: config.dataServices.backup.keep,
-    }),
   });
+
+if (artifact && cluster && dataServices) {
+  const store = new BackupStore("backups", {
+    target: artifact.assetHost.target,
+    address: plan.assethost.address,
+    keys: secrets.backup,
+    clients: [...plan.datanodes, ...plan.kubenodes].map(({ address }) => address),
+    keep: config.backup.keep,
+  });
+  const backUp = (name: string, target: Target, services: readonly string[]) =>
+    new Backups(`backups-${name}`, {
+      node: { name, target },
+      store,
+      services,
+      schedule: config.backup.schedule,
+    });
+  for (const { name } of plan.kubenodes) backUp(name, cluster.targetOf(name), ["etcd"]);
+  const services = Object.keys(dataServices.connections);
+  for (const { name } of plan.datanodes) backUp(name, dataServices.targetOf(name), services);
+}
 
 const chart = loadCharts(config);
 const tls = loadTls(config);

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { dataServices } from "./data-services-schema";
+import { backup, dataServices } from "./data-services-schema";
 import { kubernetes } from "./kubernetes-schema";
 import { features, tls, wire } from "./wire-schema";
 
@@ -309,6 +309,7 @@ export const configurationSchema = z.strictObject({
   dataServices: dataServices
     .prefault({})
     .describe("Cassandra, PostgreSQL, Elasticsearch, MinIO and RabbitMQ on the datanodes."),
+  backup: backup.prefault({}).describe("Backups of the data services and of etcd."),
   kubernetes: kubernetes.prefault({}).describe("The Kubernetes cluster on the kubenodes."),
   calling: calling.prefault({}).describe("Voice and video calling."),
   mail: mail.prefault({}).describe("Outgoing mail."),

@@ -52,6 +52,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
   readonly kubeconfig: pulumi.Output<string>;
   /** What is deployed to the cluster goes by it. */
   readonly provider: kubernetes.Provider;
+  private readonly members: ReadonlyMap<string, Target>;
 
   constructor(name: string, args: KubernetesClusterArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:kubernetes:KubernetesCluster", name, {}, options);
@@ -120,6 +121,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
     });
 
     const joined: ScriptRun[] = [];
+    const targets = new Map<string, Target>();
     prepared.forEach(({ machine, config, target }, index) => {
       const parameters = {
         VERSION: plan.version,
@@ -158,7 +160,9 @@ export class KubernetesCluster extends pulumi.ComponentResource {
           { ...child, dependsOn: joined.slice(-1) },
         ),
       );
+      targets.set(machine.name, { ...target, after: joined.slice(-1) });
     });
+    this.members = targets;
     const { network } = plan;
     const addons = runScript(
       `${name}-addons`,
@@ -203,6 +207,13 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       { ...child, dependsOn: addons },
     );
     this.registerOutputs({ kubeconfig: this.kubeconfig });
+  }
+
+  /** A node that has joined. */
+  targetOf(node: string): Target {
+    const target = this.members.get(node);
+    if (!target) throw new Error(`there is no Kubernetes node ${node}`);
+    return target;
   }
 }
 

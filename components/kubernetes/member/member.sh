@@ -78,6 +78,9 @@ become() {
 stay() {
   holds "$KUBERNETES/pki/ca.crt" "$(part ca.crt)"$'\n' ||
     fail "the authority of the cluster on $NODE is not the stack's: it cannot be changed in place"
+  # Another version takes drained nodes and kubeadm's own steps, which are not written yet.
+  holds "$MEMBER" "$VERSION" ||
+    fail "$NODE runs Kubernetes $(cat "$MEMBER") and the artifact has $VERSION: an upgrade in place is not supported yet. Go back to the artifact that it was made from"
   programs
   etcd_tools
   service_file kubelet "$OURS/kubelet.yaml" "$KUBELET_CONFIG"
