@@ -5,32 +5,36 @@ import { kill, type Machine, until } from "../fixtures/machine";
 const program = `
 import sys, time
 sys.path.insert(0, "/root")
-import cql
-addresses, number, at, session = sys.argv[1:], 0, 0, None
+import cql, ring
+nodes = [ring.Node({"name": "", "address": address, "retiring": False}, True) for address in sys.argv[1:]]
+number, at, session = 0, 0, None
 acknowledged = open("/root/acknowledged", "a", buffering=1)
 while True:
     number += 1
     try:
-        session = session or cql.Session(addresses[at], timeout=15)
+        session = session or nodes[at].session(timeout=15)
         session.query(f"INSERT INTO brig.written (k) VALUES ({number})", cql.QUORUM)
         print(number, file=acknowledged)
     except (OSError, cql.CqlError):
-        at, session = (at + 1) % len(addresses), None
+        at, session = (at + 1) % len(nodes), None
     time.sleep(0.02)
 `;
 
 const check = `
 import sys
 sys.path.insert(0, "/root")
-import cql
+import cql, ring
 numbers = [int(line) for line in open("/root/acknowledged")]
-with cql.Session(sys.argv[1], timeout=60) as session:
+with ring.Node({"name": "", "address": sys.argv[1], "retiring": False}, True).session(timeout=60) as session:
     kept = {row["k"] for row in session.query("SELECT k FROM brig.written", cql.QUORUM)}
 missing = [number for number in numbers if number not in kept]
 print(len(numbers), *missing)
 `;
 
-/** A client that writes numbers at QUORUM, to the next node where one fails, and keeps account of what was acknowledged. */
+/**
+ * A client that writes numbers at QUORUM, by TLS or without, to the next node where one fails, and keeps account of what
+ * was acknowledged.
+ */
 export class CassandraWriter {
   private constructor(
     private readonly machine: Machine,
@@ -38,8 +42,14 @@ export class CassandraWriter {
     private readonly child: ChildProcess,
   ) {}
 
-  static async start(machine: Machine, addresses: readonly string[]): Promise<CassandraWriter> {
-    machine.write("/root/cql.py", readFileSync("components/data-services/cassandra/cql.py"));
+  static async start(
+    machine: Machine,
+    addresses: readonly string[],
+    authority: string,
+  ): Promise<CassandraWriter> {
+    for (const file of ["cql.py", "ring.py"])
+      machine.write(`/root/${file}`, readFileSync(`components/data-services/cassandra/${file}`));
+    machine.write("/etc/wiab/cassandra/authority.crt", authority);
     machine.write("/root/writer.py", program);
     machine.write("/root/check.py", check);
     machine.write("/root/acknowledged", "");
@@ -59,7 +69,11 @@ export class CassandraWriter {
   /** Waits until more is acknowledged than now. */
   async writesOn(): Promise<void> {
     const before = await this.acknowledged();
-    await until("the client's writes are acknowledged", async () => (await this.acknowledged()) > before + 5);
+    await until(
+      "the client's writes are acknowledged",
+      async () => (await this.acknowledged()) > before + 5,
+      150,
+    );
   }
 
   /** Looks up all that was acknowledged. */

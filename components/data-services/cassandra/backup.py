@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes this node's share of the data to standard output, as a tar: `keyspaces.json` with their replication and types,
-and for each table its schema and the files of a snapshot. Every node does this for itself."""
+and for each table its schema and the files of a snapshot; `complete` comes last. Every node does this for itself."""
 import glob
 import io
 import json
@@ -53,14 +53,18 @@ def main():
 
 def write(contents, tag):
     with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
-        text = json.dumps(contents).encode()
-        entry = tarfile.TarInfo("keyspaces.json")
-        entry.size, entry.mtime = len(text), int(time.time())
-        archive.addfile(entry, io.BytesIO(text))
+        add(archive, "keyspaces.json", json.dumps(contents).encode())
         for keyspace in contents["keyspaces"]:
             for folder in sorted(glob.glob(f"{DATA}/{keyspace}/*/snapshots/{tag}")):
                 table = folder.split("/")[-3].rsplit("-", 1)[0]
                 archive.add(folder, f"{keyspace}/{table}")
+        add(archive, "complete", b"")
+
+
+def add(archive, name, text):
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mtime = len(text), int(time.time())
+    archive.addfile(entry, io.BytesIO(text))
 
 
 main()

@@ -202,8 +202,10 @@ retire() {
     if ! ring left >/dev/null 2>&1; then
       systemctl --quiet is-active cassandra.service || start
       reason=$(ring may-leave 2>&1) || fail "$NAME cannot retire: $reason"
-      reason=$(/opt/wiab/cassandra/nodetool decommission 2>&1) || true
-      (wait_for "$NAME to give its data to the others" 7200 ring left) || fail "nodetool decommission said: $reason"
+      # A run that was killed may have begun it.
+      reason=$(/opt/wiab/cassandra/nodetool decommission 2>&1) || [[ "$reason" == *"still decommissioning"* ]] ||
+        with_log fail "$NAME cannot retire: nodetool decommission says: $reason"
+      with_log wait_for "$NAME to give its data to the others" 7200 ring left
     fi
     put "$DATA/left" "$VERSION"
   elif [ ! -e "$DATA/left" ]; then

@@ -38,6 +38,9 @@ def restore(ring, directory, add):
         with tarfile.open(fileobj=sys.stdin.buffer, mode="r|*") as archive:
             archive.extractall(directory)
         backup = json.load(open(f"{directory}/keyspaces.json"))
+        # A stream that breaks off between two files is a tar as well.
+        if not os.path.exists(f"{directory}/complete"):
+            raise EOFError("it ends too early")
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         sys.exit(f"standard input is no whole backup of Cassandra, nothing was changed: {error}")
     here = ring.here.session(timeout=300)
@@ -56,7 +59,9 @@ def restore(ring, directory, add):
     for (keyspace, table), folder in folders.items():
         if (keyspace, table) not in present:
             for statement in statements(open(f"{folder}/schema.cql").read()):
-                ring.change(here, statement)
+                # Its types are there by now.
+                if not statement.startswith("CREATE TYPE"):
+                    ring.change(here, statement)
         elif not add:
             here.query(f"TRUNCATE {quoted(keyspace)}.{quoted(table)}", cql.ALL)
     for (keyspace, table), folder in folders.items():

@@ -1,5 +1,6 @@
 #!/usr/bin/python3 -B
 """What the programs of this service share, and what node.sh and ready.sh have it do: cluster.py COMMAND."""
+import glob
 import http.client
 import json
 import sys
@@ -14,6 +15,8 @@ ADDRESSES = {**MEMBERS, **SETTINGS["leaving"]}
 PROBES = ".wiab-health-"
 QUORUM = "discovery.zen.minimum_master_nodes"
 ALLOCATION = "cluster.routing.allocation.enable"
+# What a node keeps once it has been in a cluster.
+STATE = "/var/lib/elasticsearch/nodes/0/_state/global-*.st"
 EXCLUDED = "cluster.routing.allocation.exclude._name"
 
 
@@ -134,8 +137,27 @@ def others():
     return set()
 
 
+def company():
+    """How many others are in a cluster. If this node has been in it, they get the time to elect a master anew."""
+    def check():
+        found = others()
+        if not found:
+            raise Trouble("none of them is in one")
+        return len(found)
+
+    if len(ADDRESSES) == 1 or not glob.glob(STATE):
+        return len(others())
+    try:
+        return wait("the other nodes to be a cluster", 120, check)
+    except Trouble:
+        return 0
+
+
 def hold():
     """Makes sure that the others can do without this node for a while, and that nobody copies its shards meanwhile."""
+    # One that takes no part is missed by nobody.
+    if not follows(NODE):
+        return
     nodes = members_now()
     needed = int(configured()["persistent"].get(QUORUM, len(nodes) // 2 + 1))
     # Each is asked by itself: that a machine has vanished without a word, the cluster notices half a minute later.
@@ -163,7 +185,7 @@ def serve():
     configure(ALLOCATION, None)
     admit()
     wait("all copies of all shards", 3600, need_whole)
-    # Never lower here: two of five that are away for now would make two a quorum, and five have room for two of those.
+    # Never lower here: five nodes without two would take two for a quorum, and have room for two such.
     if len(members_now()) // 2 + 1 > int(configured()["persistent"].get(QUORUM, 0)):
         quorum()
 
@@ -248,7 +270,7 @@ def settle():
 if __name__ == "__main__":
     try:
         if sys.argv[1] == "others":
-            print(len(others()))
+            print(company())
         else:
             {"join": join, "hold": hold, "serve": serve, "drain": drain, "gone": gone, "settle": settle}[sys.argv[1]]()
     except Trouble as trouble:

@@ -6,6 +6,8 @@ apply() {
     exit 1
   }
   "$library/provision.py"
+  # Nodes that have just been started find one another's drives one by one.
+  wait_for "a healthy store" 900 "$library/health"
   "$library/health"
   say "addresses: $(cut -d ' ' -f 2 /etc/wiab/minio/layout | xargs)"
 }

@@ -175,6 +175,8 @@ def learn():
                 servers = info(name)["servers"]
             except Trouble:
                 continue
+            # A node counts itself last; what counts is their order in the erasure set.
+            servers.sort(key=lambda server: server["drives"][0]["disk_index"])
             return [f"{name_of(server['endpoint'])} {server['endpoint'].rsplit(':', 1)[0]}" for server in servers]
     return []
 

@@ -47,16 +47,18 @@ def serves():
     """Whether the broker here serves."""
     if not members(SELF).get(SELF):
         raise Trouble(f"the broker on {SELF} is not running")
+    # The management interface is there earlier.
+    if not reachable(SELF, SETTINGS["amqp"]):
+        raise Trouble(f"the broker on {SELF} does not let clients in yet")
     return "serves"
 
 
 def waits():
-    """Whether the broker here has been started, and none of the others, for which it may have to wait."""
+    """Whether the broker here has been started, and not yet all of the others, for which it may have to wait."""
     if not reachable(SELF, DISTRIBUTION):
         raise Trouble(f"the broker on {SELF} has not begun")
-    for name in OTHERS:
-        if reachable(name, DISTRIBUTION):
-            raise Trouble(f"the broker on {SELF} does not serve, though that on {name} is there")
+    if all(reachable(name, DISTRIBUTION) for name in STAYING if name != SELF):
+        raise Trouble(f"the broker on {SELF} does not serve yet")
     return "waits for the others"
 
 
@@ -106,7 +108,7 @@ def gone():
 
 def first():
     """Whether no other broker that runs comes before this one."""
-    for name in STAYING[: STAYING.index(SELF)]:
+    for name in STAYING[: STAYING.index(SELF)] if SELF in STAYING else STAYING:
         try:
             members(name)
         except Trouble:
