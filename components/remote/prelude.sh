@@ -104,8 +104,8 @@ install_packages() {
     [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
   done
   [ "${#missing[@]}" -gt 0 ] || return 0
-  # A package manager that is at work (unattended-upgrades) is waited for.
-  output=$(apt-get --quiet --quiet --option DPkg::Lock::Timeout=600 --option Dpkg::Use-Pty=0 \
+  # Others that install at the same time are waited for, and so is what the system does by itself (unattended-upgrades).
+  output=$(apt-get --quiet --quiet --option DPkg::Lock::Timeout=1800 --option Dpkg::Use-Pty=0 \
     --option Dpkg::Options::=--force-confold install --yes --no-install-recommends "${missing[@]}" 2>&1) ||
     fail "apt could not install ${missing[*]} on $(hostname): $(tail -n 20 <<<"$output")"
 }
