@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 
 sys.path.insert(0, "/opt/wiab/cassandra")
 import cql
@@ -22,8 +23,12 @@ def main():
     add = sys.argv[1:] == ["--add"]
     if os.geteuid() != 0 or len(sys.argv) > 1 + add:
         sys.exit("as root: restore [--add] <BACKUP")
-    ring = rings.Ring()
-    found = ring.problems(ring.staying())
+    deadline = time.monotonic() + 60
+    ring, found = look()
+    # A change of the schema takes a moment to reach everybody.
+    while found and time.monotonic() < deadline:
+        time.sleep(1)
+        ring, found = look()
     if found:
         sys.exit("the ring is not whole, nothing was changed: " + "; ".join(found))
     directory = tempfile.mkdtemp(prefix="restore.", dir="/var/lib/cassandra/tmp")
@@ -31,6 +36,11 @@ def main():
         restore(ring, directory, add)
     finally:
         shutil.rmtree(directory)
+
+
+def look():
+    ring = rings.Ring()
+    return ring, ring.problems(ring.staying())
 
 
 def restore(ring, directory, add):
