@@ -38,11 +38,12 @@ export class DataServices extends pulumi.ComponentResource {
         },
       })),
     };
-    this.cassandra = new Cassandra("cassandra", { ...service, ...settings.cassandra }, child);
-    this.postgresql = new Postgresql("postgresql", { ...service, ...settings.postgresql }, child);
-    this.elasticsearch = new Elasticsearch("elasticsearch", { ...service, ...settings.elasticsearch }, child);
-    this.minio = new Minio("minio", service, child);
-    this.rabbitmq = new Rabbitmq("rabbitmq", service, child);
+    // Beside this component, not below it: their names are known to people and stand in commands.
+    this.cassandra = new Cassandra("cassandra", { ...service, ...settings.cassandra });
+    this.postgresql = new Postgresql("postgresql", { ...service, ...settings.postgresql });
+    this.elasticsearch = new Elasticsearch("elasticsearch", { ...service, ...settings.elasticsearch });
+    this.minio = new Minio("minio", service);
+    this.rabbitmq = new Rabbitmq("rabbitmq", service);
     // Once the services are healthy, what was to retire has done so.
     const services = [this.cassandra, this.postgresql, this.elasticsearch, this.minio, this.rabbitmq];
     const after = pulumi
