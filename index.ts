@@ -1,8 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Artifact } from "./components/artifact/artifact";
 import { storePath } from "./components/artifact/plan";
+import { Backups } from "./components/backup/client";
 import { BackupStore } from "./components/backup/store";
-import { loadArtifact, loadConfiguration, readPrivateKey } from "./components/config/load";
+import {
+  loadArtifact,
+  loadCharts,
+  loadConfiguration,
+  loadFederation,
+  loadTls,
+  readPrivateKey,
+} from "./components/config/load";
 import { planDeployment } from "./components/config/plan";
 import { DataServices } from "./components/data-services/data-services";
 import { Firewall } from "./components/host/firewall/firewall";
@@ -14,7 +22,10 @@ import { hostTarget } from "./components/host/target";
 import { TimeServer } from "./components/host/time/time-server";
 import { KubernetesCluster } from "./components/kubernetes/cluster";
 import { ContainerRuntime } from "./components/kubernetes/container-runtime/container-runtime";
+import type { Target } from "./components/remote/target";
 import { Secrets } from "./components/secrets/secrets";
+import { wireServices } from "./components/wire/context";
+import { Wire } from "./components/wire/wire";
 
 const config = loadConfiguration();
 const plan = planDeployment(config);
@@ -65,19 +76,25 @@ const artifact =
     }).address,
   });
 const { seed } = config.artifact ?? { seed: "needed" as const };
+const kubenodes = plan.kubenodes.flatMap((machine) =>
+  artifact
+    ? {
+        plan: machine,
+        target: new ContainerRuntime(`runtime-${machine.name}`, {
+          target: artifact.targetOf(machine.name),
+          artifact: artifactPlan,
+          assetHost: artifact.assetHost,
+          seed,
+        }).target,
+      }
+    : [],
+);
+const [controlPlane] = kubenodes;
 const cluster =
   artifact &&
   new KubernetesCluster("kubernetes", {
     clusterName: config.domain,
-    nodes: plan.kubenodes.map((machine) => ({
-      plan: machine,
-      target: new ContainerRuntime(`runtime-${machine.name}`, {
-        target: artifact.targetOf(machine.name),
-        artifact: artifactPlan,
-        assetHost: artifact.assetHost,
-        seed,
-      }).target,
-    })),
+    nodes: kubenodes,
     machines: plan.machines,
     settings: config.kubernetes,
     artifact: artifactPlan,
@@ -98,13 +115,59 @@ const dataServices =
     assetHost: artifact.assetHost,
     secrets,
     settings: config.dataServices,
-    backups: new BackupStore("backups", {
-      target: artifact.assetHost.target,
-      address: plan.assethost.address,
-      keys: secrets.backup,
-      clients: [...plan.datanodes, ...plan.kubenodes].map(({ address }) => address),
-      keep: config.dataServices.backup.keep,
-    }),
+  });
+
+if (artifact && cluster && dataServices) {
+  const store = new BackupStore("backups", {
+    target: artifact.assetHost.target,
+    address: plan.assethost.address,
+    keys: secrets.backup,
+    clients: [...plan.datanodes, ...plan.kubenodes].map(({ address }) => address),
+    keep: config.backup.keep,
+  });
+  const backUp = (name: string, target: Target, services: readonly string[]) =>
+    new Backups(`backups-${name}`, {
+      node: { name, target },
+      store,
+      services,
+      schedule: config.backup.schedule,
+    });
+  for (const { name } of plan.kubenodes) backUp(name, cluster.targetOf(name), ["etcd"]);
+  const services = Object.keys(dataServices.connections);
+  for (const { name } of plan.datanodes) backUp(name, dataServices.targetOf(name), services);
+}
+
+const chart = loadCharts(config);
+const tls = loadTls(config);
+const wire =
+  cluster &&
+  dataServices &&
+  controlPlane &&
+  chart &&
+  tls &&
+  new Wire("wire", {
+    context: {
+      domain: config.domain,
+      publicAddress: config.firewall.publicAddress,
+      callingNode: plan.callingNode,
+      kubenodes: plan.kubenodes.length,
+      datanodes: plan.datanodes.length,
+      podNetwork: config.kubernetes.podCidr,
+      mail: config.mail,
+      features: config.features,
+      federation: loadFederation(config),
+      tls,
+      services: wireServices(dataServices.connections),
+      secrets,
+    },
+    chart,
+    values: config.wire.values,
+    provider: cluster.provider,
+    kubeconfig: cluster.kubeconfig,
+    controlPlane: controlPlane.target,
+    callingTarget: kubenodes.find((node) => node.plan.name === plan.callingNode?.name)?.target,
+    firewall,
+    deletedWith: host.network,
   });
 
 /** What other stacks and people get to know; examples/consumer shows how to read it. */
@@ -136,6 +199,16 @@ export = {
   dataServices: dataServices ? pulumi.secret(dataServices.connections) : null,
   /** Null without an artifact. */
   kubeconfig: cluster ? cluster.kubeconfig : null,
+  /** Null without charts. */
+  wire: wire
+    ? {
+        urls: wire.urls,
+        turnUris: wire.turnUris,
+        sftUrl: wire.sftUrl ?? null,
+        adminCommands: wire.adminCommands,
+        releases: wire.releases,
+      }
+    : null,
   sshUser: config.ssh.user,
   sshPublicKey: secrets.ssh.publicKey,
   sshPrivateKey: secrets.ssh.privateKey,

@@ -6,10 +6,11 @@ import { pulumiOutput } from "../toolchain/pulumi";
 import { table } from "../toolchain/table";
 import { withKey } from "./agent";
 import { type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
-import { type Fault, faults, type Patient, waitFor } from "./faults/faults";
+import { type Fault, faults, type Patient } from "./faults/faults";
 import { installWriter, Writer, type WriterReport } from "./faults/writer";
 import type { DataServiceName } from "./verify/data-services";
 import { RemoteMachine } from "./verify/machine";
+import { waitFor } from "./wait";
 
 /** Seconds within which everything has to be healthy again; emulated machines take minutes to boot. */
 const patience = 1200;
@@ -91,18 +92,8 @@ async function healthy(
 ): Promise<Partial<Record<DataServiceName, number>>> {
   const after: Partial<Record<DataServiceName, number>> = {};
   for (const service of services) {
-    let complaint = "";
     await waitFor(`${service} to be healthy`, seconds, async () => {
-      for (const name of nodes)
-        try {
-          await reach(name).run(`sudo /opt/wiab/${service}/health`);
-        } catch (error) {
-          complaint = `${name}: ${(error as Error).message}`;
-          return false;
-        }
-      return true;
-    }).catch((error: Error) => {
-      throw new Error(`${error.message}\n${complaint}`);
+      for (const name of nodes) await reach(name).run(`sudo /opt/wiab/${service}/health`);
     });
     after[service] = (Date.now() - since) / 1000;
   }

@@ -88,14 +88,14 @@ const stages: readonly Stage[] = [
   {
     name: "services",
     needs: ["namespaces", "toolchain", "bundle"],
-    minutes: 15,
+    minutes: 20,
     // One file at a time: each has a cluster of its own, and a machine has cores for one.
     run: () => vitest("services", ["--no-file-parallelism"]),
   },
   {
     name: "e2e",
     needs: ["machines", "toolchain", "bundle"],
-    minutes: 25,
+    minutes: 60,
     // One file at a time: each has a lab of its own, and a machine has cores for one.
     run: () => vitest("e2e", ["--no-file-parallelism"]),
   },

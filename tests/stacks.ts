@@ -50,6 +50,7 @@ export const labValues = (size: LabSize): Values =>
 /** An operator's workstation on which every key file can be used and every secret is marked as one. */
 export const surroundings: Surroundings = {
   keyFileProblem: () => undefined,
+  readText: (path) => readFileSync(path, "utf8"),
   isSecret: () => true,
   readManifest,
 };

@@ -74,16 +74,18 @@ async function readConfiguration(env: Environment, stack: string): Promise<Confi
   const shown: Record<string, { value?: string; objectValue?: unknown; secret?: boolean }> = JSON.parse(
     await pulumiOutput(env, ["config", "--json", "--stack", stack]),
   );
-  // Secrets stay where they are, and an artifact may be gone: nothing here depends on either.
+  // Secrets stay where they are, and files may be gone: nothing here depends on either.
   const values = Object.entries(shown)
-    .filter(([key, { secret }]) => !secret && !key.endsWith(":artifact"))
+    .filter(([key, { secret }]) => !secret && !/:(artifact|features|tls|wire)$/.test(key))
     .map(([key, { value, objectValue }]) => [key.slice(key.indexOf(":") + 1), objectValue ?? value]);
+  const useless = (path: string): never => {
+    throw new Error(`${path} is of no use here`);
+  };
   const surroundings: Surroundings = {
     keyFileProblem: () => undefined,
     isSecret: () => true,
-    readManifest: (path) => {
-      throw new Error(`${path} is of no use here`);
-    },
+    readManifest: useless,
+    readText: useless,
   };
   return validate(Object.fromEntries(values), surroundings).config;
 }

@@ -127,10 +127,12 @@ across keys (\`components/config/rules.ts\`):
 - An asset host with \`existing\` has a \`privateKeyFile\`: the host logs in with it.
 - A private key file can be read, by its owner alone, and is a private key.
 - \`mail.relay.password\` is encrypted.
+- Charts come from one place, and a folder has one for each release that is asked for.
+- Where there are charts there is a certificate, or a way to get one: Let's Encrypt needs a way out.
+- A certificate of one's own covers all host names, is valid now, is followed by the authorities up to a root (the root,
+  too, where not everybody knows it), and belongs to its key.
 
 Machines with \`existing\` count for roles, names and addresses only: their address may lie anywhere.
-
-\`mail\` is read and checked already; nothing uses it before Wire's releases are there.
 `;
 
 /** docs/configuration.md: a section for each top-level key, a row for each key below it. */

@@ -4,8 +4,13 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ArtifactManifest } from "../artifact/manifest";
 import { type ArtifactPlan, planArtifact } from "../artifact/plan";
 import { readManifest as readManifestFile } from "../artifact/reader/bundle";
+import { type ChartReference, findChart } from "../wire/charts";
+import type { Federation, Tls } from "../wire/context";
+import type { ReleaseName } from "../wire/releases";
+import { certificateWarning } from "../wire/tls";
 import type { Configuration } from "./schema";
 import { ConfigurationError, validate } from "./validate";
+import { chartSource } from "./wire-rules";
 
 /**
  * Reads and checks the configuration of the stack that runs. This is the only place that touches
@@ -22,6 +27,7 @@ export function loadConfiguration(): Configuration {
   try {
     const { config, warnings } = validate(values, {
       keyFileProblem,
+      readText,
       readManifest,
       isSecret: (key) => runtime.isConfigSecret(`${project}:${key}`),
     });
@@ -59,6 +65,36 @@ export const loadArtifact = ({ artifact }: Configuration): ArtifactPlan | undefi
   planArtifact(
     artifact.sources.map(({ manifest, location }) => ({ manifest: readManifest(manifest), location })),
   );
+
+/** The charts of a stack, by release; undefined where nothing of Wire is installed. */
+export function loadCharts(config: Configuration): ((release: ReleaseName) => ChartReference) | undefined {
+  const source = chartSource(config);
+  return source && ((release) => findChart(source, release));
+}
+
+/** The certificate of the public names, which {@link loadConfiguration} has found usable; undefined without one. */
+export function loadTls({ tls }: Configuration): Tls | undefined {
+  const { acme, certificateFile, privateKeyFile } = tls;
+  if (acme) return { kind: "acme", ...acme };
+  if (certificateFile === undefined || privateKeyFile === undefined) return undefined;
+  const certificate = readText(certificateFile);
+  const warning = certificateWarning(certificate, new Date());
+  if (warning) void pulumi.log.warn(`tls.certificateFile: ${certificateFile} ${warning}`);
+  return { kind: "own", certificate, privateKey: pulumi.secret(readText(privateKeyFile)) };
+}
+
+/** The other backends; undefined where there are none. */
+export const loadFederation = ({ features: { federation } }: Configuration): Federation | undefined =>
+  federation && { domains: federation.domains, authorities: readText(federation.authoritiesFile) };
+
+/** Reads a text file; throws an Error that says why it cannot. */
+function readText(path: string): string {
+  try {
+    return readFileSync(expandHome(path), "utf8");
+  } catch (error) {
+    throw new Error(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+  }
+}
 
 /** Reads the manifest of an artifact; throws an Error that says why the file is none. */
 const readManifest = (path: string): ArtifactManifest => readManifestFile(expandHome(path));

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { hostNames, publicNames } from "../wire/context";
 import { gatewayOf } from "./addresses";
 import { ownMachines } from "./rules";
 import type { Configuration, MachineConfiguration } from "./schema";
@@ -16,7 +17,7 @@ export interface MachinePlan extends MachineConfiguration {
 /** A DNS record that the operator has to create. */
 export interface DnsRecord {
   readonly name: string;
-  readonly type: "A" | "TXT";
+  readonly type: "A" | "TXT" | "SRV";
   readonly value: string;
 }
 
@@ -49,9 +50,6 @@ export const ingressNodePorts = { http: 31772, https: 31773 } as const;
 /** TURN's control port and the range of media relays (seed 000). */
 export const callingPorts = { turn: 3478, media: { first: 32768, last: 65535 } } as const;
 
-/** Host names of Wire's public services, below the domain (PEER.md 4.1, seed 000). */
-const serviceNames = ["nginz-https", "nginz-ssl", "webapp", "assets", "account", "teams"] as const;
-
 /** Works out a checked configuration. Pure: the same configuration gives the same plan. */
 export function planDeployment(config: Configuration): Plan {
   const machines = config.machines.map((machine) => planMachine(config.network.name, machine));
@@ -75,7 +73,7 @@ export function planDeployment(config: Configuration): Plan {
       vcpus: own.reduce((sum, { vcpus }) => sum + vcpus, 0),
       diskBytes: own.reduce((sum, { diskGB }) => sum + diskGB * 1e9, 0),
     },
-    dnsRecords: planDnsRecords(config, callingNode !== undefined),
+    dnsRecords: planDnsRecords(config),
     publicPorts: planPublicPorts(kubenodes, callingNode),
   };
 }
@@ -92,15 +90,31 @@ function planMachine(network: string, machine: MachineConfiguration): MachinePla
   };
 }
 
-function planDnsRecords({ domain, firewall }: Configuration, calling: boolean): DnsRecord[] {
-  const names = calling ? [...serviceNames, "sftd"] : serviceNames;
+/** The records that a domain needs, for as much of the configuration as says so. */
+export function planDnsRecords({
+  domain,
+  firewall: { publicAddress },
+  calling,
+  features,
+}: Pick<Configuration, "domain" | "firewall" | "calling" | "features">): DnsRecord[] {
+  const federation = features.federation !== undefined;
+  const names = publicNames(domain, {
+    teamSettings: features.teamSettings,
+    calling: calling.enabled,
+    federation,
+  });
   return [
-    ...names.map((name) => ({
-      name: `${name}.${domain}`,
-      type: "A" as const,
-      value: firewall.publicAddress,
-    })),
-    { name: domain, type: "TXT", value: `v=spf1 ip4:${firewall.publicAddress} -all` },
+    ...names.map((name) => ({ name, type: "A" as const, value: publicAddress })),
+    { name: domain, type: "TXT", value: `v=spf1 ip4:${publicAddress} -all` },
+    ...(federation
+      ? [
+          {
+            name: `_wire-server-federator._tcp.${domain}`,
+            type: "SRV" as const,
+            value: `0 10 443 ${hostNames(domain).federator}`,
+          },
+        ]
+      : []),
   ];
 }
 

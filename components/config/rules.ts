@@ -9,6 +9,7 @@ import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
 import { gatewayOf, isBetween, isHostOf, isNetworkAddress, overlap, prefixOf } from "./addresses";
 import type { Configuration, MachineConfiguration } from "./schema";
+import { chartRules, federationRules, tlsRules } from "./wire-rules";
 
 /** What is wrong with a configuration: the key concerned, what was found and what is accepted. */
 export interface Problem {
@@ -20,6 +21,8 @@ export interface Problem {
 export interface Surroundings {
   /** Why a file on the workstation cannot be used as a private key; undefined if it can. */
   readonly keyFileProblem: (path: string) => string | undefined;
+  /** Reads a text file on the workstation; throws an Error that says why it cannot. */
+  readonly readText: (path: string) => string;
   /** Reads the manifest of an artifact; throws an Error that says why it cannot. */
   readonly readManifest: (path: string) => ArtifactManifest;
   /** Whether the value of a top-level key is marked secret in the stack's configuration. */
@@ -55,6 +58,9 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["artifact"], artifactRules),
     rule(["artifact", "machines"], assetHostRules),
     rule(["mail"], secretRules),
+    rule(["calling", "features", "mail", "tls", "wire"], chartRules),
+    rule(["domain", "tls", "calling", "features", "firewall", "wire"], tlsRules),
+    rule(["features"], federationRules),
   ].flatMap((check) => check(config, surroundings));
 
 function artifactRules({ artifact }: Sections<"artifact">, { readManifest }: Surroundings): Problem[] {

@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { dataServices } from "./data-services-schema";
+import { backup, dataServices } from "./data-services-schema";
 import { kubernetes } from "./kubernetes-schema";
+import { features, tls, wire } from "./wire-schema";
 
 /**
  * The configuration of a stack: every key of `Pulumi.<stack>.yaml` below the project's namespace. It is
@@ -266,6 +267,10 @@ const artifact = z.strictObject({
 });
 
 const mail = z.strictObject({
+  sender: z
+    .email({ error: "must be a mail address such as wire@example.com" })
+    .optional()
+    .describe("Address that Wire's mail comes from. Default: `wire@<domain>`."),
   relay: z
     .strictObject({
       host: z.string().min(1).describe("Name or address of the SMTP server."),
@@ -304,9 +309,15 @@ export const configurationSchema = z.strictObject({
   dataServices: dataServices
     .prefault({})
     .describe("Cassandra, PostgreSQL, Elasticsearch, MinIO and RabbitMQ on the datanodes."),
+  backup: backup.prefault({}).describe("Backups of the data services and of etcd."),
   kubernetes: kubernetes.prefault({}).describe("The Kubernetes cluster on the kubenodes."),
   calling: calling.prefault({}).describe("Voice and video calling."),
   mail: mail.prefault({}).describe("Outgoing mail."),
+  tls: tls
+    .prefault({})
+    .describe("The certificate of the public host names: the operator's own, or Let's Encrypt's."),
+  features: features.prefault({}).describe("What of Wire is switched on."),
+  wire: wire.prefault({}).describe("Wire's Helm charts."),
 });
 
 /** A stack's configuration, checked and with all defaults filled in. */

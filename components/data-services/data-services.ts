@@ -1,7 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { Backups } from "../backup/client";
-import type { BackupStore } from "../backup/store";
 import type { Configuration } from "../config/schema";
+import type { Target } from "../remote/target";
 import { Cassandra } from "./cassandra/cassandra";
 import { Elasticsearch } from "./elasticsearch/elasticsearch";
 import { keepMembership } from "./membership/membership";
@@ -13,7 +12,6 @@ import { Rabbitmq } from "./rabbitmq/rabbitmq";
 /** Arguments of {@link DataServices}. */
 export interface DataServicesArgs extends Omit<DataServiceArgs, "tls"> {
   readonly settings: Configuration["dataServices"];
-  readonly backups: BackupStore;
 }
 
 /** The five services side by side on the same nodes; none waits for another. */
@@ -23,11 +21,12 @@ export class DataServices extends pulumi.ComponentResource {
   readonly elasticsearch: Elasticsearch;
   readonly minio: Minio;
   readonly rabbitmq: Rabbitmq;
+  private readonly served: ReadonlyMap<string, Target>;
 
   constructor(name: string, args: DataServicesArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:data-services:DataServices", name, {}, options);
     const child = { parent: this };
-    const { settings, nodes, backups, ...rest } = args;
+    const { settings, nodes, ...rest } = args;
     const service = {
       ...rest,
       tls: settings.tls,
@@ -39,30 +38,34 @@ export class DataServices extends pulumi.ComponentResource {
         },
       })),
     };
-    this.cassandra = new Cassandra("cassandra", { ...service, ...settings.cassandra }, child);
-    this.postgresql = new Postgresql("postgresql", { ...service, ...settings.postgresql }, child);
-    this.elasticsearch = new Elasticsearch("elasticsearch", { ...service, ...settings.elasticsearch }, child);
-    this.minio = new Minio("minio", service, child);
-    this.rabbitmq = new Rabbitmq("rabbitmq", service, child);
+    // Beside this component, not below it: their names are known to people and stand in commands.
+    this.cassandra = new Cassandra("cassandra", { ...service, ...settings.cassandra });
+    this.postgresql = new Postgresql("postgresql", { ...service, ...settings.postgresql });
+    this.elasticsearch = new Elasticsearch("elasticsearch", { ...service, ...settings.elasticsearch });
+    this.minio = new Minio("minio", service);
+    this.rabbitmq = new Rabbitmq("rabbitmq", service);
     // Once the services are healthy, what was to retire has done so.
     const services = [this.cassandra, this.postgresql, this.elasticsearch, this.minio, this.rabbitmq];
     const after = pulumi
       .all(services.map(({ connection }) => connection.addresses))
       .apply(() => "after" as const);
-    for (const node of nodes) {
-      const kept = keepMembership(`${name}-${node.name}-kept`, node, nodes, after, child);
-      new Backups(
-        `backups-${node.name}`,
+    this.served = new Map(
+      nodes.map((node) => [
+        node.name,
         {
-          node: { name: node.name, target: { ...node.target, after: [kept] } },
-          store: backups,
-          services: Object.keys(this.connections),
-          schedule: settings.backup.schedule,
+          ...node.target,
+          after: [keepMembership(`${name}-${node.name}-kept`, node, nodes, after, child)],
         },
-        child,
-      );
-    }
+      ]),
+    );
     this.registerOutputs();
+  }
+
+  /** A node, once all services are healthy. */
+  targetOf(node: string): Target {
+    const target = this.served.get(node);
+    if (!target) throw new Error(`there is no data node ${node}`);
+    return target;
   }
 
   /** How clients reach each of them. */

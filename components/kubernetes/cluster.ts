@@ -52,6 +52,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
   readonly kubeconfig: pulumi.Output<string>;
   /** What is deployed to the cluster goes by it. */
   readonly provider: kubernetes.Provider;
+  private readonly members: ReadonlyMap<string, Target>;
 
   constructor(name: string, args: KubernetesClusterArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:kubernetes:KubernetesCluster", name, {}, options);
@@ -87,7 +88,11 @@ export class KubernetesCluster extends pulumi.ComponentResource {
             ...(plan.cniPlugins ? [] : ["containernetworking-plugins"]),
           ],
           units: ["haproxy"],
-          files: [...Object.values(plan.binaries), ...(plan.cniPlugins ? [plan.cniPlugins] : [])],
+          files: [
+            ...Object.values(plan.binaries),
+            ...plan.etcdTools,
+            ...(plan.cniPlugins ? [plan.cniPlugins] : []),
+          ],
         },
         { target, assetHost },
         child,
@@ -116,6 +121,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
     });
 
     const joined: ScriptRun[] = [];
+    const targets = new Map<string, Target>();
     prepared.forEach(({ machine, config, target }, index) => {
       const parameters = {
         VERSION: plan.version,
@@ -129,6 +135,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         KUBEADM: program("kubeadm"),
         KUBELET: program("kubelet"),
         KUBECTL: program("kubectl"),
+        ETCD_TOOLS: plan.etcdTools.map((file) => directoryOf(service, file)).join("\n"),
         KUBEADM_CONFIG: config,
         KUBELET_CONFIG: renderKubeletConfig({
           memoryGiB: machine.memoryGiB,
@@ -153,7 +160,9 @@ export class KubernetesCluster extends pulumi.ComponentResource {
           { ...child, dependsOn: joined.slice(-1) },
         ),
       );
+      targets.set(machine.name, { ...target, after: joined.slice(-1) });
     });
+    this.members = targets;
     const { network } = plan;
     const addons = runScript(
       `${name}-addons`,
@@ -198,6 +207,13 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       { ...child, dependsOn: addons },
     );
     this.registerOutputs({ kubeconfig: this.kubeconfig });
+  }
+
+  /** A node that has joined. */
+  targetOf(node: string): Target {
+    const target = this.members.get(node);
+    if (!target) throw new Error(`there is no Kubernetes node ${node}`);
+    return target;
   }
 }
 

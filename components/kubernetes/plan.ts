@@ -17,6 +17,8 @@ export interface KubernetesPlan {
   readonly etcd: ComponentImage;
   readonly coredns: ComponentImage;
   readonly binaries: Readonly<Record<(typeof programs)[number], ArtifactFile>>;
+  /** etcd's own tools: two binaries, or an archive that has them. */
+  readonly etcdTools: readonly ArtifactFile[];
   /** The plugins that connect pods; undefined where they are a Debian package. */
   readonly cniPlugins: ArtifactFile | undefined;
   readonly network: PodNetwork;
@@ -63,14 +65,23 @@ export function planKubernetes(artifact: ArtifactPlan): KubernetesPlan {
       kubelet: binaryOf("kubelet"),
       kubectl: binaryOf("kubectl"),
     },
+    etcdTools: etcdToolsOf(artifact),
     cniPlugins: findBinary(artifact, "cni-plugins"),
     network: networkOf(artifact, references),
   };
   const { network } = plan;
+  if (plan.etcdTools.length === 0) lacking.push("etcdctl and etcdutl, and an archive of etcd too");
   if (!network) lacking.push("flannel's image, and Calico's archive too");
   if (lacking.length > 0 || !network)
     throw new Error(`the artifact lacks ${lacking.join(", ")}: no Kubernetes cluster can be made of it`);
   return { ...plan, network };
+}
+
+function etcdToolsOf(artifact: ArtifactPlan): readonly ArtifactFile[] {
+  const tools = ["etcdctl", "etcdutl"].flatMap((name) => findBinary(artifact, name) ?? []);
+  if (tools.length === 2) return tools;
+  const archive = findBinary(artifact, "etcd");
+  return archive && /\.t(ar\.)?gz$/.test(archive.path) ? [archive] : [];
 }
 
 function networkOf(artifact: ArtifactPlan, references: readonly string[]): PodNetwork | undefined {

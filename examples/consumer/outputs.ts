@@ -25,7 +25,7 @@ export interface DeploymentOutputs {
   }[];
   readonly dnsRecords: readonly {
     readonly name: string;
-    readonly type: "A" | "TXT";
+    readonly type: "A" | "SRV" | "TXT";
     readonly value: string;
   }[];
   readonly sshUser: string;

@@ -1,6 +1,7 @@
 import { run } from "../../toolchain/commands";
 import { type DataServiceName, dataServices } from "../verify/data-services";
 import type { RemoteMachine } from "../verify/machine";
+import { waitFor } from "../wait";
 
 /** What a fault may lay hands on. */
 export interface Patient {
@@ -67,13 +68,7 @@ export const faults: readonly Fault[] = [
         )
       ).trim();
       await machine.run(`sudo systemctl stop ${unit}`);
-      if (patient.nodes.length > 1)
-        await waitFor("another primary", 300, () =>
-          primary(patient).then(
-            () => true,
-            () => false,
-          ),
-        );
+      if (patient.nodes.length > 1) await waitFor("another primary", 300, () => primary(patient));
       await machine.run(`sudo systemctl start ${unit}`);
     },
   },
@@ -100,12 +95,3 @@ export const faults: readonly Fault[] = [
     },
   },
 ];
-
-/** Looks every second, and gives up after the given seconds. */
-export async function waitFor(what: string, seconds: number, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + seconds * 1000;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`gave up after ${seconds} s waiting for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-  }
-}

@@ -1,4 +1,5 @@
 import type { LabOutputs } from "../context";
+import { waitFor } from "../wait";
 import type { RemoteMachine } from "./machine";
 import type { Report } from "./report";
 
@@ -6,7 +7,13 @@ import type { Report } from "./report";
 export const dataServices = ["cassandra", "postgresql", "elasticsearch", "minio", "rabbitmq"] as const;
 export type DataServiceName = (typeof dataServices)[number];
 
-/** Asks each service on each of its nodes whether it is healthy; the answer has what was measured. */
+/** Seconds that services have after a boot; emulated machines take minutes. */
+const patience = 900;
+
+/**
+ * Waits until each service on each of its nodes says that it is healthy; the answer has what was measured. The last
+ * complaint is the error.
+ */
 export async function checkDataServices(
   report: Report,
   { machines }: LabOutputs,
@@ -14,7 +21,9 @@ export async function checkDataServices(
 ): Promise<void> {
   for (const service of dataServices)
     for (const { name } of machines.filter(({ role }) => role === "datanode"))
-      await report.check(`${name}: ${service}`, async () =>
-        (await reach(name).run(`sudo /opt/wiab/${service}/health`)).trim(),
+      await report.check(`${name}: ${service}`, () =>
+        waitFor(`${service} on ${name} to be healthy`, patience, async () =>
+          (await reach(name).run(`sudo /opt/wiab/${service}/health`)).trim(),
+        ),
       );
 }

@@ -98,7 +98,7 @@ afterAll(async () => {
 
 describe("a small lab", () => {
   it("comes up although its engine was killed while it made the domains", {
-    timeout: 30 * minutes,
+    timeout: 60 * minutes,
   }, async () => {
     const first = npm("lab", "--", "--stack", stack, "--size", "small");
     const ended = first.ended.then((code) => ({ code }));
@@ -115,7 +115,7 @@ describe("a small lab", () => {
     expect(second).toMatch(/The lab is up: 3 machines/);
   });
 
-  it("passes every check from outside", { timeout: 15 * minutes }, async () => {
+  it("passes every check from outside", { timeout: 25 * minutes }, async () => {
     const report = await succeed("lab:verify", "--", "--stack", stack);
     expect(report).toMatch(/^\d+ passed, 0 failed$/m);
     expect(Number(/^(\d+) passed/m.exec(report)?.[1])).toBeGreaterThan(35);
@@ -176,7 +176,7 @@ describe("a small lab", () => {
   });
 
   it("serves packages, images and the time as before after the asset host's power was cut", {
-    timeout: 15 * minutes,
+    timeout: 25 * minutes,
   }, async () => {
     const report = await succeed("lab:verify", "--", "--stack", stack);
     expect(report).toMatch(/^\d+ passed, 0 failed$/m);

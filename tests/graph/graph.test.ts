@@ -120,7 +120,7 @@ describe.each([
   it("makes the secrets at once, without waiting for anything", () => {
     const secrets = resources.filter(({ type }) => type.startsWith("random:"));
     // The lab's artifact brings the key of the registry.
-    expect(secrets).toHaveLength(stack === "lab" ? 26 : 25);
+    expect(secrets).toHaveLength(stack === "lab" ? 27 : 26);
     for (const { name, parent, waitsFor } of secrets) {
       expect(parent?.name, name).toBe("secrets");
       expect(waitsFor, name).toEqual([]);

@@ -106,6 +106,10 @@ function artifactResources(machines: readonly string[]): string[] {
     "pulumi:providers:kubernetes kubernetes-api",
     ...component("backup:BackupStore", "backups"),
     "command:remote:Command backups-assethost",
+    ...others.flatMap((name) => [
+      ...component("backup:Backups", `backups-${name}`),
+      `command:remote:Command backups-${name}-timers`,
+    ]),
     ...dataServiceResources(machines.filter((name) => name.startsWith("datanode"))),
   ];
 }
@@ -128,8 +132,6 @@ function dataServiceResources(nodes: readonly string[]): string[] {
     ...nodes.flatMap((node) => [
       `command:remote:Command data-services-${node}`,
       `command:remote:Command data-services-${node}-kept`,
-      `wiab:backup:Backups backups-${node}`,
-      `command:remote:Command backups-${node}-timers`,
     ]),
   ];
 }

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type ArtifactFile, type ArtifactManifest, renderManifest } from "../../components/artifact/manifest";
 import { findBinary, planArtifact, registryOf, storePath } from "../../components/artifact/plan";
+import { readManifest } from "../../components/artifact/reader/bundle";
 import { ConfigurationError, validate } from "../../components/config/validate";
 import { planRuntime } from "../../components/kubernetes/container-runtime/plan";
-import { stagingConfiguration, stagingValues, surroundings, type Values } from "../stacks";
+import { fixtureBundle, stagingConfiguration, stagingValues, surroundings, type Values } from "../stacks";
 
 const checksum = (letter: string) => letter.repeat(64);
 
@@ -168,7 +169,7 @@ describe("a node's container runtime", () => {
 });
 
 describe("the configuration of artifacts", () => {
-  const whole = [binary("containerd"), binary("crictl"), image("registry.k8s.io/pause:3.10.1")];
+  const whole = readManifest(join(fixtureBundle, "manifest.json")).files;
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "wiab-plan-"));
@@ -215,7 +216,16 @@ describe("the configuration of artifacts", () => {
   });
 
   it("names what the artifacts lack, and where they contradict each other", () => {
-    expect(problems({ sources: [written("one.json", whole.slice(1))] })).toEqual([
+    expect(
+      problems({
+        sources: [
+          written(
+            "one.json",
+            whole.filter(({ name }) => name !== "containerd"),
+          ),
+        ],
+      }),
+    ).toEqual([
       "artifact.sources: the artifact lacks the binary containerd: no Kubernetes node can be made of it",
     ]);
     const other = [binary("crictl", { sha256: checksum("f") })];

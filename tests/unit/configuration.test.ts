@@ -7,6 +7,7 @@ import { ConfigurationError, validate } from "../../components/config/validate";
 
 const surroundings: Surroundings = {
   keyFileProblem: () => undefined,
+  readText: () => "",
   isSecret: () => true,
   readManifest,
 };

@@ -30,7 +30,7 @@ const components = (version: string) =>
   ["apiserver", "controller-manager", "scheduler", "proxy"].map(
     (name) => `registry.k8s.io/kube-${name}:${version}`,
   );
-const binaries = ["kubeadm", "kubelet", "kubectl"];
+const binaries = ["kubeadm", "kubelet", "kubectl", "etcdctl", "etcdutl"];
 const lab = artifactOf(binaries, [
   ...components("v1.36.3"),
   "registry.k8s.io/coredns/coredns:v1.14.2",
@@ -87,7 +87,7 @@ describe("the plan of a cluster", () => {
 
   it("says all that an artifact lacks", () => {
     expect(() => planKubernetes(artifactOf(["kubelet"], components("v1.36.3")))).toThrow(
-      /the image etcd, the image coredns, the binary kubeadm, the binary kubectl, flannel's image/,
+      /the image etcd, the image coredns, the binary kubeadm, the binary kubectl, etcdctl and etcdutl, .*flannel's image/,
     );
     const mixed = [...components("v1.36.3").slice(0, 3), "registry.k8s.io/kube-proxy:v1.35.0"];
     expect(() => planKubernetes(artifactOf(binaries, mixed))).toThrow(/kube-proxy:v1.36.3, it has v1.35.0/);

@@ -9,6 +9,7 @@
 : "${KUBEADM:?program of this version}"
 : "${KUBELET:?likewise}"
 : "${KUBECTL:?likewise}"
+: "${ETCD_TOOLS:?folders that have etcdctl and etcdutl in them, one a line}"
 : "${KUBEADM_CONFIG:?its configuration}"
 : "${KUBELET_CONFIG:?its configuration}"
 : "${KUBELET_UNIT:?its systemd unit}"
@@ -55,6 +56,7 @@ become() {
   clear_away
   authorities
   programs
+  etcd_tools
   put "$OURS/kubelet.yaml" "$KUBELET_CONFIG"
   put /etc/systemd/system/kubelet.service "$KUBELET_UNIT"
   rm -f /run/wiab-kubelet.changed
@@ -76,7 +78,11 @@ become() {
 stay() {
   holds "$KUBERNETES/pki/ca.crt" "$(part ca.crt)"$'\n' ||
     fail "the authority of the cluster on $NODE is not the stack's: it cannot be changed in place"
+  # Another version takes drained nodes and kubeadm's own steps, which are not written yet.
+  holds "$MEMBER" "$VERSION" ||
+    fail "$NODE runs Kubernetes $(cat "$MEMBER") and the artifact has $VERSION: an upgrade in place is not supported yet. Go back to the artifact that it was made from"
   programs
+  etcd_tools
   service_file kubelet "$OURS/kubelet.yaml" "$KUBELET_CONFIG"
   service_file kubelet /etc/systemd/system/kubelet.service "$KUBELET_UNIT"
   holds "$OURS/kubeadm.yaml" "$KUBEADM_CONFIG" || put "$OURS/kubeadm.yaml" "$KUBEADM_CONFIG"
@@ -124,6 +130,16 @@ programs() {
   done
 }
 
+etcd_tools() {
+  local tool file
+  mkdir -p /opt/wiab/etcd
+  for tool in etcdctl etcdutl; do
+    file=$(xargs -I '{}' find '{}' -type f -name "$tool" <<<"$ETCD_TOOLS")
+    [ -n "$file" ] || fail "there is no $tool in what was installed on $NODE"
+    [ "$(readlink "/opt/wiab/etcd/$tool")" = "$file" ] || ln -sfn "$file" "/opt/wiab/etcd/$tool"
+  done
+}
+
 # part FILE: what PKI has of that name.
 part() { awk -v file="$1" '/^[^ ]+:$/ { on = $0 == file ":"; next } on' <<<"$PKI"; }
 
@@ -168,18 +184,22 @@ living_peer() {
 # forget_former "NAME ADDRESS": has that control plane take away what is left of this node's former self: a member of
 # etcd that will never answer again counts for the majority, and its identity must not be taken up with empty hands.
 forget_former() {
-  local peer=${1% *} address=${1#* } id
-  while read -r id; do
-    etcdctl_at "$peer" "$address" member remove "$id" >/dev/null
+  local address=${1#* } members id
+  # Certified by the authority that both have.
+  kubeadm_does "being certified for etcd" init phase certs etcd-healthcheck-client --config "$OURS/kubeadm.yaml"
+  members=$(etcdctl_at "$address" member list) || fail "etcd on ${1% *} does not answer: $NODE cannot join"
+  id=$(awk -F ', ' -v url="https://$ADDRESS:2380" '$4 == url { print $1 }' <<<"$members")
+  if [ -n "$id" ]; then
+    etcdctl_at "$address" member remove "$id" >/dev/null
     say "etcd has forgotten the former $NODE"
-  done < <(etcdctl_at "$peer" "$address" member list | awk -F ', ' -v url="https://$ADDRESS:2380" '$4 == url { print $1 }')
+  fi
   at "$address" delete node "$NODE" --ignore-not-found --timeout 60s >/dev/null
 }
 
 etcdctl_at() {
-  at "$2" --request-timeout 60s --namespace kube-system exec "etcd-$1" -- etcdctl --endpoints https://127.0.0.1:2379 \
-    --cacert /etc/kubernetes/pki/etcd/ca.crt --cert /etc/kubernetes/pki/etcd/server.crt \
-    --key /etc/kubernetes/pki/etcd/server.key "${@:3}"
+  local pki=$KUBERNETES/pki/etcd
+  /opt/wiab/etcd/etcdctl --endpoints "https://$1:2379" --command-timeout 60s --cacert "$pki/ca.crt" \
+    --cert "$pki/healthcheck-client.crt" --key "$pki/healthcheck-client.key" "${@:2}"
 }
 
 # kubeadm_does WHAT ARGUMENTS...: what it says is of interest only if it fails.

@@ -12,6 +12,7 @@ apply() {
   plugins
   # kubelet looks for name servers here; what systemd-resolved writes for programs on the machine is of no use in a pod.
   resolv=/etc/resolv.conf
+  [ -e "$resolv" ] || : >"$resolv"
   [ ! -e /run/systemd/resolve/resolv.conf ] || resolv=/run/systemd/resolve/resolv.conf
   mkdir -p /etc/wiab/kubernetes
   ln -sfn "$resolv" /etc/wiab/kubernetes/resolv.conf

@@ -37,10 +37,8 @@ for name in etcd kube-apiserver; do
   [ ! -e "$manifests/$name.yaml" ] || mv "$manifests/$name.yaml" "$aside/"
 done
 wait_for "etcd to stop" gone
-image=$(sed -n 's/^ *image: *//p' "$aside/etcd.yaml")
 # Another identity than before: what is left of the former cluster must not take this for one of its own.
-ctr --namespace k8s.io run --rm --mount "type=bind,src=$work,dst=$work,options=rbind:rw" "$image" wiab-etcd-restore \
-  etcdutl snapshot restore "$work/snapshot" --data-dir "$work/data" --name "$(value name)" \
+/opt/wiab/etcd/etcdutl snapshot restore "$work/snapshot" --data-dir "$work/data" --name "$(value name)" \
   --initial-cluster "$(value name)=$(value initial-advertise-peer-urls)" \
   --initial-advertise-peer-urls "$(value initial-advertise-peer-urls)" --initial-cluster-token "wiab-$(date +%s)" >&2
 [ ! -e /var/lib/etcd/member ] || mv /var/lib/etcd/member "/var/lib/etcd/member-before-$(date +%s)"

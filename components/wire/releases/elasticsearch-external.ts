@@ -1,0 +1,7 @@
+import type { WireContext } from "../context";
+import type { Values } from "../values";
+
+/** Gives the service outside Kubernetes a name inside: the addresses of its nodes. */
+export const elasticsearchExternal = ({ services }: WireContext): Values => ({
+  IPs: services.elasticsearch.addresses,
+});

@@ -1,0 +1,108 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { rootCertificates } from "node:tls";
+
+/** What a certificate is checked for. */
+export interface CertificateCheck {
+  /** Text of the certificate's file: the leaf first, then the authorities between it and the root. */
+  readonly certificate: string;
+  readonly privateKey: string;
+  /** Names that it has to cover. */
+  readonly names: readonly string[];
+  readonly now: Date;
+}
+
+/** A certificate that runs out within these days is warned about. */
+const warningDays = 14;
+
+const day = 24 * 60 * 60 * 1000;
+
+/** What is wrong with a certificate and its key, each in words that say what to do; nothing if both can be used. */
+export function certificateProblems({ certificate, privateKey, names, now }: CertificateCheck): string[] {
+  const chain = parseChain(certificate);
+  if (typeof chain === "string") return [chain];
+  const [leaf, ...authorities] = chain;
+  if (!leaf) return ["holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"];
+  return [
+    ...nameProblems(leaf, names),
+    ...chain.flatMap((one) => dateProblems(one, now)),
+    ...(leaf.ca ? ["begins with the certificate of an authority; the server's own has to be the first"] : []),
+    ...chainProblems(leaf, authorities),
+    ...keyProblems(leaf, privateKey),
+  ];
+}
+
+/** Why certificates are to be renewed soon; undefined if they last. */
+export function certificateWarning(certificate: string, now: Date): string | undefined {
+  const chain = parseChain(certificate);
+  const ends = typeof chain === "string" ? [] : chain.map(({ validTo }) => Date.parse(validTo));
+  const days = Math.floor((Math.min(...ends) - now.getTime()) / day);
+  return days >= 0 && days < warningDays ? `runs out in ${days} days` : undefined;
+}
+
+/** The SHA-256 fingerprint of the certificate that the servers show, as OpenSSL writes it. */
+export const fingerprintOf = (certificate: string): string => new X509Certificate(certificate).fingerprint256;
+
+/** All certificates of a file, or why they cannot be read. */
+function parseChain(text: string): X509Certificate[] | string {
+  // OpenSSL, and nginx with it, is stricter than Node: upstream's example has two dashes too many.
+  const line = text
+    .split(/\r?\n/)
+    .find((one) => /^-+(BEGIN|END)/.test(one) && !/^-----(BEGIN|END) CERTIFICATE-----\s*$/.test(one));
+  if (line !== undefined) return `has a line that belongs to no certificate in PEM: ${line}`;
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+  try {
+    return blocks.map((block) => new X509Certificate(block));
+  } catch (error) {
+    return `holds something that is not a certificate: ${(error as Error).message}`;
+  }
+}
+
+function nameProblems(leaf: X509Certificate, names: readonly string[]): string[] {
+  // Not in the common name: browsers have not looked at that for years.
+  const missing = names.filter((name) => leaf.checkHost(name, { subject: "never" }) === undefined);
+  return missing.length > 0
+    ? [
+        `does not cover ${missing.join(", ")}; it is for ${leaf.subjectAltName?.replaceAll("DNS:", "") ?? "no name at all"}`,
+      ]
+    : [];
+}
+
+function dateProblems({ subject, validFrom, validTo }: X509Certificate, now: Date): string[] {
+  const name = oneLine(subject);
+  if (Date.parse(validFrom) > now.getTime()) return [`is not valid before ${validFrom} (${name})`];
+  return Date.parse(validTo) < now.getTime() ? [`has run out on ${validTo} (${name})`] : [];
+}
+
+/** Each certificate has to be signed by the next, and the last one by itself or by a root that everybody knows. */
+function chainProblems(leaf: X509Certificate, authorities: readonly X509Certificate[]): string[] {
+  const chain = [leaf, ...authorities];
+  const stranger = authorities.find(
+    (authority, index) => !isSignedBy(chain[index] as X509Certificate, authority),
+  );
+  if (stranger)
+    return [
+      `has its certificates in the wrong order, or one too many: ${oneLine(stranger.subject)} has not signed the one before it`,
+    ];
+  const last = chain.at(-1) as X509Certificate;
+  return isSignedBy(last, last) ||
+    rootCertificates.some((root) => isSignedBy(last, new X509Certificate(root)))
+    ? []
+    : [
+        `is not complete: append the certificate of ${oneLine(last.issuer)}, or clients that do not know it refuse the connection`,
+      ];
+}
+
+const isSignedBy = (one: X509Certificate, authority: X509Certificate): boolean =>
+  one.checkIssued(authority) && one.verify(authority.publicKey);
+
+function keyProblems(leaf: X509Certificate, privateKey: string): string[] {
+  try {
+    return leaf.checkPrivateKey(createPrivateKey(privateKey))
+      ? []
+      : ["does not belong to the private key: its public key is another one"];
+  } catch (error) {
+    return [`has a private key that cannot be used (encrypted, or not PEM): ${(error as Error).message}`];
+  }
+}
+
+const oneLine = (name: string): string => name.replaceAll("\n", ", ");

@@ -1,0 +1,212 @@
+import * as kubernetes from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { loadScript, runScript } from "../remote/script";
+import type { Target } from "../remote/target";
+import { CallingNode } from "./calling/calling-node";
+import type { ChartReference } from "./charts";
+import { releaseHooks } from "./cluster/hooks";
+import { publicNames, type WireContext } from "./context";
+import { adminCommands, urlsOf } from "./outputs";
+import { chooseReleases, namespaceOf, type ReleaseName, releases } from "./releases";
+import { turnUris } from "./releases/brig";
+import { authoritySecret } from "./releases/databases";
+import { runValues } from "./releases/index";
+import { fingerprintOf } from "./tls";
+import { mergeValues, staticValues, type Values } from "./values";
+
+/** Arguments of {@link Wire}. */
+export interface WireArgs {
+  readonly context: WireContext;
+  /** The chart of each release. */
+  readonly chart: (release: ReleaseName) => ChartReference;
+  /** Values of the operator's own, which come before all others. @default none */
+  readonly values?: Readonly<Partial<Record<ReleaseName, Values>>>;
+  readonly provider: kubernetes.Provider;
+  /** With keys inside; it and the provider lead to the same API server. */
+  readonly kubeconfig: pulumi.Output<string>;
+  /** A machine of the cluster, from which the public names are looked at. */
+  readonly controlPlane: Target;
+  /** The machine that carries calling. @default none: calling is off */
+  readonly callingTarget?: Target;
+  /** What forwards the public ports; without it no public name answers. */
+  readonly firewall: pulumi.Resource;
+  /** What takes the whole cluster away when it goes itself. @default nothing does */
+  readonly deletedWith?: pulumi.Resource;
+}
+
+/** How a release stands, from Helm. */
+export interface ReleaseState {
+  readonly status: pulumi.Output<string>;
+  readonly chart: pulumi.Output<string>;
+  readonly revision: pulumi.Output<number>;
+}
+
+/** How long it may take until every public name answers, in seconds; Let's Encrypt may take its time. */
+const frontSeconds = { own: 300, acme: 900 } as const;
+
+/**
+ * Wire itself, as Helm releases. 15 of the 18 wait for no other release: the order of the rest is in
+ * {@link predecessors}.
+ */
+export class Wire extends pulumi.ComponentResource {
+  readonly urls: Readonly<Record<string, string>>;
+  /** The relays that brig tells clients of; none without calling. */
+  readonly turnUris: readonly string[];
+  /** The server of conference calls. @default none without calling */
+  readonly sftUrl: string | undefined;
+  /** Commands for a control plane node, by what they do. */
+  readonly adminCommands: Readonly<Record<string, string>>;
+  /** Known once all are up. */
+  readonly releases: Readonly<Partial<Record<ReleaseName, ReleaseState>>>;
+
+  constructor(name: string, args: WireArgs, options?: pulumi.ComponentResourceOptions) {
+    super("wiab:wire:Wire", name, {}, options);
+    const { context, provider, deletedWith } = args;
+    const { domain, publicAddress, callingNode, tls, features, federation } = context;
+    const own = { parent: this, provider, deletedWith };
+
+    const authority = [
+      context.services.cassandra,
+      context.services.elasticsearch,
+      context.services.rabbitmq,
+    ].find((service) => service.authority)?.authority;
+    const preparations: Partial<Record<ReleaseName, pulumi.Resource[]>> = {};
+    if (authority)
+      preparations["wire-server"] = [
+        new kubernetes.core.v1.Secret(
+          `${name}-authority`,
+          { metadata: { name: authoritySecret.name }, stringData: { [authoritySecret.key]: authority } },
+          own,
+        ),
+      ];
+    if (callingNode && args.callingTarget) {
+      const node = new CallingNode(
+        `${name}-calling`,
+        { name: callingNode.name, target: args.callingTarget, publicAddress, provider },
+        { parent: this },
+      );
+      preparations.sftd = [node];
+      preparations.coturn = [node];
+    }
+
+    const hooks = releaseHooks(name, args.kubeconfig);
+    const made: Partial<Record<ReleaseName, kubernetes.helm.v3.Release>> = {};
+    for (const release of inOrder(
+      chooseReleases({
+        calling: callingNode !== undefined,
+        teamSettings: features.teamSettings,
+        acme: tls.kind === "acme",
+        mailRelay: context.mail.relay !== undefined,
+        smallstep: args.values?.["smallstep-accomp"] !== undefined,
+      }),
+    )) {
+      const { fingerprint, ...chart } = args.chart(release);
+      const dependsOn = [
+        ...predecessors[release].flatMap((earlier) => made[earlier] ?? []),
+        ...(preparations[release] ?? []),
+      ];
+      made[release] = new kubernetes.helm.v3.Release(
+        `${name}-${release}`,
+        {
+          ...chart,
+          name: release,
+          namespace: namespaceOf(release),
+          createNamespace: namespaceOf(release) !== "default",
+          values: mergeValues(
+            staticValues(release),
+            runValues[release]?.(context) ?? {},
+            args.values?.[release] ?? {},
+          ),
+          timeout: releases[release].minutes * 60,
+          waitForJobs: true,
+          // Rolling back would take the evidence away with the failure; the next run goes on from here.
+          atomic: false,
+          maxHistory: 5,
+          description: `chart ${fingerprint}`,
+        },
+        { ...own, dependsOn, hooks },
+      );
+    }
+
+    // That pods are ready says nothing of the way to them: a certificate, an ingress, the firewall.
+    runScript(
+      `${name}-front`,
+      {
+        target: args.controlPlane,
+        script: loadScript(`${__dirname}/front`, "front.sh"),
+        parameters: {
+          ADDRESS: publicAddress,
+          NAMES: publicNames(domain, {
+            teamSettings: features.teamSettings,
+            calling: callingNode !== undefined,
+            federation: federation !== undefined,
+          }).join(" "),
+          FINGERPRINT: tls.kind === "own" ? fingerprintOf(tls.certificate) : "",
+          SECONDS_TO_WAIT: `${frontSeconds[tls.kind]}`,
+        },
+      },
+      { parent: this, dependsOn: [...Object.values(made), args.firewall] },
+    );
+
+    this.urls = urlsOf(context);
+    this.turnUris = callingNode ? turnUris(publicAddress) : [];
+    this.sftUrl = this.urls.sftd;
+    this.adminCommands = adminCommands(domain);
+    this.releases = Object.fromEntries(
+      Object.entries(made).map(([release, { status }]): [string, ReleaseState] => [
+        release,
+        {
+          status: status.apply((state) => state?.status ?? "unknown"),
+          chart: status.apply((state) => state?.version ?? "unknown"),
+          revision: status.apply((state) => state?.revision ?? 0),
+        },
+      ]),
+    );
+    this.registerOutputs({ urls: this.urls, releases: this.releases });
+  }
+}
+
+/**
+ * The releases that have to be up before another begins. Everything else goes side by side: pods find one another by
+ * name, and begin anew until they do.
+ */
+export const predecessors: Readonly<Record<ReleaseName, readonly ReleaseName[]>> = {
+  "cassandra-external": [],
+  "elasticsearch-external": [],
+  "minio-external": [],
+  "postgresql-external": [],
+  "rabbitmq-external": [],
+  "fake-aws": [],
+  smtp: [],
+  "databases-ephemeral": [],
+  reaper: [],
+  // Its hooks make tables and an index before any of its pods is there.
+  "wire-server": [
+    "cassandra-external",
+    "elasticsearch-external",
+    "minio-external",
+    "postgresql-external",
+    "rabbitmq-external",
+    "databases-ephemeral",
+    "fake-aws",
+  ],
+  webapp: [],
+  "account-pages": [],
+  "team-settings": [],
+  // The controller judges every Ingress that is made, and refuses all of them while it is not up.
+  "smallstep-accomp": ["ingress-nginx-controller"],
+  "ingress-nginx-controller": [],
+  "cert-manager": [],
+  // Besides: an issuer is a kind of resource that cert-manager brings.
+  "nginx-ingress-services": ["ingress-nginx-controller", "cert-manager"],
+  // Besides: nginx-ingress-services makes the issuer of its certificate.
+  sftd: ["ingress-nginx-controller", "nginx-ingress-services"],
+  coturn: [],
+};
+
+/** Releases with each after those that it waits for. */
+const inOrder = (chosen: readonly ReleaseName[]): ReleaseName[] => {
+  const depth = (release: ReleaseName): number =>
+    1 + Math.max(0, ...predecessors[release].map((earlier) => depth(earlier)));
+  return [...chosen].sort((a, b) => depth(a) - depth(b));
+};
