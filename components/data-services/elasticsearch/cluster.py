@@ -87,9 +87,9 @@ def need_whole():
         raise Trouble(", ".join(found) + explanation())
 
 
-def configured():
-    """The settings that the cluster keeps by itself."""
-    return ask("GET", "/_cluster/settings?flat_settings=true")
+def configured(local=False):
+    """The settings that the cluster keeps by itself; `local` is what this node knows of them, without the master."""
+    return ask("GET", f"/_cluster/settings?flat_settings=true&local={str(local).lower()}")
 
 
 def configure(name, value):
@@ -159,7 +159,8 @@ def hold():
     if not follows(NODE):
         return
     nodes = members_now()
-    needed = int(configured()["persistent"].get(QUORUM, len(nodes) // 2 + 1))
+    # The master may be the one that is missing.
+    needed = int(configured(local=True)["persistent"].get(QUORUM, len(nodes) // 2 + 1))
     # Each is asked by itself: that a machine has vanished without a word, the cluster notices half a minute later.
     missing = sorted(name for name in MEMBERS if name != NODE and not follows(name))
     # Two nodes cannot do without either of them, and yet have to be restarted.
