@@ -113,7 +113,8 @@ def bucket_names():
 
 
 def info(node=HERE):
-    return json.loads(ask("GET", f"{ADMIN}info", node=node, seconds=30))
+    # As long as a node is silent, the others take half a minute and more to answer.
+    return json.loads(ask("GET", f"{ADMIN}info", node=node, seconds=120))
 
 
 def name_of(endpoint):
@@ -124,6 +125,8 @@ def name_of(endpoint):
 
 def need_drives(node=HERE):
     """Every drive as a node sees it: there, and as full as it should be."""
+    for name in MEMBERS:
+        status("GET", "/minio/health/live", node=name, keys=None, seconds=10)
     wrong, count = [], 0
     for server in info(node)["servers"]:
         name = name_of(server["endpoint"]) if len(MEMBERS) > 1 else HERE
