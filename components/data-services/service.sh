@@ -17,7 +17,7 @@ table inet wiab_$table {
   }
 }
 "
-  service_file "wiab-admit-$1" "/etc/systemd/system/wiab-admit-$1.service" "[Unit]
+  local unit="[Unit]
 Description=Who may reach $1
 DefaultDependencies=no
 Before=network-pre.target
@@ -30,9 +30,14 @@ ExecStart=/usr/sbin/nft --file /etc/wiab/$1/admit.nft
 
 [Install]
 WantedBy=sysinit.target
-"
-  service_file "wiab-admit-$1" "/etc/wiab/$1/admit.nft" "$rules"
-  run_service "wiab-admit-$1"
+" file=/etc/systemd/system/wiab-admit-$1.service
+  holds "$file" "$unit" || put "$file" "$unit"
+  systemctl --quiet is-enabled "wiab-admit-$1.service" 2>/dev/null ||
+    systemctl --quiet --no-reload enable "wiab-admit-$1.service"
+  holds "/etc/wiab/$1/admit.nft" "$rules" && nft list table inet "wiab_$table" >/dev/null 2>&1 && return
+  put "/etc/wiab/$1/admit.nft" "$rules"
+  # The unit does it at boots.
+  nft --file "/etc/wiab/$1/admit.nft"
 }
 
 # program SERVICE NAME TEXT: an executable /opt/wiab/SERVICE/NAME that keeps no secret.

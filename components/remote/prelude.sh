@@ -50,8 +50,9 @@ service_file() {
 
 # run_service SERVICE: has a service run, at every boot too, from the files that it has now.
 run_service() {
-  systemctl daemon-reload
-  systemctl --quiet enable "$1.service"
+  # Reading all units anew takes a small machine seconds, and several scripts may be at work on it: only if it has to be.
+  systemctl --quiet is-enabled "$1.service" 2>/dev/null || systemctl --quiet --no-reload enable "$1.service"
+  [ "$(systemctl show --property=NeedDaemonReload --value "$1.service")" != yes ] || systemctl daemon-reload
   [ -e "/run/wiab-$1.changed" ] || ! systemctl --quiet is-active "$1.service" || return 0
   systemctl restart "$1.service" || {
     journalctl --no-pager --lines 20 --unit "$1.service" || true

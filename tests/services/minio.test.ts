@@ -292,7 +292,7 @@ describe("MinIO on three nodes", () => {
     minutes(10),
   );
 
-  it.skip(
+  it(
     "goes on when a node's service is killed and when one is unplugged",
     async () => {
       const written = await store.whilePutting("faults", async () => {
@@ -311,7 +311,7 @@ describe("MinIO on three nodes", () => {
     minutes(10),
   );
 
-  it.skip(
+  it(
     "has a node, rebuilt empty, join again with all that it had",
     async () => {
       await store.cluster.destroy("datanode1");
@@ -329,7 +329,7 @@ describe("MinIO on three nodes", () => {
     minutes(10),
   );
 
-  it.skip(
+  it(
     "backs everything up on one node alone, and gives it back as it was",
     async () => {
       await store.python(
@@ -368,7 +368,7 @@ describe("MinIO on three nodes", () => {
     minutes(5),
   );
 
-  it.skip(
+  it(
     "leaves a new node without drives, and lets none of its own go",
     async () => {
       await store.cluster.add("datanode4");
@@ -390,7 +390,7 @@ describe("MinIO on three nodes", () => {
     minutes(5),
   );
 
-  it.skip(
+  it(
     "takes other keys, and TLS, with all nodes at once",
     async () => {
       const change = {
