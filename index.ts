@@ -92,6 +92,7 @@ const kubenodes = plan.kubenodes.flatMap((machine) =>
 const [controlPlane] = kubenodes;
 const cluster =
   artifact &&
+  config.kubernetes.deploy &&
   new KubernetesCluster("kubernetes", {
     clusterName: config.domain,
     nodes: kubenodes,
@@ -117,7 +118,7 @@ const dataServices =
     settings: config.dataServices,
   });
 
-if (artifact && cluster && dataServices) {
+if (artifact && dataServices) {
   const store = new BackupStore("backups", {
     target: artifact.assetHost.target,
     address: plan.assethost.address,
@@ -132,7 +133,7 @@ if (artifact && cluster && dataServices) {
       services,
       schedule: config.backup.schedule,
     });
-  for (const { name } of plan.kubenodes) backUp(name, cluster.targetOf(name), ["etcd"]);
+  if (cluster) for (const { name } of plan.kubenodes) backUp(name, cluster.targetOf(name), ["etcd"]);
   const services = Object.keys(dataServices.connections);
   for (const { name } of plan.datanodes) backUp(name, dataServices.targetOf(name), services);
 }
@@ -197,7 +198,7 @@ export = {
     : null,
   /** Where the data services are, and how to log in to them. Null without an artifact. */
   dataServices: dataServices ? pulumi.secret(dataServices.connections) : null,
-  /** Null without an artifact. */
+  /** Null without a cluster. */
   kubeconfig: cluster ? cluster.kubeconfig : null,
   /** Null without charts. */
   wire: wire

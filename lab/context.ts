@@ -65,8 +65,8 @@ export interface LabOutputs {
   readonly assets: { readonly url: string; readonly registry: string; readonly authority: string };
   /** Where the data services are and how to log in to them; secret. */
   readonly dataServices: Connections;
-  /** Secret. */
-  readonly kubeconfig: string;
+  /** Secret; null where Kubernetes is left out. */
+  readonly kubeconfig: string | null;
   readonly sshUser: string;
   /** Secret: handed to an SSH agent and nowhere else. */
   readonly sshPrivateKey: string;

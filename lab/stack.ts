@@ -41,6 +41,12 @@ export function chooseSize(facts: HostFacts): { readonly size: LabSize; readonly
   return { size: "full", reason: `${machine}: enough for all seven` };
 }
 
+/**
+ * Whether a machine carries the control plane beside the data services. Where all of it is emulated on two cores, the
+ * API server was seen to be stopped again and again because it had not answered in time.
+ */
+export const carriesKubernetes = ({ kvm, cpus }: HostFacts): boolean => kvm || cpus >= 8;
+
 /** What tells one lab on a machine from another: all names and addresses follow from the stack's name. */
 export function labIdentity(stack: string) {
   // 192.168.230.0/24 is out of the way of libvirt's and Docker's defaults; further labs lie above it.
@@ -95,6 +101,7 @@ export function labConfiguration({ stack, size, facts, image, bundle }: LabArgs)
     },
     machines,
     artifact: { sources: [{ manifest: `${bundle}/manifest.json`, location: bundle }] },
+    kubernetes: { deploy: carriesKubernetes(facts) },
     // The machines of a lab have no way out: that they need none is part of what it shows.
     firewall: { publicAddress, publicInterface, privateDeployment: true, hardenInput: false },
   };

@@ -22,13 +22,13 @@ export function stagingValues(): Values {
 /** Folder of a bundle of which there is the manifest alone, enough to plan with. */
 export const fixtureBundle = join(projectDirectory, "tests/fixtures/bundle");
 
-/** What `npm run lab` would write on a machine without hardware virtualization that has its image. */
+/** What `npm run lab` would write on a machine of eight cores without hardware virtualization that has its image. */
 export const labValues = (size: LabSize): Values =>
   labConfiguration({
     stack: "lab",
     size,
     facts: {
-      cpus: 2,
+      cpus: 8,
       memoryMiB: 24_000,
       availableMemoryMiB: 20_000,
       freeDiskGB: 100,

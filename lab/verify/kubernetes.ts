@@ -15,6 +15,7 @@ const nodePort = 31772;
 export async function checkKubernetes(
   report: Report,
   outputs: LabOutputs,
+  kubeconfig: string,
   reach: (name: string) => RemoteMachine,
 ): Promise<void> {
   const { machines } = outputs;
@@ -27,7 +28,7 @@ export async function checkKubernetes(
   const inPod = async (pod: string, command: string) =>
     (await kubectl(`--namespace ${namespace} exec ${pod} -- /hello ${command}`)).trim();
 
-  await report.check("the API from here, as the administrator", () => version(outputs.kubeconfig));
+  await report.check("the API from here, as the administrator", () => version(kubeconfig));
   for (const { name, address } of nodes) {
     await report.check(`${name}: API server`, async () => {
       const answer = await kubectl(`--server https://${address}:6443 get --raw '/readyz?verbose'`);

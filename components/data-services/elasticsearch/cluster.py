@@ -24,8 +24,8 @@ class Trouble(Exception):
     """What is wrong, for people."""
 
 
-def ask(method, path, body=None, node=NODE, seconds=60):
-    """A request to a node; a body that is no text is sent as JSON."""
+def ask(method, path, body=None, node=NODE, seconds=180):
+    """A request to a node; a body that is no text is sent as JSON. An emulated machine takes a minute for a new index."""
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()
     kind = "application/x-ndjson" if "/_bulk" in path else "application/json"
