@@ -46,7 +46,7 @@ func openCassandra(_ context.Context, to target, run string) (store, error) {
 	for _, statement := range []string{
 		fmt.Sprintf("CREATE KEYSPACE IF NOT EXISTS %s WITH replication = "+
 			"{'class': 'SimpleStrategy', 'replication_factor': %d}", keyspace, to.Replicas),
-		"CREATE TABLE IF NOT EXISTS " + keyspace + ".records (batch bigint, number bigint, PRIMARY KEY (batch, number))",
+		"CREATE TABLE IF NOT EXISTS " + keyspace + ".records (part bigint, number bigint, PRIMARY KEY (part, number))",
 	} {
 		if err := session.Query(statement).Exec(); err != nil {
 			session.Close()
@@ -57,13 +57,13 @@ func openCassandra(_ context.Context, to target, run string) (store, error) {
 }
 
 func (s *cassandraStore) put(ctx context.Context, number int64) error {
-	return s.session.Query("INSERT INTO "+s.table+" (batch, number) VALUES (?, ?)", number/batch, number).
+	return s.session.Query("INSERT INTO "+s.table+" (part, number) VALUES (?, ?)", number/batch, number).
 		Idempotent(true).RetryPolicy(&gocql.SimpleRetryPolicy{NumRetries: 2}).ExecContext(ctx)
 }
 
 func (s *cassandraStore) read(ctx context.Context, last int64, found func(int64)) error {
 	for part := int64(0); part <= last/batch; part++ {
-		rows := s.session.Query("SELECT number FROM "+s.table+" WHERE batch = ?", part).IterContext(ctx)
+		rows := s.session.Query("SELECT number FROM "+s.table+" WHERE part = ?", part).IterContext(ctx)
 		var number int64
 		for rows.Scan(&number) {
 			found(number)

@@ -92,10 +92,11 @@ export class Writer {
     service: DataServiceName,
     connections: Connections,
   ): Promise<Writer> {
-    // The settings are the first line; the second one, or the end of the input, ends it. printf is a part of the shell.
+    // The settings are the first line; the second one, or the end of the input, ends it, and so does its own end. printf
+    // is a part of the shell.
     const child = machine.start(
-      `IFS= read -r settings; printf '%s' "$settings" | ${program} write --service ${service} & ` +
-        "IFS= read -r _; kill -TERM %1; wait %1",
+      `IFS= read -r settings; printf '%s' "$settings" | ${program} write --service ${service} & writer=$!; ` +
+        "(IFS= read -r _; kill -TERM $writer) <&0 & wait $writer",
     );
     let text = "";
     child.stdout?.on("data", (chunk) => (text += chunk));
