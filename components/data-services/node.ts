@@ -40,3 +40,19 @@ export interface Connection {
   /** Certificate of the authority that has signed the servers', in PEM; undefined where there is no TLS. */
   readonly authority: pulumi.Output<string> | undefined;
 }
+
+/**
+ * The nodes that stay, of which there is at least one.
+ * @throws Error if all of them retire.
+ */
+export function stayingOf(nodes: readonly DataNode[]): readonly [DataNode, ...DataNode[]] {
+  const [first, ...others] = nodes.filter(({ retiring }) => !retiring);
+  if (!first) throw new Error("a data service needs a node that does not retire");
+  return [first, ...others];
+}
+
+/** The order of turns where new nodes have to be there to take the data of those that leave. */
+export const leaversLast = (nodes: readonly DataNode[]): readonly DataNode[] => [
+  ...stayingOf(nodes),
+  ...nodes.filter(({ retiring }) => retiring),
+];

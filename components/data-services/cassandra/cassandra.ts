@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { loadScript, runScript } from "../../remote/script";
-import { install } from "../installation/installation";
-import type { Connection, DataNode, DataServiceArgs } from "../node";
-import { loadServiceScript, rollThrough } from "../rolling";
+import { installOn } from "../installation/installation";
+import { type Connection, type DataNode, type DataServiceArgs, stayingOf } from "../node";
+import { rollOut } from "../rolling";
 import { nodeParameters, ports, replicationFactor } from "./configuration";
 import { planCassandra } from "./plan";
 
@@ -27,9 +27,8 @@ export class Cassandra extends pulumi.ComponentResource {
     const { nodes, secrets, clients, heapMiB } = args;
     const child = { parent: this };
     const plan = planCassandra(args.artifact);
-    const staying = nodes.filter(({ retiring }) => !retiring);
+    const staying = stayingOf(nodes);
     const [first] = staying;
-    if (!first) throw new Error("Cassandra has no node that stays: at least one must not be retiring");
     if (args.tls && !plan.edition.tls)
       throw new Error(
         `Cassandra ${plan.version} runs on Java ${plan.edition.java.version}, which knows no Ed25519 certificates: set dataServices.tls to false`,
@@ -59,34 +58,25 @@ export class Cassandra extends pulumi.ComponentResource {
         AUTHORITY: secrets.authority.certificate,
       };
     };
-    const runs = rollThrough(
+    const ready = rollOut(
       name,
-      loadServiceScript(__dirname, "node.sh"),
-      nodes.map((node) => ({
-        target: install(
-          `${name}-programs-${node.name}`,
-          plan.installation,
-          { target: node.target, assetHost: args.assetHost },
-          child,
-        ),
-        node: node.name,
-        parameters: {
-          ...nodeParameters(node, { plan, nodes, clients, heapMiB, tls: args.tls }),
-          ...keys(node),
+      {
+        room: __dirname,
+        turns: nodes.map((node) => ({
+          target: installOn(node, name, plan.installation, args.assetHost, child),
+          node: node.name,
+          parameters: {
+            ...nodeParameters(node, { plan, nodes, clients, heapMiB, tls: args.tls }),
+            ...keys(node),
+          },
+        })),
+        ready: {
+          target: first.target,
+          parameters: { VERSION: plan.version, NODES: staying.map((node) => node.name).join(" ") },
         },
-      })),
+      },
       // Nobody founds a ring before it has leave to.
       { ...child, dependsOn: founder },
-    );
-    const ready = runScript(
-      `${name}-ready`,
-      {
-        target: first.target,
-        script: loadServiceScript(__dirname, "ready.sh"),
-        parameters: { VERSION: plan.version, NODES: staying.map((node) => node.name).join(" ") },
-      },
-      // Every node has had its turn.
-      { ...child, dependsOn: [...runs] },
     );
     this.connection = {
       addresses: ready.stdout.apply(() => staying.map(({ address }) => address)),

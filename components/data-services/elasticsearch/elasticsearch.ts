@@ -1,8 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
-import { runScript } from "../../remote/script";
-import { install } from "../installation/installation";
-import type { Connection, DataServiceArgs } from "../node";
-import { loadServiceScript, rollThrough } from "../rolling";
+import { installOn } from "../installation/installation";
+import { type Connection, type DataServiceArgs, leaversLast, stayingOf } from "../node";
+import { rollOut } from "../rolling";
 import { nodeParameters, ports } from "./configuration";
 import { planElasticsearch } from "./plan";
 
@@ -25,40 +24,21 @@ export class Elasticsearch extends pulumi.ComponentResource {
     const child = { parent: this };
     const plan = planElasticsearch(args.artifact);
     const { nodes, clients, heapMiB } = args;
-    const members = nodes.filter(({ retiring }) => !retiring);
+    const members = stayingOf(nodes);
     const [first] = members;
-    if (!first) throw new Error("Elasticsearch needs a node that does not retire");
     const parameters = (node: (typeof nodes)[number]) =>
       nodeParameters(node, { plan, nodes, clients, heapMiB });
-    const installed = new Map(
-      nodes.map((node) => [
-        node.name,
-        install(
-          `${name}-programs-${node.name}`,
-          plan.installation,
-          { target: node.target, assetHost: args.assetHost },
-          child,
-        ),
-      ]),
-    );
-    const runs = rollThrough(
+    const ready = rollOut(
       name,
-      loadServiceScript(__dirname, "node.sh"),
-      // Who leaves has its turn last: new nodes have to be there to take the data.
-      [...members, ...nodes.filter(({ retiring }) => retiring)].map((node) => ({
-        target: installed.get(node.name) ?? node.target,
-        node: node.name,
-        parameters: parameters(node),
-      })),
-      child,
-    );
-    const ready = runScript(
-      `${name}-ready`,
       {
-        target: { ...first.target, after: runs },
-        script: loadServiceScript(__dirname, "ready.sh"),
+        room: __dirname,
+        turns: leaversLast(nodes).map((node) => ({
+          target: installOn(node, name, plan.installation, args.assetHost, child),
+          node: node.name,
+          parameters: parameters(node),
+        })),
         // What concerns all of them: a change of it may have to be waited for.
-        parameters: parameters(first),
+        ready: { target: first.target, parameters: parameters(first) },
       },
       child,
     );

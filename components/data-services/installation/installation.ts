@@ -48,3 +48,12 @@ export function install(
   );
   return { ...target, after: [run] };
 }
+
+/** {@link install} for a data service: the resource is called `<name>-programs-<node>`. */
+export const installOn = (
+  node: { readonly name: string; readonly target: Target },
+  name: string,
+  plan: InstallationPlan,
+  assetHost: Pick<AssetHost, "url">,
+  options: pulumi.CustomResourceOptions,
+): Target => install(`${name}-programs-${node.name}`, plan, { target: node.target, assetHost }, options);

@@ -1,9 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
-import { runScript } from "../../remote/script";
 import type { AccessKey } from "../../secrets/secrets";
-import { install } from "../installation/installation";
-import type { Connection, DataServiceArgs } from "../node";
-import { loadServiceScript, rollThrough } from "../rolling";
+import { installOn } from "../installation/installation";
+import { type Connection, type DataServiceArgs, stayingOf } from "../node";
+import { rollOut } from "../rolling";
 import { assetsBucket, buckets, nodeParameters, port } from "./configuration";
 import { planMinio } from "./plan";
 
@@ -26,8 +25,7 @@ export class Minio extends pulumi.ComponentResource {
     const child = { parent: this };
     const plan = planMinio(args.artifact);
     const { nodes, clients, secrets } = args;
-    const [first] = nodes.filter(({ retiring }) => !retiring);
-    if (!first) throw new Error("MinIO needs a node that does not retire");
+    const [first] = stayingOf(nodes);
     const parameters = new Map(
       nodes.map((node) => {
         const identity = args.tls
@@ -49,34 +47,17 @@ export class Minio extends pulumi.ComponentResource {
         ];
       }),
     );
-    const installed = new Map(
-      nodes.map((node) => [
-        node.name,
-        install(
-          `${name}-programs-${node.name}`,
-          plan.installation,
-          { target: node.target, assetHost: args.assetHost },
-          child,
-        ),
-      ]),
-    );
-    const runs = rollThrough(
+    const ready = rollOut(
       name,
-      loadServiceScript(__dirname, "node.sh"),
-      nodes.map((node) => ({
-        target: installed.get(node.name) ?? node.target,
-        node: node.name,
-        parameters: parameters.get(node.name) ?? {},
-      })),
-      child,
-    );
-    const ready = runScript(
-      `${name}-ready`,
       {
-        target: { ...first.target, after: runs },
-        script: loadServiceScript(__dirname, "ready.sh"),
+        room: __dirname,
+        turns: nodes.map((node) => ({
+          target: installOn(node, name, plan.installation, args.assetHost, child),
+          node: node.name,
+          parameters: parameters.get(node.name) ?? {},
+        })),
         // What concerns all of them: a change of it may have to be waited for.
-        parameters: parameters.get(first.name) ?? {},
+        ready: { target: first.target, parameters: parameters.get(first.name) ?? {} },
       },
       child,
     );

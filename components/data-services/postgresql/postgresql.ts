@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { runScript } from "../../remote/script";
-import { install } from "../installation/installation";
-import type { Connection, DataNode, DataServiceArgs } from "../node";
-import { loadServiceScript, rollThrough } from "../rolling";
+import { installOn } from "../installation/installation";
+import { type Connection, type DataNode, type DataServiceArgs, leaversLast, stayingOf } from "../node";
+import { loadServiceScript, rollOut } from "../rolling";
 import {
   database,
   nodeParameters,
@@ -41,9 +41,8 @@ export class Postgresql extends pulumi.ComponentResource {
     const plan = planPostgresql(args.artifact);
     const { nodes, clients, maxConnections, tls, secrets } = args;
     const settings: Settings = { plan, nodes, clients, maxConnections, tls };
-    const staying = nodes.filter(({ retiring }) => !retiring);
+    const staying = stayingOf(nodes);
     const [first] = staying;
-    if (!first) throw new Error("PostgreSQL needs a node that does not retire");
     const programs = (node: DataNode) => {
       const prepared = runScript(
         `${name}-prepare-${node.name}`,
@@ -52,12 +51,7 @@ export class Postgresql extends pulumi.ComponentResource {
       );
       // Before the packages: they look at what it writes once, when they are installed.
       const target = { ...node.target, after: [prepared] };
-      return install(
-        `${name}-programs-${node.name}`,
-        plan.installation,
-        { target, assetHost: args.assetHost },
-        child,
-      );
+      return installOn({ name: node.name, target }, name, plan.installation, args.assetHost, child);
     };
     const identity = ({ name: machine, address }: DataNode) =>
       tls
@@ -67,41 +61,37 @@ export class Postgresql extends pulumi.ComponentResource {
             addresses: [address],
           })
         : { privateKey: "", certificate: "" };
-    const runs = rollThrough(
+    const ready = rollOut(
       name,
-      loadServiceScript(__dirname, "node.sh"),
-      // Who leaves has its turn last: new nodes have to be there to take the data.
-      [...staying, ...nodes.filter(({ retiring }) => retiring)].map((node) => {
-        const { privateKey, certificate } = identity(node);
-        const secret = pulumi
-          .all([secrets.postgresql.repmgr, secrets.postgresql.wireServer, privateKey, certificate])
-          .apply(([repmgr, wireServer, key, signed]) =>
-            secretParameters({ repmgr, wireServer, key, certificate: signed }),
-          );
-        return {
-          target: programs(node),
-          node: node.name,
-          parameters: {
-            ...nodeParameters(node, settings),
-            PGPASS: secret.PGPASS,
-            REPMGR_PASSWORD: secret.REPMGR_PASSWORD,
-            TLS_KEY: secret.TLS_KEY,
-            TLS_CERTIFICATE: secret.TLS_CERTIFICATE,
-          },
-        };
-      }),
-      child,
-    );
-    const ready = runScript(
-      `${name}-ready`,
       {
-        target: { ...first.target, after: runs },
-        script: loadServiceScript(__dirname, "ready.sh"),
-        parameters: {
-          ...readyParameters(first, settings),
-          PASSWORD: secrets.postgresql.wireServer,
-          // What concerns all nodes may have to be waited for again.
-          CLUSTER: JSON.stringify(nodes.map((node) => nodeParameters(node, settings).SETTINGS)),
+        room: __dirname,
+        turns: leaversLast(nodes).map((node) => {
+          const { privateKey, certificate } = identity(node);
+          const secret = pulumi
+            .all([secrets.postgresql.repmgr, secrets.postgresql.wireServer, privateKey, certificate])
+            .apply(([repmgr, wireServer, key, signed]) =>
+              secretParameters({ repmgr, wireServer, key, certificate: signed }),
+            );
+          return {
+            target: programs(node),
+            node: node.name,
+            parameters: {
+              ...nodeParameters(node, settings),
+              PGPASS: secret.PGPASS,
+              REPMGR_PASSWORD: secret.REPMGR_PASSWORD,
+              TLS_KEY: secret.TLS_KEY,
+              TLS_CERTIFICATE: secret.TLS_CERTIFICATE,
+            },
+          };
+        }),
+        ready: {
+          target: first.target,
+          parameters: {
+            ...readyParameters(first, settings),
+            PASSWORD: secrets.postgresql.wireServer,
+            // What concerns all nodes may have to be waited for again.
+            CLUSTER: JSON.stringify(nodes.map((node) => nodeParameters(node, settings).SETTINGS)),
+          },
         },
       },
       child,

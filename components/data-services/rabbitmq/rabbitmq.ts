@@ -1,8 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
-import { runScript } from "../../remote/script";
-import { install } from "../installation/installation";
-import type { Connection, DataNode, DataServiceArgs } from "../node";
-import { loadServiceScript, rollThrough } from "../rolling";
+import { installOn } from "../installation/installation";
+import { type Connection, type DataNode, type DataServiceArgs, leaversLast, stayingOf } from "../node";
+import { rollOut } from "../rolling";
 import { nodeParameters, ports, renderDefinitions, renderSettings } from "./configuration";
 import { planRabbitMq } from "./plan";
 
@@ -28,9 +27,8 @@ export class Rabbitmq extends pulumi.ComponentResource {
     const plan = planRabbitMq(args.artifact);
     const { nodes, clients, secrets, tls } = args;
     const { username, password, erlangCookie } = secrets.rabbitmq;
-    const staying = nodes.filter(({ retiring }) => !retiring);
+    const staying = stayingOf(nodes);
     const [founder] = staying;
-    if (!founder) throw new Error("RabbitMQ needs a node that does not retire");
 
     const parameters = (node: DataNode) => {
       const identity = tls
@@ -53,37 +51,26 @@ export class Rabbitmq extends pulumi.ComponentResource {
       };
     };
     // Nodes without data ask the others whether there is a cluster, so the programs have to be on all of them first.
-    const installed = nodes.map((node) =>
-      install(
-        `${name}-programs-${node.name}`,
-        plan.installation,
-        { target: node.target, assetHost: args.assetHost },
-        child,
-      ),
-    );
+    const installed = nodes.map((node) => installOn(node, name, plan.installation, args.assetHost, child));
     const after = installed.flatMap((target) => target.after ?? []);
-    const runs = rollThrough(
+    const ready = rollOut(
       name,
-      loadServiceScript(__dirname, "node.sh"),
-      // Who leaves has its turn last: new nodes have to be there to take the queues.
-      [...staying, ...nodes.filter(({ retiring }) => retiring)].map((node) => ({
-        target: { ...node.target, after },
-        node: node.name,
-        parameters: parameters(node),
-      })),
-      child,
-    );
-    const ready = runScript(
-      `${name}-ready`,
       {
-        target: { ...founder.target, after: runs },
-        script: loadServiceScript(__dirname, "ready.sh"),
-        parameters: {
-          NODE: founder.name,
-          // What concerns the whole cluster: a change of it has to be waited for.
-          VERSION: plan.version,
-          MEMBERS: staying.map((node) => node.name).join(" "),
-          DEFINITIONS: password.apply((known) => renderDefinitions({ name: username, password: known })),
+        room: __dirname,
+        turns: leaversLast(nodes).map((node) => ({
+          target: { ...node.target, after },
+          node: node.name,
+          parameters: parameters(node),
+        })),
+        ready: {
+          target: founder.target,
+          parameters: {
+            NODE: founder.name,
+            // What concerns the whole cluster: a change of it has to be waited for.
+            VERSION: plan.version,
+            MEMBERS: staying.map((node) => node.name).join(" "),
+            DEFINITIONS: password.apply((known) => renderDefinitions({ name: username, password: known })),
+          },
         },
       },
       child,
