@@ -9,7 +9,7 @@ import { type LabOutputs, labEnvironment, readOptions, readOutputs } from "./con
 import { type Fault, faults, type Patient } from "./faults/faults";
 import { installWriter, Writer, type WriterReport } from "./faults/writer";
 import type { DataServiceName } from "./verify/data-services";
-import { RemoteMachine } from "./verify/machine";
+import { type RemoteMachine, reachBy } from "./verify/machine";
 import { waitFor } from "./wait";
 
 /** Seconds within which everything has to be healthy again; emulated machines take minutes to boot. */
@@ -31,11 +31,7 @@ async function main(): Promise<number> {
   const outputs = await readOutputs(env, stack);
   const rows: Row[] = [];
   await withKey(outputs.sshPrivateKey, async (agent) => {
-    const reach = (name: string) => {
-      const machine = outputs.machines.find((candidate) => candidate.name === name);
-      if (!machine) throw new Error(`there is no machine ${name}`);
-      return new RemoteMachine(name, machine.address, outputs.sshUser, agent);
-    };
+    const reach = reachBy(outputs, agent);
     const client = outputs.machines.find(({ role }) => role === "kubenode") as LabOutputs["machines"][number];
     await installWriter(reach(client.name), outputs.assets.url);
     const patient: Patient = {

@@ -5,7 +5,7 @@ import { checkDataServices } from "./verify/data-services";
 import { checkFirewall } from "./verify/firewall";
 import { watchForeign } from "./verify/foreign";
 import { checkKubernetes } from "./verify/kubernetes";
-import { RemoteMachine } from "./verify/machine";
+import { reachBy } from "./verify/machine";
 import { checkMachines } from "./verify/machines";
 import { Report } from "./verify/report";
 import { checkSupplies } from "./verify/supplies";
@@ -21,11 +21,7 @@ async function main(): Promise<number> {
   const outputs = await readOutputs(env, stack);
   const report = new Report();
   await withKey(outputs.sshPrivateKey, async (agent) => {
-    const reach = (name: string) => {
-      const machine = outputs.machines.find((candidate) => candidate.name === name);
-      if (!machine) throw new Error(`there is no machine ${name}`);
-      return new RemoteMachine(name, machine.address, outputs.sshUser, agent);
-    };
+    const reach = reachBy(outputs, agent);
     const foreign = await watchForeign(outputs);
     console.log("machines");
     await checkMachines(report, outputs, reach);

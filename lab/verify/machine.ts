@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { run } from "../../toolchain/commands";
 import { sshOptions } from "../agent";
+import type { LabOutputs } from "../context";
 
 /** A machine of the lab as seen from outside, over SSH with the stack's key. */
 export class RemoteMachine {
@@ -77,3 +78,12 @@ export class RemoteMachine {
     return () => ssh.stdin?.end();
   }
 }
+
+/** Gives the machines of a lab by their names. `agent` has the variables of an SSH agent with the key. */
+export const reachBy =
+  ({ machines, sshUser }: LabOutputs, agent: Readonly<Record<string, string>>) =>
+  (name: string): RemoteMachine => {
+    const machine = machines.find((candidate) => candidate.name === name);
+    if (!machine) throw new Error(`there is no machine ${name}`);
+    return new RemoteMachine(name, machine.address, sshUser, agent);
+  };
