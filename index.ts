@@ -89,7 +89,6 @@ const kubenodes = plan.kubenodes.flatMap((machine) =>
       }
     : [],
 );
-const [controlPlane] = kubenodes;
 const cluster =
   artifact &&
   config.kubernetes.deploy &&
@@ -104,6 +103,7 @@ const cluster =
     secrets,
     callingNode: plan.callingNode?.name,
     publicAddress: config.firewall.publicAddress,
+    emulated: config.host.virtualization === "qemu",
   });
 
 const dataServices =
@@ -141,9 +141,9 @@ if (artifact && dataServices) {
 const chart = loadCharts(config);
 const tls = loadTls(config);
 const wire =
+  artifact &&
   cluster &&
   dataServices &&
-  controlPlane &&
   chart &&
   tls &&
   new Wire("wire", {
@@ -165,7 +165,7 @@ const wire =
     values: config.wire.values,
     provider: cluster.provider,
     kubeconfig: cluster.kubeconfig,
-    controlPlane: controlPlane.target,
+    viewpoint: artifact.assetHost.target,
     callingTarget: kubenodes.find((node) => node.plan.name === plan.callingNode?.name)?.target,
     firewall,
     deletedWith: host.network,

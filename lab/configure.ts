@@ -1,10 +1,16 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parse, stringify } from "yaml";
-import { stackFile } from "./context";
-import { type LabArgs, type LabSize, labConfiguration } from "./stack";
+import { makeCertificate } from "./certificate";
+import { certificateFolder, stackFile } from "./context";
+import { type LabArgs, type LabSize, labConfiguration, labDomain } from "./stack";
 
-/** Writes a lab's stack configuration and keeps what the CLI has put beside it (the salt of its secrets). */
-export function configureLab(args: LabArgs): void {
+/**
+ * Writes a lab's stack configuration and keeps what the CLI has put beside it (the salt of its secrets). Makes the
+ * lab's certificate, which an operator would bring.
+ */
+export async function configureLab(lab: Omit<LabArgs, "certificate">): Promise<void> {
+  const certificate = await makeCertificate(certificateFolder(lab.stack), labDomain(lab.stack));
+  const args = { ...lab, certificate };
   const file = stackFile(args.stack);
   const former = existsSync(file) ? parse(readFileSync(file, "utf8")) : {};
   const config = Object.fromEntries(

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { localBackend, projectDirectory } from "../toolchain/environment";
+import { localBackend, projectDirectory, stateDirectory } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
 import { pulumiOutput } from "../toolchain/pulumi";
 import type { Connections } from "./faults/writer";
@@ -42,6 +42,9 @@ export async function labEnvironment(): Promise<{ env: Record<string, string>; h
 /** The stack's configuration file, which the lab writes. */
 export const stackFile = (stack: string): string => join(projectDirectory, `Pulumi.${stack}.yaml`);
 
+/** Where a lab keeps its certificate. */
+export const certificateFolder = (stack: string): string => join(stateDirectory, "certificates", stack);
+
 /** What the lab's stack has put out (index.ts). */
 export interface LabOutputs {
   readonly domain: string;
@@ -67,6 +70,11 @@ export interface LabOutputs {
   readonly dataServices: Connections;
   /** Secret; null where Kubernetes is left out. */
   readonly kubeconfig: string | null;
+  /** Null where nothing of Wire is. */
+  readonly wire: {
+    readonly urls: Readonly<Record<string, string>>;
+    readonly turnUris: readonly string[];
+  } | null;
   readonly sshUser: string;
   /** Secret: handed to an SSH agent and nowhere else. */
   readonly sshPrivateKey: string;

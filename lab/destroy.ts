@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { runMain } from "../toolchain/commands";
 import { pulumi, pulumiOutput } from "../toolchain/pulumi";
 import { recover } from "../toolchain/recover";
-import { labEnvironment, readOptions, stackFile } from "./context";
+import { certificateFolder, labEnvironment, readOptions, stackFile } from "./context";
 import { stopLibvirt } from "./host/libvirt";
 
 /** `npm run lab:destroy`: takes away everything that the lab has made on this machine. */
@@ -18,6 +18,7 @@ async function main(): Promise<number> {
     await pulumiOutput(env, ["stack", "rm", "--yes", "--stack", stack]);
   }
   rmSync(stackFile(stack), { force: true });
+  rmSync(certificateFolder(stack), { recursive: true, force: true });
   const kept = await stopLibvirt();
   console.log(kept ?? `the lab ${stack} is gone`);
   return 0;

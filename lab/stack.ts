@@ -1,5 +1,8 @@
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import type { ConfigurationInput, Role } from "../components/config/schema";
+import { projectDirectory } from "../toolchain/environment";
+import type { LabCertificate } from "./certificate";
 import type { GuestImage } from "./guest/image";
 import type { HostFacts } from "./host/facts";
 
@@ -41,12 +44,6 @@ export function chooseSize(facts: HostFacts): { readonly size: LabSize; readonly
   return { size: "full", reason: `${machine}: enough for all seven` };
 }
 
-/**
- * Whether a machine carries the control plane beside the data services. Where all of it is emulated on two cores, the
- * API server was seen to be stopped again and again because it had not answered in time.
- */
-export const carriesKubernetes = ({ kvm, cpus }: HostFacts): boolean => kvm || cpus >= 8;
-
 /** What tells one lab on a machine from another: all names and addresses follow from the stack's name. */
 export function labIdentity(stack: string) {
   // 192.168.230.0/24 is out of the way of libvirt's and Docker's defaults; further labs lie above it.
@@ -61,6 +58,9 @@ export function labIdentity(stack: string) {
   };
 }
 
+/** The domain of a lab, which nobody else has (RFC 6761). */
+export const labDomain = (stack: string): string => `${stack}.wiab.test`;
+
 /** Arguments of {@link labConfiguration}. */
 export interface LabArgs {
   readonly stack: string;
@@ -69,10 +69,12 @@ export interface LabArgs {
   readonly image: GuestImage;
   /** Folder of the bundle that everything on the machines is installed from. */
   readonly bundle: string;
+  readonly certificate: LabCertificate;
 }
 
 /** The configuration of a lab on this machine. */
-export function labConfiguration({ stack, size, facts, image, bundle }: LabArgs): ConfigurationInput {
+export function labConfiguration(args: LabArgs): ConfigurationInput {
+  const { stack, size, facts, image, bundle, certificate } = args;
   const { network, prefix, publicAddress, publicInterface } = labIdentity(stack);
   const machines = (Object.keys(firstAddress) as Role[]).flatMap((role) => {
     const { count, memoryGiB, vcpus } = layouts[size][role];
@@ -86,7 +88,7 @@ export function labConfiguration({ stack, size, facts, image, bundle }: LabArgs)
     }));
   });
   return {
-    domain: `${stack}.wiab.test`,
+    domain: labDomain(stack),
     host: { virtualization: facts.kvm ? "kvm" : "qemu" },
     network: {
       name: network,
@@ -101,7 +103,8 @@ export function labConfiguration({ stack, size, facts, image, bundle }: LabArgs)
     },
     machines,
     artifact: { sources: [{ manifest: `${bundle}/manifest.json`, location: bundle }] },
-    kubernetes: { deploy: carriesKubernetes(facts) },
+    tls: { certificateFile: certificate.certificateFile, privateKeyFile: certificate.privateKeyFile },
+    wire: { charts: { directory: join(projectDirectory, "lab/charts") } },
     // The machines of a lab have no way out: that they need none is part of what it shows.
     firewall: { publicAddress, publicInterface, privateDeployment: true, hardenInput: false },
   };

@@ -8,7 +8,7 @@ import { type LabOutputs, labEnvironment, readOptions, readOutputs } from "./con
 import { buildGuestImage } from "./guest/image";
 import { hostFacts } from "./host/facts";
 import { prepareHost } from "./host/prepare";
-import { carriesKubernetes, chooseSize } from "./stack";
+import { chooseSize } from "./stack";
 
 /** `npm run lab`: brings the lab up, from whatever state this machine and a former run are in. */
 async function main(): Promise<number> {
@@ -27,9 +27,7 @@ async function main(): Promise<number> {
       ? { size: kept, reason: "as it was made" }
       : chooseSize(facts);
   console.log(`size of the lab: ${size} (${reason}; --size full|small overrides)`);
-  if (!carriesKubernetes(facts))
-    console.log("Kubernetes is left out: this machine would have to emulate it on few cores (docs/lab.md)");
-  configureLab({ stack, size, facts, image, bundle });
+  await configureLab({ stack, size, facts, image, bundle });
 
   await createStack(env, stack);
   for (const line of await recover(env, home, stack)) console.log(line);

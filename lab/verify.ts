@@ -1,14 +1,16 @@
 import { runMain } from "../toolchain/commands";
 import { withKey } from "./agent";
-import { labEnvironment, readOptions, readOutputs } from "./context";
+import { certificateFolder, labEnvironment, readOptions, readOutputs } from "./context";
 import { checkDataServices } from "./verify/data-services";
 import { checkFirewall } from "./verify/firewall";
 import { watchForeign } from "./verify/foreign";
+import { withInternet } from "./verify/internet";
 import { checkKubernetes } from "./verify/kubernetes";
 import { reachBy } from "./verify/machine";
 import { checkMachines } from "./verify/machines";
 import { Report } from "./verify/report";
 import { checkSupplies } from "./verify/supplies";
+import { checkWire } from "./verify/wire";
 
 /** `npm run lab:verify`: looks at the running lab from outside, one line a check. */
 async function main(): Promise<number> {
@@ -33,8 +35,14 @@ async function main(): Promise<number> {
     if (outputs.kubeconfig) await checkKubernetes(report, outputs, outputs.kubeconfig, reach);
     else report.note("left out of this lab (kubernetes.deploy)");
     await foreign(report);
-    console.log("traffic");
-    await checkFirewall(report, outputs, reach);
+    await withInternet(async (internet) => {
+      console.log("traffic");
+      await checkFirewall(report, outputs, reach, internet);
+      console.log("wire");
+      if (outputs.wire)
+        await checkWire(report, outputs, outputs.wire, internet, reach, certificateFolder(stack));
+      else report.note("left out of this stack (wire.charts)");
+    });
   });
   return report.conclude();
 }

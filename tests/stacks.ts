@@ -1,10 +1,13 @@
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { readManifest } from "../components/artifact/reader/bundle";
 import type { Surroundings } from "../components/config/rules";
 import type { Configuration } from "../components/config/schema";
 import { validate } from "../components/config/validate";
+import { certificateIn, type LabCertificate } from "../lab/certificate";
 import { type LabSize, labConfiguration } from "../lab/stack";
 import { projectDirectory } from "../toolchain/environment";
 
@@ -45,7 +48,36 @@ export const labValues = (size: LabSize): Values =>
       virtualSizeBytes: 2_000_000_000,
     },
     bundle: fixtureBundle,
+    certificate: fixtureCertificate(),
   });
+
+let made: LabCertificate | undefined;
+
+/** A certificate of the lab's domain, made once. */
+function fixtureCertificate(): LabCertificate {
+  if (made) return made;
+  const folder = mkdtempSync(join(tmpdir(), "wiab-certificate-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  made = certificateIn(folder);
+  const { certificateFile, privateKeyFile } = made;
+  execFileSync(
+    "openssl",
+    [
+      ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "30"],
+      ...["-subj", "/CN=*.lab.wiab.test", "-addext", "subjectAltName=DNS:*.lab.wiab.test"],
+      ...[
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-keyout",
+        privateKeyFile,
+        "-out",
+        certificateFile,
+      ],
+    ],
+    { stdio: "pipe" },
+  );
+  return made;
+}
 
 /** An operator's workstation on which every key file can be used and every secret is marked as one. */
 export const surroundings: Surroundings = {

@@ -44,6 +44,8 @@ export interface KubernetesClusterArgs {
   readonly callingNode?: string;
   /** Address of the host that clients use; calling tells them of it. */
   readonly publicAddress: string;
+  /** Whether the machines are emulated in software, which takes patience. */
+  readonly emulated: boolean;
 }
 
 /** A Kubernetes cluster that kubeadm makes, with the network between its pods, names and volumes. */
@@ -67,6 +69,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       podCidr: settings.podCidr,
       serviceCidr: settings.serviceCidr,
       endpoint: balancerEndpoint,
+      emulated: args.emulated,
       certificateNames: [
         ...new Set(["127.0.0.1", "localhost", args.publicAddress, api.replace(/:\d+$/, "")]),
       ],

@@ -2,7 +2,7 @@ import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { loadScript, runScript } from "../remote/script";
 import type { Target } from "../remote/target";
-import { CallingNode } from "./calling/calling-node";
+import { shareMediaPorts } from "./calling/ports";
 import type { ChartReference } from "./charts";
 import { releaseHooks } from "./cluster/hooks";
 import { publicNames, type WireContext } from "./context";
@@ -24,8 +24,11 @@ export interface WireArgs {
   readonly provider: kubernetes.Provider;
   /** With keys inside; it and the provider lead to the same API server. */
   readonly kubeconfig: pulumi.Output<string>;
-  /** A machine of the cluster, from which the public names are looked at. */
-  readonly controlPlane: Target;
+  /**
+   * A machine from which the public names are looked at. None of the cluster: where the host filters bridged packets,
+   * a node cannot reach itself through the public address (docs/troubleshooting.md).
+   */
+  readonly viewpoint: Target;
   /** The machine that carries calling. @default none: calling is off */
   readonly callingTarget?: Target;
   /** What forwards the public ports; without it no public name answers. */
@@ -80,13 +83,9 @@ export class Wire extends pulumi.ComponentResource {
         ),
       ];
     if (callingNode && args.callingTarget) {
-      const node = new CallingNode(
-        `${name}-calling`,
-        { name: callingNode.name, target: args.callingTarget, publicAddress, provider },
-        { parent: this },
-      );
-      preparations.sftd = [node];
-      preparations.coturn = [node];
+      const ports = shareMediaPorts(`${name}-calling-ports`, args.callingTarget, { parent: this });
+      preparations.sftd = [ports];
+      preparations.coturn = [ports];
     }
 
     const hooks = releaseHooks(name, args.kubeconfig);
@@ -132,7 +131,7 @@ export class Wire extends pulumi.ComponentResource {
     runScript(
       `${name}-front`,
       {
-        target: args.controlPlane,
+        target: args.viewpoint,
         script: loadScript(`${__dirname}/front`, "front.sh"),
         parameters: {
           ADDRESS: publicAddress,

@@ -1,16 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { ingressNodePorts } from "../../components/config/plan";
-import { run } from "../../toolchain/commands";
 import type { LabOutputs } from "../context";
+import { uplink } from "./internet";
 import type { RemoteMachine } from "./machine";
-import { Namespace, type Outcome } from "./namespace";
+import type { Namespace, Outcome } from "./namespace";
 import { expectSame, type Report } from "./report";
 
 /** Ports that nothing forwards; the machines listen on them all the same, so that a hole would show. */
 const closed = { tcp: [8080], udp: [32767] } as const;
-
-/** TEST-NET-3 (RFC 5737): the two ends of the cable between this machine and the internet that is played. */
-const uplink = { host: "203.0.113.1", internet: "203.0.113.2" } as const;
 
 /**
  * Sends packets from a network namespace that plays the internet: what is public arrives at the right
@@ -20,30 +17,41 @@ export async function checkFirewall(
   report: Report,
   outputs: LabOutputs,
   reach: (name: string) => RemoteMachine,
+  internet: Namespace,
 ): Promise<void> {
   const { machines, publicAddress } = outputs;
   const kubenodes = machines.filter(({ role }) => role === "kubenode");
   const calling = machines.find(({ address }) => address === outputs.callingNode);
   const datanode = machines.find(({ role }) => role === "datanode");
-  const internet = new Namespace("internet");
+  // Where Wire is, its own servers have these ports: that they answer is for checkWire to see.
+  const served = outputs.wire !== null;
+  const relay = served
+    ? []
+    : ([
+        ["tcp", 3478],
+        ["udp", 3478],
+      ] as const);
   const ends: (() => void)[] = [];
   try {
-    await connect(internet);
     for (const { name } of kubenodes) {
-      const ports = [ingressNodePorts.http, ingressNodePorts.https, ...closed.tcp].map(
-        (port) => `tcp:${port}`,
-      );
-      const media = [3478, 32768, 50000, 65535, ...closed.udp].map((port) => `udp:${port}`);
-      ends.push(
-        await reach(name).listen([...ports, ...(name === calling?.name ? ["tcp:3478", ...media] : [])]),
-      );
+      const web = served ? [] : [ingressNodePorts.http, ingressNodePorts.https];
+      const media =
+        name === calling?.name ? [...relay, ...[32768, 50000, 65535].map((port) => ["udp", port])] : [];
+      const ports = [
+        ...[...web, ...closed.tcp].map((port) => ["tcp", port]),
+        ...media,
+        ...closed.udp.map((port) => ["udp", port]),
+      ];
+      ends.push(await reach(name).listen(ports.map((port) => port.join(":"))));
     }
     await internet.listen([8443], []);
 
-    for (const [port, nodePort] of [
-      [80, ingressNodePorts.http],
-      [443, ingressNodePorts.https],
-    ] as const)
+    for (const [port, nodePort] of served
+      ? []
+      : ([
+          [80, ingressNodePorts.http],
+          [443, ingressNodePorts.https],
+        ] as const))
       await report.check(`internet → ${publicAddress}:${port}/tcp`, async () => {
         const seen = new Set<string>();
         // Every kubenode has its turn; twice as many connections show that it is not by chance.
@@ -55,13 +63,7 @@ export async function checkFirewall(
         return `${expectSame([...seen].sort().join(", "), kubenodes.map(({ name }) => name).join(", "))} port ${nodePort}`;
       });
     if (calling)
-      for (const [protocol, port] of [
-        ["tcp", 3478],
-        ["udp", 3478],
-        ["udp", 32768],
-        ["udp", 50000],
-        ["udp", 65535],
-      ] as const)
+      for (const [protocol, port] of [...relay, ["udp", 32768], ["udp", 50000], ["udp", 65535]] as const)
         await report.check(`internet → ${publicAddress}:${port}/${protocol}`, async () => {
           const answer = arrived(await internet.probe(protocol, publicAddress, port));
           return `${expectSame(answer.machine, calling.name)} port ${expectSame(answer.port, port)}`;
@@ -87,6 +89,13 @@ export async function checkFirewall(
     for (const machine of [alone ? undefined : kubenodes[0], datanode])
       if (machine)
         await report.check(`${machine.name} → ${publicAddress}:443/tcp (hairpin)`, async () => {
+          if (served) {
+            const session = `openssl s_client -connect ${publicAddress}:443 -servername webapp.${outputs.domain}`;
+            const subject = await reach(machine.name).run(
+              `timeout 20 ${session} </dev/null 2>/dev/null | openssl x509 -noout -subject`,
+            );
+            return `shown a certificate, ${subject.trim()}`;
+          }
           const answer: { machine: string; port: number } = JSON.parse(
             await reach(machine.name).run(
               `exec 3<>/dev/tcp/${publicAddress}/443 && printf '?' >&3 && timeout 20 cat <&3`,
@@ -106,19 +115,7 @@ export async function checkFirewall(
       );
   } finally {
     for (const end of ends) end();
-    internet.remove();
   }
-}
-
-/** Lays the cable from this machine to the namespace; it goes with the namespace. */
-async function connect(internet: Namespace): Promise<void> {
-  const device = internet.name;
-  await run("ip", ["link", "add", device, "type", "veth", "peer", "name", "uplink", "netns", internet.name]);
-  await run("ip", ["address", "add", `${uplink.host}/30`, "dev", device]);
-  await run("ip", ["link", "set", device, "up"]);
-  internet.run("ip", "address", "add", `${uplink.internet}/30`, "dev", "uplink");
-  internet.run("ip", "link", "set", "uplink", "up");
-  internet.run("ip", "route", "add", "default", "via", uplink.host);
 }
 
 /**

@@ -65,7 +65,7 @@ async function benchStack(
     );
   const { env } = await labEnvironment();
   const image = await buildGuestImage();
-  configureLab({ stack, size, facts, image, bundle });
+  await configureLab({ stack, size, facts, image, bundle });
   await createStack(env, stack);
   const { rows, up } = await measureStack({ env, directory: projectDirectory, stack }).catch(
     (error: Error) => {

@@ -99,7 +99,7 @@ async function runWire(edit: Edit = {}): Promise<{ resources: Map<string, Regist
     values: edit.values,
     provider: new kubernetes.Provider("kubernetes", { kubeconfig: "none" }),
     kubeconfig: pulumi.output("none"),
-    controlPlane: { kind: "local" },
+    viewpoint: { kind: "local" },
     callingTarget: context.callingNode && { kind: "local" },
     firewall: secrets,
   });
@@ -276,8 +276,6 @@ describe("an edit changes what it has to and no more", () => {
 
   it("calling, switched off", async () => {
     expect(await changed({ context: { callingNode: undefined } })).toEqual([
-      "- wire-calling",
-      "- wire-calling-address",
       "- wire-calling-ports",
       "- wire-coturn",
       "- wire-sftd",

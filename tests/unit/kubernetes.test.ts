@@ -47,6 +47,7 @@ const wire = artifactOf(
   ],
 );
 const cluster = {
+  emulated: false,
   podCidr: "10.233.64.0/18",
   serviceCidr: "10.233.0.0/18",
   endpoint: "127.0.0.1:7443",

@@ -9,6 +9,8 @@ export interface ClusterSettings {
   readonly endpoint: string;
   /** Names and addresses that the API is reached by, besides the nodes' own. */
   readonly certificateNames: readonly string[];
+  /** Whether the machines are emulated in software, nine times as slow as kubeadm expects a machine to be. */
+  readonly emulated: boolean;
 }
 
 /** What a node is called, and its address. */
@@ -20,15 +22,13 @@ export interface Member {
 /** Where a run of kubeadm puts the kubeconfig of the cluster that a node joins. */
 export const discoveryFile = "/dev/shm/wiab-join.conf";
 
-/** A machine without hardware virtualisation takes nine times as long as kubeadm expects of one. */
-const patience = "10m0s";
-
 /**
  * The configuration of kubeadm, in the newest format that its version has: v1beta4 came with 1.31. The same text serves
  * `init`, `join` and `upgrade`, each of which reads the documents that are its own.
  */
 export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettings, node: Member): string {
   const beta4 = minorOf(plan.version) >= 31;
+  const patience = cluster.emulated ? "40m0s" : "10m0s";
   const apiVersion = `kubeadm.k8s.io/${beta4 ? "v1beta4" : "v1beta3"}`;
   const args = (values: Readonly<Record<string, string>>) =>
     beta4 ? Object.entries(values).map(([name, value]) => ({ name, value })) : values;
@@ -80,6 +80,8 @@ export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettin
       controlPlaneEndpoint: cluster.endpoint,
       networking: { podSubnet: cluster.podCidr, serviceSubnet: cluster.serviceCidr },
       imageRepository: plan.repository,
+      // As the authorities themselves are; and RSA is slow to sign with. Older formats know RSA alone.
+      ...(beta4 ? { encryptionAlgorithm: "ECDSA-P256" } : {}),
       dns: { imageRepository: plan.coredns.repository, imageTag: plan.coredns.tag },
       etcd: {
         local: {
