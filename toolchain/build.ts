@@ -70,9 +70,17 @@ async function buildTool(tool: BuiltTool, directory: string, go: string): Promis
   const work = join(directory, "source");
   cpSync(sources(tool), work, { recursive: true });
   const inWork = (...args: string[]) => run(go, args, { cwd: work, env: goEnvironment });
+  const folderOf = async (module: string): Promise<string> =>
+    JSON.parse(await inWork("mod", "download", "-json", module)).Dir;
+  if (tool.extends) {
+    // Go's cache of modules can be neither written to nor overlaid.
+    cpSync(await folderOf(tool.extends), join(work, "extended"), { recursive: true });
+    await run("chmod", ["--recursive", "u+w", join(work, "extended")]);
+    cpSync(join(work, "additions"), join(work, "extended"), { recursive: true });
+    await inWork("mod", "edit", `-replace=${tool.extends}=./extended`);
+  }
   if (tool.copies) {
-    const downloaded = await inWork("mod", "download", "-json", tool.copies.module);
-    const { Dir: module }: { Dir: string } = JSON.parse(downloaded);
+    const module = await folderOf(tool.copies.module);
     for (const file of tool.copies.files) {
       const copy = join(work, basename(file));
       copyFileSync(join(module, file), copy);

@@ -50,6 +50,8 @@ export interface BuiltTool {
   readonly variables: Readonly<Record<string, string>>;
   /** Files to copy out of a module before building: the module and the paths in it. */
   readonly copies?: { readonly module: string; readonly files: readonly string[] };
+  /** Module that is built with the Go files in `additions` beside its own. */
+  readonly extends?: string;
   /** Minutes that a build from nothing takes on two cores, for the one who waits. */
   readonly minutes: number;
 }
@@ -70,6 +72,8 @@ export const builtTools: readonly BuiltTool[] = [
     name: "language-nodejs",
     path: "bin/pulumi-language-nodejs",
     package: "github.com/pulumi/pulumi/sdk/nodejs/cmd/pulumi-language-nodejs/v3",
+    // The newest sources that the module proxy has (August 2025) pass on no error hooks.
+    extends: "github.com/pulumi/pulumi/sdk/nodejs/cmd/pulumi-language-nodejs/v3",
     variables: { [sdkVersion]: `v${pulumiVersion}` },
     minutes: 1,
   },

@@ -42,7 +42,9 @@ type status struct {
 const disclaimer = "This is the lab's conformance workload, not Wire."
 
 const (
-	checkEvery = 15 * time.Second
+	// A dozen services that use seven dependencies each keep emulated machines busy if they do it more often.
+	checkEvery = 30 * time.Second
+	retryAfter = 5 * time.Second
 	// checkLimit is generous because emulated machines are slow.
 	checkLimit = 30 * time.Second
 )
@@ -148,7 +150,7 @@ func (s *server) watch(ctx context.Context, name string, check check) {
 		}
 		wait := checkEvery
 		if err != nil {
-			wait = time.Second
+			wait = retryAfter
 		}
 		select {
 		case <-time.After(wait):

@@ -47,17 +47,15 @@ const wire = artifactOf(
   ],
 );
 const cluster = {
-  emulated: false,
   podCidr: "10.233.64.0/18",
   serviceCidr: "10.233.0.0/18",
   endpoint: "127.0.0.1:7443",
   certificateNames: ["127.0.0.1"],
 };
 const node = { name: "kubenode1", address: "192.168.122.21" };
-const documents = (artifact: ArtifactPlan) => {
-  const all = parseAllDocuments(renderKubeadmConfig(planKubernetes(artifact), cluster, node)).map(
-    (document) => document.toJS(),
-  );
+const documents = (artifact: ArtifactPlan, emulated = false) => {
+  const text = renderKubeadmConfig(planKubernetes(artifact), { ...cluster, emulated }, node);
+  const all = parseAllDocuments(text).map((document) => document.toJS());
   const of = (kind: string) => all.find((document) => document.kind === kind);
   return {
     init: of("InitConfiguration"),
@@ -115,6 +113,20 @@ describe("kubeadm's configuration", () => {
     expect(documents(wire).init.timeouts).toBeUndefined();
     expect(documents(wire).cluster.apiServer.timeoutForControlPlane).toBe("10m0s");
     expect(documents(lab).cluster.apiServer.timeoutForControlPlane).toBeUndefined();
+  });
+
+  it("gives an emulated control plane time, and spares it what nothing here uses", () => {
+    const { cluster: quick } = documents(lab);
+    const { init, cluster: slow } = documents(lab, true);
+    expect(quick.controllerManager).toEqual({});
+    expect(quick.apiServer.extraArgs).toBeUndefined();
+    expect(init.timeouts.controlPlaneComponentHealthCheck).toBe("40m0s");
+    for (const { extraArgs } of [slow.controllerManager, slow.scheduler])
+      expect(extraArgs).toContainEqual({ name: "leader-elect-renew-deadline", value: "90s" });
+    const plugins = { name: "disable-admission-plugins", value: "MutatingAdmissionPolicy" };
+    expect(slow.apiServer.extraArgs).toEqual([plugins]);
+    // A plugin that a version does not know would keep its API server from starting.
+    expect(documents(wire, true).cluster.apiServer.extraArgs).toBeUndefined();
   });
 
   it("leaves no token behind that lives, and no taint", () => {

@@ -10,15 +10,18 @@ apply() {
   local node
   wait_for "the API" 120 kubectl get --raw /readyz
   [ -z "$CALICO" ] || calico
-  # All of it is ours, whoever else has touched it.
-  kubectl apply --server-side --force-conflicts --filename - <<<"$OBJECTS" >/dev/null
-  mark
+  wait_for "the API to take what the cluster needs" 900 give_objects
+  wait_for "the API to take the nodes' labels" 300 mark
   while read -r node; do
     wait_for "$node to be ready" 600 ready "$node"
   done <<<"$NODES"
   wait_for "the DNS of the cluster" 600 kubectl --namespace kube-system rollout status deployment/coredns --timeout 5s
   say "$(wc -l <<<"$NODES") nodes are ready"
 }
+
+# All of it is ours, whoever else has touched it. The server judges it by itself: to ask it for the descriptions of all
+# its types takes a slow machine longer than kubectl waits.
+give_objects() { kubectl apply --server-side --force-conflicts --validate=ignore --filename - <<<"$OBJECTS"; }
 
 ready() { [ "$(kubectl get node "$1" --output 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
 

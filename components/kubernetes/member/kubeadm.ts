@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
 import { type KubernetesPlan, minorOf } from "../plan";
+import { paceOf } from "./emulation";
 
 /** What is the same for the whole cluster. */
 export interface ClusterSettings {
@@ -9,7 +10,7 @@ export interface ClusterSettings {
   readonly endpoint: string;
   /** Names and addresses that the API is reached by, besides the nodes' own. */
   readonly certificateNames: readonly string[];
-  /** Whether the machines are emulated in software, nine times as slow as kubeadm expects a machine to be. */
+  /** Whether the machines are emulated in software. */
   readonly emulated: boolean;
 }
 
@@ -28,10 +29,13 @@ export const discoveryFile = "/dev/shm/wiab-join.conf";
  */
 export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettings, node: Member): string {
   const beta4 = minorOf(plan.version) >= 31;
-  const patience = cluster.emulated ? "40m0s" : "10m0s";
+  const pace = paceOf(plan, cluster.emulated);
+  const { patience } = pace;
   const apiVersion = `kubeadm.k8s.io/${beta4 ? "v1beta4" : "v1beta3"}`;
   const args = (values: Readonly<Record<string, string>>) =>
     beta4 ? Object.entries(values).map(([name, value]) => ({ name, value })) : values;
+  const withArgs = (values: Readonly<Record<string, string>>) =>
+    Object.keys(values).length > 0 ? { extraArgs: args(values) } : {};
   const nodeRegistration = {
     name: node.name,
     criSocket: "unix:///run/containerd/containerd.sock",
@@ -88,13 +92,16 @@ export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettin
           imageRepository: plan.etcd.repository,
           imageTag: plan.etcd.tag,
           // A machine that shares its disk with others needs longer than etcd's 0.1 and 1 s (kubespray has these).
-          extraArgs: args({ "heartbeat-interval": "250", "election-timeout": "5000" }),
+          ...withArgs({ "heartbeat-interval": "250", "election-timeout": "5000" }),
         },
       },
       apiServer: {
         certSANs: cluster.certificateNames,
+        ...withArgs(pace.apiServer),
         ...(beta4 ? {} : { timeoutForControlPlane: patience }),
       },
+      controllerManager: withArgs(pace.leaders),
+      scheduler: withArgs(pace.leaders),
     },
   ];
   return documents.map((document) => stringify(document, { lineWidth: 0 })).join("---\n");
