@@ -89,6 +89,7 @@ const kubenodes = plan.kubenodes.flatMap((machine) =>
       }
     : [],
 );
+const emulated = config.host.virtualization === "qemu";
 const cluster =
   artifact &&
   config.kubernetes.deploy &&
@@ -103,7 +104,7 @@ const cluster =
     secrets,
     callingNode: plan.callingNode?.name,
     publicAddress: config.firewall.publicAddress,
-    emulated: config.host.virtualization === "qemu",
+    emulated,
   });
 
 const dataServices =
@@ -168,6 +169,8 @@ const wire =
     viewpoint: artifact.assetHost.target,
     callingTarget: kubenodes.find((node) => node.plan.name === plan.callingNode?.name)?.target,
     firewall,
+    // Machines that are emulated in software unpack an image in minutes.
+    patience: emulated ? 6 : 1,
     deletedWith: host.network,
   });
 

@@ -11,6 +11,7 @@ import { loadScript, runScript, type ScriptRun } from "../remote/script";
 import type { Target } from "../remote/target";
 import type { Secrets } from "../secrets/secrets";
 import { dnsObjects, storageObjects, volumesOf } from "./addons/objects";
+import { paceOf } from "./member/emulation";
 import { apiPort, discoveryFile, renderKubeadmConfig } from "./member/kubeadm";
 import { renderKubeletConfig, renderKubeletUnit } from "./member/kubelet";
 import { programs, renderRenewalTimer, renewalUnit } from "./member/programs";
@@ -140,6 +141,9 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         KUBECTL: program("kubectl"),
         ETCD_TOOLS: plan.etcdTools.map((file) => directoryOf(service, file)).join("\n"),
         KUBEADM_CONFIG: config,
+        PATCHES: Object.entries(paceOf(plan, args.emulated).patches)
+          .map(([pod, patch]) => `${pod} ${JSON.stringify(patch)}`)
+          .join("\n"),
         KUBELET_CONFIG: renderKubeletConfig({
           memoryGiB: machine.memoryGiB,
           dns: addressIn(settings.serviceCidr, 10),

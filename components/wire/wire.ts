@@ -33,6 +33,8 @@ export interface WireArgs {
   readonly callingTarget?: Target;
   /** What forwards the public ports; without it no public name answers. */
   readonly firewall: pulumi.Resource;
+  /** How many times as long as {@link releases} says Helm waits. @default 1 */
+  readonly patience?: number;
   /** What takes the whole cluster away when it goes itself. @default nothing does */
   readonly deletedWith?: pulumi.Resource;
 }
@@ -116,7 +118,7 @@ export class Wire extends pulumi.ComponentResource {
             runValues[release]?.(context) ?? {},
             args.values?.[release] ?? {},
           ),
-          timeout: releases[release].minutes * 60,
+          timeout: releases[release].minutes * 60 * (args.patience ?? 1),
           waitForJobs: true,
           // Rolling back would take the evidence away with the failure; the next run goes on from here.
           atomic: false,

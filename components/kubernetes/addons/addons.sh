@@ -16,12 +16,23 @@ apply() {
     wait_for "$node to be ready" 600 ready "$node"
   done <<<"$NODES"
   wait_for "the DNS of the cluster" 600 kubectl --namespace kube-system rollout status deployment/coredns --timeout 5s
+  wait_for "the API to describe its types" 900 described
   say "$(wc -l <<<"$NODES") nodes are ready"
 }
 
 # All of it is ours, whoever else has touched it. The server judges it by itself: to ask it for the descriptions of all
 # its types takes a slow machine longer than kubectl waits.
 give_objects() { kubectl apply --server-side --force-conflicts --validate=ignore --filename - <<<"$OBJECTS"; }
+
+# The first answer to this question takes an API server a second, and a slow machine longer than Pulumi's provider waits.
+described() {
+  local pki=/etc/kubernetes/pki
+  local kind='application/com.github.proto-openapi.spec.v2@v1.0+protobuf'
+  printf 'GET /openapi/v2 HTTP/1.1\r\nHost: localhost\r\nAccept: %s\r\nConnection: close\r\n\r\n' "$kind" |
+    timeout 600 openssl s_client -quiet -connect 127.0.0.1:6443 -CAfile "$pki/ca.crt" \
+      -cert "$pki/apiserver-kubelet-client.crt" -key "$pki/apiserver-kubelet-client.key" 2>/dev/null |
+    { head -n 1 | grep --quiet ' 200 ' && cat >/dev/null; }
+}
 
 ready() { [ "$(kubectl get node "$1" --output 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
 

@@ -7,7 +7,12 @@ export interface Pace {
   readonly apiServer: Readonly<Record<string, string>>;
   /** For the scheduler and the controller manager. */
   readonly leaders: Readonly<Record<string, string>>;
+  /** What kubeadm changes of its own pods' manifests, by the name of the pod. */
+  readonly patches: Readonly<Record<string, object>>;
 }
+
+/** kubeadm has them asked every second whether they are ready, and two of three by TLS. */
+const probed = ["etcd", "kube-apiserver", "kube-scheduler"];
 
 /**
  * The pace of a control plane. A machine that is emulated in software is nine times as slow as kubeadm expects one to
@@ -26,5 +31,11 @@ export const paceOf = ({ version }: KubernetesPlan, emulated: boolean): Pace =>
           "leader-elect-renew-deadline": "90s",
           "leader-elect-retry-period": "15s",
         },
+        patches: Object.fromEntries(
+          probed.map((name) => [
+            name,
+            { spec: { containers: [{ name, readinessProbe: { periodSeconds: 30 } }] } },
+          ]),
+        ),
       }
-    : { patience: "10m0s", apiServer: {}, leaders: {} };
+    : { patience: "10m0s", apiServer: {}, leaders: {}, patches: {} };

@@ -23,6 +23,9 @@ export interface Member {
 /** Where a run of kubeadm puts the kubeconfig of the cluster that a node joins. */
 export const discoveryFile = "/dev/shm/wiab-join.conf";
 
+/** Where kubeadm finds what it is to change of its manifests; member.sh writes it. */
+export const patchFolder = "/etc/wiab/kubernetes/patches";
+
 /**
  * The configuration of kubeadm, in the newest format that its version has: v1beta4 came with 1.31. The same text serves
  * `init`, `join` and `upgrade`, each of which reads the documents that are its own.
@@ -64,6 +67,7 @@ export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettin
       bootstrapTokens: [{ ttl: "1m0s" }],
       localAPIEndpoint,
       nodeRegistration,
+      patches: { directory: patchFolder },
       ...timeouts,
     },
     {
@@ -75,6 +79,7 @@ export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettin
         ...(beta4 ? {} : { timeout: patience }),
       },
       nodeRegistration,
+      patches: { directory: patchFolder },
       ...timeouts,
     },
     {

@@ -11,6 +11,7 @@
 : "${KUBECTL:?likewise}"
 : "${ETCD_TOOLS:?folders that have etcdctl and etcdutl in them, one a line}"
 : "${KUBEADM_CONFIG:?its configuration}"
+: "${PATCHES?what it changes of its manifests, one line each: pod, patch in JSON}"
 : "${KUBELET_CONFIG:?its configuration}"
 : "${KUBELET_UNIT:?its systemd unit}"
 : "${PKI:?keys and certificates of the authorities, each after a line with the name of its file}"
@@ -63,6 +64,7 @@ become() {
   systemctl daemon-reload
   systemctl --quiet enable kubelet.service
   put "$OURS/kubeadm.yaml" "$KUBEADM_CONFIG"
+  patches
   if peer=$(living_peer); then
     forget_former "$peer"
     kubeadm_does "joining the cluster" join --config "$OURS/kubeadm.yaml"
@@ -138,6 +140,15 @@ etcd_tools() {
     [ -n "$file" ] || fail "there is no $tool in what was installed on $NODE"
     [ "$(readlink "/opt/wiab/etcd/$tool")" = "$file" ] || ln -sfn "$file" "/opt/wiab/etcd/$tool"
   done
+}
+
+patches() {
+  local pod patch
+  rm -rf "$OURS/patches"
+  mkdir -p "$OURS/patches"
+  while read -r pod patch; do
+    [ -z "$pod" ] || put "$OURS/patches/$pod+strategic.json" "$patch"
+  done <<<"$PATCHES"
 }
 
 # part FILE: what PKI has of that name.

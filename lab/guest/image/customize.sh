@@ -9,7 +9,8 @@ cp -R --no-preserve=ownership "$here/root/." "$root/"
 
 in_root() { chroot "$root" "$@"; }
 
-in_root systemctl --quiet enable systemd-networkd.service cloud-init-main.service logind-after-cloud-init.path
+in_root systemctl --quiet enable systemd-networkd.service cloud-init-main.service logind-after-cloud-init.path \
+  emulated-scheduler.service
 in_root systemctl --quiet disable cloud-init-local.service cloud-init.service cloud-config.service \
   cloud-final.service cloud-init-hotplugd.socket systemd-timesyncd.service
 
