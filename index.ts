@@ -89,7 +89,8 @@ const kubenodes = plan.kubenodes.flatMap((machine) =>
       }
     : [],
 );
-const emulated = config.host.virtualization === "qemu";
+// A machine that exists already is as quick as it is.
+const emulated = config.host.virtualization === "qemu" && plan.kubenodes.some((machine) => !machine.existing);
 const cluster =
   artifact &&
   config.kubernetes.deploy &&
@@ -184,6 +185,7 @@ export = {
     memoryGiB: plan.memoryGiB,
     vcpus: plan.vcpus,
     diskGB: plan.diskGB,
+    existing: plan.existing !== undefined,
     ssh: sshCommand,
   })),
   network: { name: config.network.name, cidr: config.network.cidr, gateway: plan.gateway },

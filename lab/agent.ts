@@ -13,11 +13,11 @@ export const sshOptions = [
 ];
 
 /**
- * Runs `work` with an SSH agent that holds the key, and ends the agent after it. The key reaches the
- * agent by standard input, so that it never lies on the disk.
+ * Runs `work` with an SSH agent that holds the keys, and ends the agent after it. They reach the
+ * agent by standard input, so that the stack's never lies on the disk.
  */
-export async function withKey<T>(
-  privateKey: string,
+export async function withKeys<T>(
+  privateKeys: readonly string[],
   work: (env: Record<string, string>) => Promise<T>,
 ): Promise<T> {
   const directory = mkdtempSync(join(tmpdir(), "wiab-agent-"));
@@ -25,7 +25,7 @@ export async function withKey<T>(
   const agent = spawn("ssh-agent", ["-D", "-a", env.SSH_AUTH_SOCK], { stdio: "ignore" });
   try {
     await waitUntil("the SSH agent listens", 10, async () => existsSync(env.SSH_AUTH_SOCK));
-    await run("ssh-add", ["-q", "-"], { env, input: privateKey });
+    for (const input of privateKeys) await run("ssh-add", ["-q", "-"], { env, input });
     return await work(env);
   } finally {
     agent.kill();

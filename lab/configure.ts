@@ -1,23 +1,35 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parse, stringify } from "yaml";
 import { makeCertificate } from "./certificate";
+import { containerKey, startContainers } from "./containers/containers";
 import { certificateFolder, stackFile } from "./context";
-import { type LabArgs, type LabSize, labConfiguration, labDomain } from "./stack";
+import { type LabArgs, type LabSize, labConfiguration, labDomain, labIdentity, labUser } from "./stack";
 
 /**
- * Writes a lab's stack configuration and keeps what the CLI has put beside it (the salt of its secrets). Makes the
- * lab's certificate, which an operator would bring.
+ * Writes a lab's stack configuration and keeps what the CLI has put beside it (the salt of its secrets). Makes
+ * what an operator would bring: a certificate, and the machines that are there before the stack is.
  */
-export async function configureLab(lab: Omit<LabArgs, "certificate">): Promise<void> {
+export async function configureLab(lab: Omit<LabArgs, "certificate" | "containerKey">): Promise<void> {
   const certificate = await makeCertificate(certificateFolder(lab.stack), labDomain(lab.stack));
-  const args = { ...lab, certificate };
+  const args = { ...lab, certificate, containerKey: containerKey(lab.stack) };
+  const configuration = labConfiguration(args);
   const file = stackFile(args.stack);
   const former = existsSync(file) ? parse(readFileSync(file, "utf8")) : {};
   const config = Object.fromEntries(
-    Object.entries(labConfiguration(args)).map(([key, value]) => [`wiab-staging:${key}`, value]),
+    Object.entries(configuration).map(([key, value]) => [`wiab-staging:${key}`, value]),
   );
   const text = `# The ${args.size} lab of this machine, written by "npm run lab".\n${stringify({ ...former, config })}`;
   if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text);
+  await startContainers({
+    stack: lab.stack,
+    network: labIdentity(lab.stack).network,
+    gateway: `${labIdentity(lab.stack).prefix}.1`,
+    prefixLength: 24,
+    domain: labDomain(lab.stack),
+    user: labUser,
+    image: lab.image,
+    machines: (configuration.machines ?? []).filter(({ existing }) => existing),
+  });
 }
 
 /** The size of a lab that is configured already. */

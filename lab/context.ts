@@ -1,8 +1,10 @@
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { localBackend, projectDirectory, stateDirectory } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
 import { pulumiOutput } from "../toolchain/pulumi";
+import { containerKey } from "./containers/containers";
 import type { Connections } from "./faults/writer";
 import type { LabSize } from "./stack";
 
@@ -55,6 +57,8 @@ export interface LabOutputs {
     readonly memoryGiB: number;
     readonly vcpus: number;
     readonly diskGB: number;
+    /** Whether it was there before the stack: in a lab, a container. */
+    readonly existing: boolean;
   }[];
   readonly network: { readonly name: string; readonly cidr: string; readonly gateway: string };
   readonly publicAddress: string;
@@ -86,4 +90,10 @@ export async function readOutputs(env: Readonly<Record<string, string>>, stack: 
   const outputs: Partial<LabOutputs> = JSON.parse(text);
   if (!outputs.machines) throw new Error(`the lab ${stack} is not up: run "npm run lab" first`);
   return outputs as LabOutputs;
+}
+
+/** The private keys that let somebody in to a lab's machines: the stack's, and that of its containers. */
+export function keysOf(stack: string, { sshPrivateKey }: LabOutputs): string[] {
+  const key = containerKey(stack);
+  return [sshPrivateKey, ...(existsSync(key) ? [readFileSync(key, "utf8")] : [])];
 }

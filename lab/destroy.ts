@@ -2,8 +2,10 @@ import { rmSync } from "node:fs";
 import { runMain } from "../toolchain/commands";
 import { pulumi, pulumiOutput } from "../toolchain/pulumi";
 import { recover } from "../toolchain/recover";
+import { stopContainers } from "./containers/containers";
 import { certificateFolder, labEnvironment, readOptions, stackFile } from "./context";
 import { stopLibvirt } from "./host/libvirt";
+import { labIdentity } from "./stack";
 
 /** `npm run lab:destroy`: takes away everything that the lab has made on this machine. */
 async function main(): Promise<number> {
@@ -13,10 +15,15 @@ async function main(): Promise<number> {
   if (known.some(({ name }) => name === stack)) {
     for (const line of await recover(env, home, stack)) console.log(line);
     // With a look at what is really there: a machine that somebody has deleted cannot be deleted again.
-    const code = await pulumi(env, ["destroy", "--yes", "--skip-preview", "--refresh", "--stack", stack]);
+    const code = await pulumi(
+      // What is in a cluster that does not answer goes with its machines.
+      { ...env, PULUMI_K8S_DELETE_UNREACHABLE: "true" },
+      ["destroy", "--yes", "--skip-preview", "--refresh", "--stack", stack],
+    );
     if (code !== 0) return code;
     await pulumiOutput(env, ["stack", "rm", "--yes", "--stack", stack]);
   }
+  await stopContainers(stack, labIdentity(stack).network);
   rmSync(stackFile(stack), { force: true });
   rmSync(certificateFolder(stack), { recursive: true, force: true });
   const kept = await stopLibvirt();

@@ -4,8 +4,8 @@ import { runMain } from "../toolchain/commands";
 import { projectDirectory } from "../toolchain/environment";
 import { pulumiOutput } from "../toolchain/pulumi";
 import { table } from "../toolchain/table";
-import { withKey } from "./agent";
-import { type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
+import { withKeys } from "./agent";
+import { keysOf, type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
 import { type Fault, faults, type Patient } from "./faults/faults";
 import { installWriter, Writer, type WriterReport } from "./faults/writer";
 import type { DataServiceName } from "./verify/data-services";
@@ -30,7 +30,7 @@ async function main(): Promise<number> {
   const { env } = await labEnvironment();
   const outputs = await readOutputs(env, stack);
   const rows: Row[] = [];
-  await withKey(outputs.sshPrivateKey, async (agent) => {
+  await withKeys(keysOf(stack, outputs), async (agent) => {
     const reach = reachBy(outputs, agent);
     const client = outputs.machines.find(({ role }) => role === "kubenode") as LabOutputs["machines"][number];
     await installWriter(reach(client.name), outputs.assets.url);

@@ -1,21 +1,22 @@
 import { spawn } from "node:child_process";
 import { runMain } from "../toolchain/commands";
-import { sshOptions, withKey } from "./agent";
-import { labEnvironment, readOptions, readOutputs } from "./context";
+import { sshOptions, withKeys } from "./agent";
+import { keysOf, labEnvironment, readOptions, readOutputs } from "./context";
 
 /** `npm run lab:ssh -- <machine> [command ...]`: logs in to a machine of the lab, or runs a command there. */
 async function main(): Promise<number> {
   const { stack, rest } = readOptions();
   const { env } = await labEnvironment();
-  const { machines, sshUser, sshPrivateKey } = await readOutputs(env, stack);
+  const outputs = await readOutputs(env, stack);
+  const { machines, sshUser } = outputs;
   const [name, ...command] = rest;
   const machine = machines.find((candidate) => candidate.name === name);
   if (!machine)
     throw new Error(
       `which machine? npm run lab:ssh -- <machine>; there are ${machines.map((m) => m.name).join(", ")}`,
     );
-  return withKey(
-    sshPrivateKey,
+  return withKeys(
+    keysOf(stack, outputs),
     (agent) =>
       new Promise((resolve, reject) => {
         const ssh = spawn("ssh", [...sshOptions, `${sshUser}@${machine.address}`, ...command], {

@@ -26,6 +26,9 @@ const layouts: Record<LabSize, Record<Role, { count: number; memoryGiB: number; 
 /** Where the addresses of a role begin in the network, as in Pulumi.staging.yaml. */
 const firstAddress: Record<Role, number> = { assethost: 10, kubenode: 21, datanode: 31 };
 
+/** Who logs in to the machines. */
+export const labUser = "demo";
+
 /** Disks are thin: they take from the host what is written to them. */
 const diskGB = 20;
 
@@ -43,6 +46,13 @@ export function chooseSize(facts: HostFacts): { readonly size: LabSize; readonly
     return { size: "small", reason: `${machine}: few cores for emulating all seven at once` };
   return { size: "full", reason: `${machine}: enough for all seven` };
 }
+
+/**
+ * The roles whose machines are containers instead of virtual machines: Kubernetes', where they would be emulated on few
+ * cores. All others are emulated.
+ */
+export const containerRoles = ({ kvm, cpus }: HostFacts): readonly Role[] =>
+  kvm || cpus >= 8 ? [] : ["kubenode"];
 
 /** What tells one lab on a machine from another: all names and addresses follow from the stack's name. */
 export function labIdentity(stack: string) {
@@ -70,11 +80,13 @@ export interface LabArgs {
   /** Folder of the bundle that everything on the machines is installed from. */
   readonly bundle: string;
   readonly certificate: LabCertificate;
+  /** Private key of the machines that are containers. */
+  readonly containerKey: string;
 }
 
 /** The configuration of a lab on this machine. */
 export function labConfiguration(args: LabArgs): ConfigurationInput {
-  const { stack, size, facts, image, bundle, certificate } = args;
+  const { stack, size, facts, image, bundle, certificate, containerKey } = args;
   const { network, prefix, publicAddress, publicInterface } = labIdentity(stack);
   const machines = (Object.keys(firstAddress) as Role[]).flatMap((role) => {
     const { count, memoryGiB, vcpus } = layouts[size][role];
@@ -85,6 +97,9 @@ export function labConfiguration(args: LabArgs): ConfigurationInput {
       memoryGiB,
       vcpus,
       diskGB,
+      ...(containerRoles(facts).includes(role)
+        ? { existing: { user: labUser, privateKeyFile: containerKey } }
+        : {}),
     }));
   });
   return {

@@ -8,7 +8,7 @@ import { type LabOutputs, labEnvironment, readOptions, readOutputs } from "./con
 import { buildGuestImage } from "./guest/image";
 import { hostFacts } from "./host/facts";
 import { prepareHost } from "./host/prepare";
-import { chooseSize } from "./stack";
+import { chooseSize, containerRoles } from "./stack";
 
 /** `npm run lab`: brings the lab up, from whatever state this machine and a former run are in. */
 async function main(): Promise<number> {
@@ -27,6 +27,10 @@ async function main(): Promise<number> {
       ? { size: kept, reason: "as it was made" }
       : chooseSize(facts);
   console.log(`size of the lab: ${size} (${reason}; --size full|small overrides)`);
+  if (containerRoles(facts).includes("kubenode"))
+    console.log(
+      "Kubernetes' machines are containers: emulated on so few cores they would not hold (docs/lab.md)",
+    );
   await configureLab({ stack, size, facts, image, bundle });
 
   await createStack(env, stack);

@@ -1,6 +1,6 @@
 import { runMain } from "../toolchain/commands";
-import { withKey } from "./agent";
-import { certificateFolder, labEnvironment, readOptions, readOutputs } from "./context";
+import { withKeys } from "./agent";
+import { certificateFolder, keysOf, labEnvironment, readOptions, readOutputs } from "./context";
 import { checkDataServices } from "./verify/data-services";
 import { checkFirewall } from "./verify/firewall";
 import { watchForeign } from "./verify/foreign";
@@ -22,7 +22,7 @@ async function main(): Promise<number> {
   const { env } = await labEnvironment();
   const outputs = await readOutputs(env, stack);
   const report = new Report();
-  await withKey(outputs.sshPrivateKey, async (agent) => {
+  await withKeys(keysOf(stack, outputs), async (agent) => {
     const reach = reachBy(outputs, agent);
     const foreign = await watchForeign(outputs);
     console.log("machines");

@@ -49,6 +49,7 @@ export const labValues = (size: LabSize): Values =>
     },
     bundle: fixtureBundle,
     certificate: fixtureCertificate(),
+    containerKey: "/lab/key",
   });
 
 let made: LabCertificate | undefined;

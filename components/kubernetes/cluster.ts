@@ -145,6 +145,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
           .map(([pod, patch]) => `${pod} ${JSON.stringify(patch)}`)
           .join("\n"),
         KUBELET_CONFIG: renderKubeletConfig({
+          version: plan.version,
           memoryGiB: machine.memoryGiB,
           dns: addressIn(settings.serviceCidr, 10),
         }),

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { buildBundle } from "../../bundle/build";
 import { type ArtifactManifest, parseManifest } from "../../components/artifact/manifest";
-import { withKey } from "../../lab/agent";
-import { readOutputs, stackFile } from "../../lab/context";
+import { withKeys } from "../../lab/agent";
+import { keysOf, readOutputs, stackFile } from "../../lab/context";
 import { RemoteMachine } from "../../lab/verify/machine";
 import type { Timings } from "./chain";
 import { measure } from "./measure";
@@ -94,7 +94,7 @@ export async function measureDistribution({
   const outputs = await readOutputs(env, stack);
   const images = files.flatMap(({ image }) => image ?? []);
   const needed = images.filter(({ set }) => set === "system").map(({ reference }) => reference);
-  return withKey(outputs.sshPrivateKey, async (agent) => {
+  return withKeys(keysOf(stack, outputs), async (agent) => {
     const nodes = outputs.machines
       .filter(({ role }) => role === "kubenode")
       .map(({ name, address }) => new RemoteMachine(name, address, outputs.sshUser, agent));

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { vi } from "vitest";
 import type { Values } from "../stacks";
+import { acceptHooks } from "./hooks";
 
 /** A resource as the program registers it. */
 export interface Registered {
@@ -37,6 +38,7 @@ export async function runProgram(
   secretKeys: readonly string[] = [],
 ): Promise<Run> {
   const resources: Registered[] = [];
+  acceptHooks();
   await pulumi.runtime.setMocks(
     {
       call: () => ({}),

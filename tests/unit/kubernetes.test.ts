@@ -140,7 +140,9 @@ describe("kubeadm's configuration", () => {
 
 it("the kubelet keeps more for itself on a larger machine, and always something", () => {
   const reserved = (memoryGiB: number) => {
-    const [document] = parseAllDocuments(renderKubeletConfig({ memoryGiB, dns: "10.233.0.10" }));
+    const [document] = parseAllDocuments(
+      renderKubeletConfig({ version: "v1.36.3", memoryGiB, dns: "10.233.0.10" }),
+    );
     return Number.parseInt((document as any).toJS().kubeReserved.memory, 10);
   };
   expect(reserved(2)).toBeGreaterThan(100);

@@ -70,6 +70,10 @@ synchronise_clock() {
       return
     fi
   done
+  if systemd-detect-virt --quiet --container; then
+    say "a container has the clock of its host"
+    return
+  fi
   text="[Time]
 NTP=$TIME_SERVER
 FallbackNTP=

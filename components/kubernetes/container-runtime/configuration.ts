@@ -10,6 +10,8 @@ version = 2
 
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "${sandboxImage}"
+# Whoever may not make a process less likely to be killed than itself leaves it at that; the unit below is at the top.
+restrict_oom_score_adj = true
 
 [plugins."io.containerd.grpc.v1.cri".registry]
 config_path = "${certificateDirectory}"

@@ -18,6 +18,8 @@ export interface ClusterSettings {
 export interface Member {
   readonly name: string;
   readonly address: string;
+  /** How to log in to a machine that was there before the stack. */
+  readonly existing?: object;
 }
 
 /** Where a run of kubeadm puts the kubeconfig of the cluster that a node joins. */
@@ -44,6 +46,9 @@ export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettin
     criSocket: "unix:///run/containerd/containerd.sock",
     // Control planes carry workloads as well.
     taints: [],
+    // A machine that is there already has the kernel that it has; a container's may have control groups of version 1,
+    // which kubeadm refuses since 1.35 whatever the kubelet is told.
+    ...(node.existing ? { ignorePreflightErrors: ["SystemVerification"] } : {}),
   };
   const localAPIEndpoint = { advertiseAddress: node.address, bindPort: apiPort };
   const timeouts = beta4
@@ -107,6 +112,12 @@ export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettin
       },
       controllerManager: withArgs(pace.leaders),
       scheduler: withArgs(pace.leaders),
+    },
+    {
+      apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
+      kind: "KubeProxyConfiguration",
+      // The kernel's own limit of connections follows from its memory, and is not a container's to change.
+      conntrack: { maxPerCore: 0, min: 0 },
     },
   ];
   return documents.map((document) => stringify(document, { lineWidth: 0 })).join("---\n");

@@ -1,7 +1,10 @@
 import { stringify } from "yaml";
+import { minorOf } from "../plan";
 
 /** Arguments of {@link renderKubeletConfig}. */
 export interface KubeletArgs {
+  /** Of Kubernetes, such as `v1.36.3`. */
+  readonly version: string;
   readonly memoryGiB: number;
   /** Address of the cluster's DNS. */
   readonly dns: string;
@@ -17,7 +20,7 @@ export const resolvConf = "/etc/wiab/kubernetes/resolv.conf";
  * The kubelet's configuration on one node. Part of the node is kept for kubelet, containerd and the system, so that
  * pods that take all they can get leave a node that still answers.
  */
-export const renderKubeletConfig = ({ memoryGiB, dns }: KubeletArgs): string =>
+export const renderKubeletConfig = ({ version, memoryGiB, dns }: KubeletArgs): string =>
   stringify({
     apiVersion: "kubelet.config.k8s.io/v1beta1",
     kind: "KubeletConfiguration",
@@ -28,6 +31,8 @@ export const renderKubeletConfig = ({ memoryGiB, dns }: KubeletArgs): string =>
     },
     authorization: { mode: "Webhook" },
     cgroupDriver: "systemd",
+    // Since 1.35 it refuses control groups of version 1, which work. Ubuntu 22.04 and Debian 12 have version 2.
+    ...(minorOf(version) >= 31 ? { failCgroupV1: false } : {}),
     clusterDNS: [dns],
     clusterDomain: "cluster.local",
     containerRuntimeEndpoint: "unix:///run/containerd/containerd.sock",

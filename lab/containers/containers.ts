@@ -1,0 +1,95 @@
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { renderMetaData, renderUserData } from "../../components/host/machine/cloud-init";
+import { asRoot, run } from "../../toolchain/commands";
+import { stateDirectory } from "../../toolchain/environment";
+import type { GuestImage } from "../guest/image";
+
+/** Where the disks of a lab's containers are. */
+const directoryOf = (network: string): string => `/var/lib/wiab/${network}-containers`;
+
+const script = join(__dirname, "machine.sh");
+
+/** A machine of a lab that is a container. */
+export interface Container {
+  readonly name: string;
+  readonly address: string;
+  readonly memoryGiB: number;
+  readonly diskGB: number;
+}
+
+/** Arguments of {@link startContainers}. */
+export interface ContainersArgs {
+  readonly stack: string;
+  /** Name of the lab's network and of its bridge. */
+  readonly network: string;
+  /** Host in the network, and the length of the network's prefix. */
+  readonly gateway: string;
+  readonly prefixLength: number;
+  readonly domain: string;
+  readonly user: string;
+  readonly image: GuestImage;
+  readonly machines: readonly Container[];
+}
+
+/** The key that a lab logs in to its containers with. */
+export const containerKey = (stack: string): string => join(stateDirectory, "containers", stack, "key");
+
+/**
+ * Starts containers of a lab that do not run, making what they lack: they are there before the stack is, as machines
+ * that exist already.
+ * @throws CommandError with what a container said.
+ */
+export async function startContainers(args: ContainersArgs): Promise<void> {
+  const { stack, network, gateway, machines } = args;
+  const key = containerKey(stack);
+  const folder = join(key, "..");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (!existsSync(key)) await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", stack, "-f", key]);
+  const publicKey = await run("ssh-keygen", ["-y", "-f", key]);
+  await Promise.all(
+    machines.map(async (machine, index) => {
+      const data = {
+        name: machine.name,
+        domain: args.domain,
+        mac: "",
+        user: args.user,
+        authorizedKeys: [publicKey.trim()],
+      };
+      const seed = join(folder, machine.name);
+      mkdirSync(seed, { recursive: true });
+      writeFileSync(join(seed, "user-data"), renderUserData(data));
+      writeFileSync(join(seed, "meta-data"), renderMetaData(data));
+      await asRoot("env", [
+        ...Object.entries({
+          NAME: `${network}-${machine.name}`,
+          HOSTNAME: machine.name,
+          DIRECTORY: join(directoryOf(network), machine.name),
+          IMAGE: args.image.disk,
+          DISK_BYTES: machine.diskGB * 1e9,
+          SEED: seed,
+          ADDRESS: `${machine.address}/${args.prefixLength}`,
+          GATEWAY: gateway,
+          BRIDGE: network,
+          // An interface's name has at most 15 characters.
+          LINK: `${network.slice(-9)}-c${index}`,
+          MEMORY_BYTES: machine.memoryGiB * 2 ** 30,
+        }).map(([name, value]) => `${name}=${value}`),
+        ...[script, "start"],
+      ]);
+    }),
+  );
+}
+
+/** Ends all containers of a lab and takes them away with their disks. */
+export async function stopContainers(stack: string, network: string): Promise<void> {
+  const directory = directoryOf(network);
+  for (const name of existsSync(directory) ? readdirSync(directory) : [])
+    await asRoot("env", [
+      `NAME=${network}-${name}`,
+      `DIRECTORY=${join(directory, name)}`,
+      ...[script, "stop"],
+    ]);
+  await asRoot("rm", ["-rf", "--one-file-system", directory]);
+  rmSync(join(containerKey(stack), ".."), { recursive: true, force: true });
+}
