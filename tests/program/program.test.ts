@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Role, roles } from "../../components/config/schema";
+import { releaseNames } from "../../components/wire/releases";
 import { labValues, stagingValues, type Values } from "../stacks";
 import { type Run, runProgram } from "./program";
 
@@ -111,8 +112,19 @@ function artifactResources(machines: readonly string[]): string[] {
       `command:remote:Command backups-${name}-timers`,
     ]),
     ...dataServiceResources(machines.filter((name) => name.startsWith("datanode"))),
+    ...wireResources,
   ];
 }
+
+/** What of Wire a lab has: no cert-manager, for its certificate is its own, and nothing of Smallstep. */
+const wireResources = [
+  "wiab:wire:Wire wire",
+  ...releaseNames
+    .filter((name) => !["cert-manager", "smallstep-accomp"].includes(name))
+    .map((name) => `kubernetes:helm.sh/v3:Release wire-${name}`),
+  "command:remote:Command wire-calling-ports",
+  "command:remote:Command wire-front",
+];
 
 /** The five services on the data nodes. */
 function dataServiceResources(nodes: readonly string[]): string[] {
@@ -303,6 +315,7 @@ describe("the program with Pulumi.staging.yaml", () => {
       memoryGiB: 12,
       vcpus: 4,
       diskGB: 100,
+      existing: false,
       ssh: "ssh -J root@kvm.example.com:22 demo@192.168.122.33",
     });
     expect(run.outputs).toMatchObject({
@@ -352,7 +365,9 @@ describe.each([
       const words = domain.cmdlines.flatMap((group: Record<string, string>) =>
         Object.entries(group).flatMap(([key, value]) => (key === "_" ? value.split(" ") : `${key}=${value}`)),
       );
-      expect(words.sort()).toEqual(["console=ttyS0", "quiet", "root=/dev/vda", "rw"]);
+      expect(words.sort()).toEqual([
+        ...["clocksource=tsc", "console=ttyS0", "quiet", "root=/dev/vda", "rw", "tsc=reliable"],
+      ]);
       expect(parameter(run, `${name}-boot`, "SECONDS_TO_BOOT")).toBe("1200");
       expect(inputsOf(run, `${name}-disk`).size).toBe(20_000_000_000);
       expect(inputsOf(run, `${name}-login`).connection).not.toHaveProperty("proxy");
