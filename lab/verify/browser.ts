@@ -29,7 +29,7 @@ export class Browser {
 
   /** Writes a picture of a page, in PNG. */
   async picture(url: string, file: string): Promise<void> {
-    await this.chromium("--hide-scrollbars", "--window-size=1000,1400", `--screenshot=${file}`, url);
+    await this.chromium("--hide-scrollbars", "--window-size=1000,900", `--screenshot=${file}`, url);
   }
 
   remove(): void {
