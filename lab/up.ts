@@ -3,8 +3,9 @@ import { createStack, pulumi } from "../toolchain/pulumi";
 import { recover } from "../toolchain/recover";
 import { table } from "../toolchain/table";
 import { buildLabBundle } from "./bundle";
+import { certificateIn } from "./certificate";
 import { configuredSize, configureLab } from "./configure";
-import { type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
+import { certificateFolder, type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
 import { buildGuestImage } from "./guest/image";
 import { hostFacts } from "./host/facts";
 import { prepareHost } from "./host/prepare";
@@ -64,6 +65,11 @@ function showOutputs(stack: string, outputs: LabOutputs): void {
       publicPorts.map(({ protocol, ports, target }) => [`${ports}/${protocol}`, target]),
     )}`,
   );
+  if (outputs.wire)
+    console.log(
+      `\nThe page: ${outputs.wire.urls.webapp}, for a browser on this machine that trusts\n` +
+        `${certificateIn(certificateFolder(stack)).authorityFile} and takes the name for ${publicAddress}. Stand-ins run in place of Wire (docs/lab.md).`,
+    );
   console.log(`
 What to try next:
 
