@@ -46,7 +46,9 @@ export async function checkKubernetes(
   await report.check("every pod of the system", async () => {
     const { items } = JSON.parse(await kubectl("get pods --all-namespaces --output json"));
     const idle = items.filter(
-      ({ status }: { status: { conditions?: { type: string; status: string }[] } }) =>
+      ({ status }: { status: { phase: string; conditions?: { type: string; status: string }[] } }) =>
+        // A job that is done.
+        status.phase !== "Succeeded" &&
         !status.conditions?.some(({ type, status }) => type === "Ready" && status === "True"),
     );
     if (idle.length > 0)
@@ -59,7 +61,15 @@ export async function checkKubernetes(
   try {
     let pods: { name: string; node: string; ip: string }[] = [];
     await report.check("a pod on every node", async () => {
-      await kubectl("apply --filename -", JSON.stringify(probes(nodes.map(({ name }) => name))));
+      await kubectl(
+        "apply --filename -",
+        JSON.stringify(
+          probes(
+            nodes.map(({ name }) => name),
+            outputs.wire === null,
+          ),
+        ),
+      );
       await kubectl(`--namespace ${namespace} wait --for condition=Ready pod --all --timeout 600s`);
       const { items } = JSON.parse(await kubectl(`--namespace ${namespace} get pods --output json`));
       // biome-ignore lint/suspicious/noExplicitAny: what Kubernetes answers
@@ -89,14 +99,26 @@ export async function checkKubernetes(
         inPod(from.name, `get http://probe.${namespace}.svc.cluster.local`),
       );
     }
-    await report.check(`${outputs.publicAddress}:80 → NodePort ${nodePort}`, async () => {
-      const answer = await fetch(`http://${outputs.publicAddress}/`, { signal: AbortSignal.timeout(30_000) });
-      return `answered by ${(await answer.text()).trim()}`;
-    });
+    // Where Wire is, the port is its ingress's, and checkWire goes by it.
+    if (!outputs.wire)
+      await report.check(`${outputs.publicAddress}:80 → NodePort ${nodePort}`, async () => {
+        const answer = await fetch(`http://${outputs.publicAddress}/`, {
+          signal: AbortSignal.timeout(30_000),
+        });
+        return `answered by ${(await answer.text()).trim()}`;
+      });
     await report.check("a volume, written by one pod and read by the next", async () => {
       await inPod(`probe-${first.name}`, "write /volume/text kept");
       await kubectl(`--namespace ${namespace} delete pod probe-${first.name} --now`);
-      await kubectl("apply --filename -", JSON.stringify(probes(nodes.map(({ name }) => name))));
+      await kubectl(
+        "apply --filename -",
+        JSON.stringify(
+          probes(
+            nodes.map(({ name }) => name),
+            outputs.wire === null,
+          ),
+        ),
+      );
       await kubectl(
         `--namespace ${namespace} wait --for condition=Ready pod/probe-${first.name} --timeout 300s`,
       );
@@ -108,7 +130,7 @@ export async function checkKubernetes(
 }
 
 /** A pod on each node that answers with its name, one of them with a volume, and a service for all of them. */
-function probes(nodes: readonly string[]): object {
+function probes(nodes: readonly string[], onNodePort: boolean): object {
   const pods = nodes.map((node, index) => ({
     apiVersion: "v1",
     kind: "Pod",
@@ -135,7 +157,12 @@ function probes(nodes: readonly string[]): object {
     apiVersion: "v1",
     kind: "Service",
     metadata: { name: "probe", namespace },
-    spec: { type: "NodePort", selector: { app: "probe" }, ports: [{ port: 80, targetPort: port, nodePort }] },
+    spec: {
+      selector: { app: "probe" },
+      ...(onNodePort
+        ? { type: "NodePort", ports: [{ port: 80, targetPort: port, nodePort }] }
+        : { ports: [{ port: 80, targetPort: port }] }),
+    },
   };
   const claim = {
     apiVersion: "v1",
