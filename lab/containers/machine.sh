@@ -59,6 +59,7 @@ run() {
   until child=$(pgrep --parent "$first") && [ -e "$DIRECTORY/ready" ]; do sleep 0.2; done
   # One of a former life goes with the last of its processes.
   ! ip link show "$LINK" >/dev/null 2>&1 || ip link delete "$LINK"
+  echo "$LINK" >"$DIRECTORY/link"
   ip link add "$LINK" type veth peer name eth0 netns "$child"
   ip link set "$LINK" up
   while kill -0 "$first" 2>/dev/null; do
@@ -158,12 +159,15 @@ END
 running() { [ -e "$DIRECTORY/pid" ] && kill -0 "$(cat "$DIRECTORY/pid")" 2>/dev/null; }
 
 stop() {
-  local group
+  local group link
   [ -e "$DIRECTORY" ] || return 0
   ! running || kill -KILL "$(cat "$DIRECTORY/pid")"
   for _ in $(seq 100); do
     ! running || sleep 0.1
   done
+  # The kernel takes its time with the other end.
+  link=$(cat "$DIRECTORY/link" 2>/dev/null) || true
+  [ -z "$link" ] || ip link delete "$link" 2>/dev/null || true
   # Its processes are gone with the first of them; what they have mounted goes when the last one has ended.
   for _ in $(seq 100); do
     ! mountpoint --quiet "$ROOT" || umount "$ROOT" 2>/dev/null || sleep 0.1
