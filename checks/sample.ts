@@ -16,7 +16,8 @@ const key = text(pem("PRIVATE KEY"));
 const authority = pem("CERTIFICATE");
 const addresses = ["192.168.122.31", "192.168.122.32", "192.168.122.33"];
 
-const plain: WireContext = {
+/** Calling on, one's own certificate, and nothing that is off by default. */
+export const plain: WireContext = {
   domain: "wire.test",
   publicAddress: "203.0.113.10",
   callingNode: { name: "kubenode3", address: "192.168.122.23" },

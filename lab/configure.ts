@@ -10,24 +10,25 @@ import { type LabArgs, type LabSize, labConfiguration, labDomain, labIdentity, l
  * what an operator would bring: a certificate, and the machines that are there before the stack is.
  */
 export async function configureLab(lab: Omit<LabArgs, "certificate" | "containerKey">): Promise<void> {
-  const certificate = await makeCertificate(certificateFolder(lab.stack), labDomain(lab.stack));
-  const args = { ...lab, certificate, containerKey: containerKey(lab.stack) };
-  const configuration = labConfiguration(args);
-  const file = stackFile(args.stack);
+  const { stack, size, image } = lab;
+  const certificate = await makeCertificate(certificateFolder(stack), labDomain(stack));
+  const configuration = labConfiguration({ ...lab, certificate, containerKey: containerKey(stack) });
+  const file = stackFile(stack);
   const former = existsSync(file) ? parse(readFileSync(file, "utf8")) : {};
   const config = Object.fromEntries(
     Object.entries(configuration).map(([key, value]) => [`wiab-staging:${key}`, value]),
   );
-  const text = `# The ${args.size} lab of this machine, written by "npm run lab".\n${stringify({ ...former, config })}`;
+  const text = `# The ${size} lab of this machine, written by "npm run lab".\n${stringify({ ...former, config })}`;
   if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text);
+  const { network, prefix } = labIdentity(stack);
   await startContainers({
-    stack: lab.stack,
-    network: labIdentity(lab.stack).network,
-    gateway: `${labIdentity(lab.stack).prefix}.1`,
+    stack,
+    network,
+    gateway: `${prefix}.1`,
     prefixLength: 24,
-    domain: labDomain(lab.stack),
+    domain: labDomain(stack),
     user: labUser,
-    image: lab.image,
+    image,
     machines: (configuration.machines ?? []).filter(({ existing }) => existing),
   });
 }

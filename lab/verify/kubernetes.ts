@@ -25,6 +25,13 @@ export async function checkKubernetes(
     reach(first.name).run(
       `sudo kubectl --kubeconfig /etc/kubernetes/admin.conf ${command}${input && ` <<'END'\n${input}\nEND\n`}`,
     );
+  const wanted = JSON.stringify(
+    probes(
+      nodes.map(({ name }) => name),
+      outputs.wire === null,
+    ),
+  );
+  const applyProbes = () => kubectl("apply --filename -", wanted);
   const inPod = async (pod: string, command: string) =>
     (await kubectl(`--namespace ${namespace} exec ${pod} -- /hello ${command}`)).trim();
 
@@ -61,15 +68,7 @@ export async function checkKubernetes(
   try {
     let pods: { name: string; node: string; ip: string }[] = [];
     await report.check("a pod on every node", async () => {
-      await kubectl(
-        "apply --filename -",
-        JSON.stringify(
-          probes(
-            nodes.map(({ name }) => name),
-            outputs.wire === null,
-          ),
-        ),
-      );
+      await applyProbes();
       await kubectl(`--namespace ${namespace} wait --for condition=Ready pod --all --timeout 600s`);
       const { items } = JSON.parse(await kubectl(`--namespace ${namespace} get pods --output json`));
       // biome-ignore lint/suspicious/noExplicitAny: what Kubernetes answers
@@ -110,15 +109,7 @@ export async function checkKubernetes(
     await report.check("a volume, written by one pod and read by the next", async () => {
       await inPod(`probe-${first.name}`, "write /volume/text kept");
       await kubectl(`--namespace ${namespace} delete pod probe-${first.name} --now`);
-      await kubectl(
-        "apply --filename -",
-        JSON.stringify(
-          probes(
-            nodes.map(({ name }) => name),
-            outputs.wire === null,
-          ),
-        ),
-      );
+      await applyProbes();
       await kubectl(
         `--namespace ${namespace} wait --for condition=Ready pod/probe-${first.name} --timeout 300s`,
       );

@@ -3,6 +3,7 @@ import * as x509 from "@peculiar/x509";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
+import { plain } from "../../checks/sample";
 import { Secrets } from "../../components/secrets/secrets";
 import type { WireContext } from "../../components/wire/context";
 import { predecessors, Wire, type WireArgs } from "../../components/wire/wire";
@@ -63,29 +64,15 @@ async function runWire(edit: Edit = {}): Promise<{ resources: Map<string, Regist
     false,
   );
   const secrets = new Secrets("secrets", { sshKeyComment: "test", authorityName: "test" });
-  const addresses = pulumi.output(["192.168.122.31", "192.168.122.32", "192.168.122.33"]);
+  const { minio, postgresql, rabbitmq } = plain.services;
   const context: WireContext = {
-    domain: "wire.test",
-    publicAddress: "203.0.113.10",
-    callingNode: { name: "kubenode3", address: "192.168.122.23" },
-    kubenodes: 3,
-    datanodes: 3,
-    podNetwork: "10.233.64.0/18",
-    mail: {},
-    features: { registration: true, teamSettings: true, sso: false, legalhold: false, mls: false },
-    federation: undefined,
+    ...plain,
     tls: { kind: "own", certificate: certificates[0], privateKey: pulumi.secret("key one") },
     services: {
-      cassandra: { addresses },
-      elasticsearch: { addresses },
-      minio: { addresses, ...secrets.minio.cargohold, bucket: "assets" },
-      postgresql: {
-        addresses,
-        user: "wire-server",
-        database: "wire-server",
-        password: secrets.postgresql.wireServer,
-      },
-      rabbitmq: { addresses, username: "wire-server", password: secrets.rabbitmq.password },
+      ...plain.services,
+      minio: { ...minio, ...secrets.minio.cargohold },
+      postgresql: { ...postgresql, password: secrets.postgresql.wireServer },
+      rabbitmq: { ...rabbitmq, password: secrets.rabbitmq.password },
     },
     secrets,
     ...edit.context,

@@ -26,7 +26,7 @@ export interface Member {
 export const discoveryFile = "/dev/shm/wiab-join.conf";
 
 /** Where kubeadm finds what it is to change of its manifests; member.sh writes it. */
-export const patchFolder = "/etc/wiab/kubernetes/patches";
+const patchFolder = "/etc/wiab/kubernetes/patches";
 
 /**
  * The configuration of kubeadm, in the newest format that its version has: v1beta4 came with 1.31. The same text serves
