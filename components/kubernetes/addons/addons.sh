@@ -36,15 +36,16 @@ described() {
 
 ready() { [ "$(kubectl get node "$1" --output 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
 
-# Labels and annotations under our keys are where MARKS has them, and nowhere else.
+# Labels and annotations under our keys are where MARKS has them, and nowhere else. Who waits for it has switched off that
+# a failure ends the script, so each says so itself.
 mark() {
   local node verb key value other
   while read -r node verb key value; do
     [ -n "$node" ] || continue
     while read -r other; do
-      [ "$other" = "$node" ] || kubectl "$verb" node "$other" "$key-" >/dev/null
+      [ "$other" = "$node" ] || kubectl "$verb" node "$other" "$key-" >/dev/null || return 1
     done <<<"$NODES"
-    kubectl "$verb" --overwrite node "$node" "$key=$value" >/dev/null
+    kubectl "$verb" --overwrite node "$node" "$key=$value" >/dev/null || return 1
   done <<<"$MARKS"
 }
 
