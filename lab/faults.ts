@@ -6,9 +6,9 @@ import { pulumiOutput } from "../toolchain/pulumi";
 import { table } from "../toolchain/table";
 import { withKeys } from "./agent";
 import { keysOf, type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
-import { type Fault, faults, type Patient } from "./faults/faults";
+import { type Fault, faults, type Patient, type Subject } from "./faults/faults";
+import { clusterIsHealthy } from "./faults/kubernetes";
 import { installWriter, Writer, type WriterReport } from "./faults/writer";
-import type { DataServiceName } from "./verify/data-services";
 import { type RemoteMachine, reachBy } from "./verify/machine";
 import { waitFor } from "./wait";
 
@@ -18,6 +18,8 @@ const patience = 1200;
 /** What a fault did to the clients of one service. */
 interface Row extends WriterReport {
   readonly fault: string;
+  /** What else there is to say of it. */
+  readonly remark: string;
   /** Seconds from the strike until every node called the service healthy. */
   readonly healthyAfter: number;
 }
@@ -32,14 +34,10 @@ async function main(): Promise<number> {
   const rows: Row[] = [];
   await withKeys(keysOf(stack, outputs), async (agent) => {
     const reach = reachBy(outputs, agent);
-    const client = outputs.machines.find(({ role }) => role === "kubenode") as LabOutputs["machines"][number];
-    await installWriter(reach(client.name), outputs.assets.url);
-    const patient: Patient = {
-      network: outputs.network.name,
-      nodes: outputs.machines.filter(({ role }) => role === "datanode").map(({ name }) => name),
-      reach,
-    };
-    for (const fault of chosen) rows.push(...(await observe(fault, patient, reach(client.name), outputs)));
+    const named = (role: string) =>
+      outputs.machines.filter((machine) => machine.role === role).map(({ name }) => name);
+    const patient: Patient = { outputs, datanodes: named("datanode"), kubenodes: named("kubenode"), reach };
+    for (const fault of chosen) rows.push(...(await observe(fault, patient)));
   });
   const summary = await pulumiOutput(env, [
     ...["up", "--yes", "--skip-preview", "--stack", stack, "--non-interactive", "--color", "never"],
@@ -51,21 +49,20 @@ async function main(): Promise<number> {
   return rows.every(({ missingCount, error }) => missingCount === 0 && error === "") ? 0 : 1;
 }
 
-async function observe(
-  fault: Fault,
-  patient: Patient,
-  client: RemoteMachine,
-  { dataServices }: LabOutputs,
-): Promise<Row[]> {
+async function observe(fault: Fault, patient: Patient): Promise<Row[]> {
   console.log(`\n${fault.name}`);
-  await healthy(fault.services, patient, patience);
+  const { outputs, reach } = patient;
+  const client = reach(fault.client?.(patient) ?? (patient.kubenodes[0] as string));
+  await installWriter(client, outputs.assets.url);
+  await healthy(fault.subjects, patient, client);
   const writers = await Promise.all(
-    fault.services.map((service) => Writer.start(client, service, dataServices)),
+    fault.subjects.map((subject) => Writer.start(client, subject, outputs.dataServices)),
   );
   console.log(`  ${writers.length} writing; striking`);
   const struck = Date.now();
-  await fault.strike(patient);
-  const healthyAfter = await healthy(fault.services, patient, patience, struck);
+  const remark = (await fault.strike(patient)) ?? "";
+  if (remark) console.log(`  ${remark}`);
+  const healthyAfter = await healthy(fault.subjects, patient, client, struck);
   console.log("  healthy again; reading back what was acknowledged");
   const reports = await Promise.all(writers.map((writer) => writer.stop()));
   for (const report of reports)
@@ -75,30 +72,34 @@ async function observe(
   return reports.map((report) => ({
     ...report,
     fault: fault.name,
+    remark,
     healthyAfter: healthyAfter[report.service] as number,
   }));
 }
 
-/** Waits until every node calls the services healthy; gives the seconds that each took. */
+/** Waits until all that is watched is healthy, on every node; gives the seconds that each took. */
 async function healthy(
-  services: readonly DataServiceName[],
-  { nodes, reach }: Patient,
-  seconds: number,
+  subjects: readonly Subject[],
+  { datanodes, reach }: Patient,
+  client: RemoteMachine,
   since = Date.now(),
-): Promise<Partial<Record<DataServiceName, number>>> {
-  const after: Partial<Record<DataServiceName, number>> = {};
-  for (const service of services) {
-    await waitFor(`${service} to be healthy`, seconds, async () => {
-      for (const name of nodes) await reach(name).run(`sudo /opt/wiab/${service}/health`);
-    });
-    after[service] = (Date.now() - since) / 1000;
-  }
+): Promise<Partial<Record<Subject, number>>> {
+  const after: Partial<Record<Subject, number>> = {};
+  await Promise.all(
+    subjects.map(async (subject) => {
+      await waitFor(`${subject} to be healthy`, patience, async () => {
+        if (subject === "kubernetes") return clusterIsHealthy(client);
+        for (const name of datanodes) await reach(name).run(`sudo /opt/wiab/${subject}/health`);
+      });
+      after[subject] = (Date.now() - since) / 1000;
+    }),
+  );
   return after;
 }
 
 const show = (rows: readonly Row[]): string =>
   table(
-    ["fault", "service", "acknowledged", "lost", "longest pause", "healthy after"],
+    ["fault", "service", "acknowledged", "lost", "longest pause", "healthy after", ""],
     rows.map((row) => [
       row.fault,
       row.service,
@@ -106,6 +107,7 @@ const show = (rows: readonly Row[]): string =>
       row.error ? `unknown: ${row.error}` : `${row.missingCount}`,
       `${(row.longestPause.milliseconds / 1000).toFixed(1)} s`,
       `${row.healthyAfter.toFixed(0)} s`,
+      row.remark,
     ]),
   );
 

@@ -42,17 +42,15 @@ export function chooseSize(facts: HostFacts): { readonly size: LabSize; readonly
   // Two GiB stay with the host itself.
   if (facts.memoryMiB < memoryOf("full") + 2048)
     return { size: "small", reason: `${machine}: too little memory for all seven` };
-  if (!facts.kvm && facts.cpus < 8)
-    return { size: "small", reason: `${machine}: few cores for emulating all seven at once` };
   return { size: "full", reason: `${machine}: enough for all seven` };
 }
 
 /**
- * The roles whose machines are containers instead of virtual machines: Kubernetes', where they would be emulated on few
- * cores. All others are emulated.
+ * The roles whose machines are containers instead of virtual machines, where they would be emulated on few cores: all
+ * that carry more than files. The asset host is a virtual machine everywhere.
  */
 export const containerRoles = ({ kvm, cpus }: HostFacts): readonly Role[] =>
-  kvm || cpus >= 8 ? [] : ["kubenode"];
+  kvm || cpus >= 8 ? [] : ["kubenode", "datanode"];
 
 /** What tells one lab on a machine from another: all names and addresses follow from the stack's name. */
 export function labIdentity(stack: string) {

@@ -28,9 +28,10 @@ async function main(): Promise<number> {
       ? { size: kept, reason: "as it was made" }
       : chooseSize(facts);
   console.log(`size of the lab: ${size} (${reason}; --size full|small overrides)`);
-  if (containerRoles(facts).includes("kubenode"))
+  const roles = containerRoles(facts);
+  if (roles.length > 0)
     console.log(
-      "Kubernetes' machines are containers: emulated on so few cores they would not hold (docs/lab.md)",
+      `containers take the place of virtual machines as ${roles.join(" and ")}: emulated on ${facts.cpus} cores those would not hold (docs/lab.md)`,
     );
   await configureLab({ stack, size, facts, image, bundle });
 

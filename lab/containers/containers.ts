@@ -81,15 +81,14 @@ export async function startContainers(args: ContainersArgs): Promise<void> {
   );
 }
 
+/** Does to one container what `machine.sh` knows, such as `cut` its power or `unplug` its cable. */
+export const handle = (network: string, name: string, what: "cut" | "boot" | "unplug" | "plug" | "stop") =>
+  asRoot("env", [`NAME=${network}-${name}`, `DIRECTORY=${join(directoryOf(network), name)}`, script, what]);
+
 /** Ends all containers of a lab and takes them away with their disks. */
 export async function stopContainers(stack: string, network: string): Promise<void> {
   const directory = directoryOf(network);
-  for (const name of existsSync(directory) ? readdirSync(directory) : [])
-    await asRoot("env", [
-      `NAME=${network}-${name}`,
-      `DIRECTORY=${join(directory, name)}`,
-      ...[script, "stop"],
-    ]);
+  for (const name of existsSync(directory) ? readdirSync(directory) : []) await handle(network, name, "stop");
   await asRoot("rm", ["-rf", "--one-file-system", directory]);
   rmSync(join(containerKey(stack), ".."), { recursive: true, force: true });
 }

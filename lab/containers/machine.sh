@@ -2,18 +2,25 @@
 # A machine of the lab that is no virtual machine but a container: the guest image's own systemd, in namespaces and on a
 # disk of its own, on the processors and the kernel of the host. Runs as root on the host.
 #   machine.sh start   makes what is missing and starts it in the background
+#   machine.sh cut     ends it at once, as a power cut does
+#   machine.sh boot    starts it again as it was
+#   machine.sh unplug  takes its cable out
+#   machine.sh plug    puts it in again
 #   machine.sh stop    ends it and takes it away with its disk
 set -euo pipefail
 : "${NAME:?its name on the host}" "${DIRECTORY:?folder for its disk}"
 
 ROOT=$DIRECTORY/root
+SETTINGS=(IMAGE DISK_BYTES SEED HOSTNAME ADDRESS GATEWAY BRIDGE LINK MEMORY_BYTES)
 
 start() {
   : "${IMAGE:?guest image, qcow2}" "${DISK_BYTES:?size of the disk}" "${SEED:?folder with cloud-init files}"
-  : "${ADDRESS:?address with prefix length}" "${GATEWAY:?host in its network}" "${BRIDGE:?bridge of the network}"
-  : "${LINK:?name of its cable on the host}" "${MEMORY_BYTES:?most that it may use}"
+  : "${HOSTNAME:?its own name}" "${ADDRESS:?address with prefix length}" "${GATEWAY:?host in its network}"
+  : "${BRIDGE:?bridge of the network}" "${LINK:?name of its cable on the host}" "${MEMORY_BYTES:?most that it may use}"
   ! running || return 0
   mkdir -p "$ROOT"
+  for setting in "${SETTINGS[@]}"; do printf '%s=%q\n' "$setting" "${!setting}"; done >"$DIRECTORY/settings"
+  export "${SETTINGS[@]}"
   if [ ! -e "$DIRECTORY/disk" ]; then
     qemu-img convert -O raw "$IMAGE" "$DIRECTORY/disk.new"
     truncate -s "$DISK_BYTES" "$DIRECTORY/disk.new"
@@ -23,8 +30,27 @@ start() {
   fi
   mountpoint --quiet "$ROOT" || mount -o loop "$DIRECTORY/disk" "$ROOT"
   furnish
+  rm -f "$DIRECTORY/ready"
   setsid --fork "$0" run >"$DIRECTORY/log" 2>&1 </dev/null
 }
+
+boot() {
+  # shellcheck source=/dev/null
+  . "$DIRECTORY/settings"
+  start
+}
+
+cut() {
+  ! running || kill -KILL "$(cat "$DIRECTORY/pid")"
+  for _ in $(seq 100); do
+    running || return 0
+    sleep 0.1
+  done
+}
+
+unplug() { ip link set "$(cat "$DIRECTORY/link")" down; }
+
+plug() { ip link set "$(cat "$DIRECTORY/link")" up; }
 
 # What a container needs besides what the image has.
 furnish() {
@@ -39,6 +65,13 @@ furnish() {
   chmod 755 "$ROOT/usr/local/sbin/modprobe"
   ln -sf /dev/null "$ROOT/etc/systemd/system/systemd-sysctl.service"
   ln -sf /dev/null "$ROOT/etc/systemd/system/systemd-udevd.service"
+  # Elasticsearch refuses to start with fewer open files than this, and nobody in here may have more than the host's
+  # administrator has. It does not look where Java cannot tell it.
+  if [ "$(ulimit -Hn)" != unlimited ] && [ "$(ulimit -Hn)" -lt 65535 ]; then
+    mkdir -p "$ROOT/etc/systemd/system/elasticsearch.service.d"
+    printf '[Service]\nEnvironment=JDK_JAVA_OPTIONS=--limit-modules=%s\n' \
+      java.se,jdk.crypto.ec,jdk.unsupported,jdk.zipfs >"$ROOT/etc/systemd/system/elasticsearch.service.d/container.conf"
+  fi
 }
 
 # Starts the machine's first process, and keeps its cable in the bridge for as long as it lives: the bridge comes with
@@ -161,10 +194,7 @@ running() { [ -e "$DIRECTORY/pid" ] && kill -0 "$(cat "$DIRECTORY/pid")" 2>/dev/
 stop() {
   local group link
   [ -e "$DIRECTORY" ] || return 0
-  ! running || kill -KILL "$(cat "$DIRECTORY/pid")"
-  for _ in $(seq 100); do
-    ! running || sleep 0.1
-  done
+  cut
   # The kernel takes its time with the other end.
   link=$(cat "$DIRECTORY/link" 2>/dev/null) || true
   [ -z "$link" ] || ip link delete "$link" 2>/dev/null || true

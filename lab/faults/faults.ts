@@ -1,13 +1,20 @@
-import { run } from "../../toolchain/commands";
-import { type DataServiceName, dataServices } from "../verify/data-services";
+import type { LabOutputs } from "../context";
+import type { DataServiceName } from "../verify/data-services";
+import { dataServices } from "../verify/data-services";
 import type { RemoteMachine } from "../verify/machine";
 import { waitFor } from "../wait";
+import { podsMove } from "./kubernetes";
+import { type Plugs, plugsOf } from "./power";
+
+/** What clients are watched of: a data service, or the API of Kubernetes. */
+export type Subject = DataServiceName | "kubernetes";
 
 /** What a fault may lay hands on. */
 export interface Patient {
-  readonly network: string;
-  /** Names of the data nodes. */
-  readonly nodes: readonly string[];
+  readonly outputs: LabOutputs;
+  /** Names of the data nodes, and of the Kubernetes nodes. */
+  readonly datanodes: readonly string[];
+  readonly kubenodes: readonly string[];
   readonly reach: (name: string) => RemoteMachine;
 }
 
@@ -15,9 +22,11 @@ export interface Patient {
 export interface Fault {
   readonly name: string;
   /** Whose clients are watched. */
-  readonly services: readonly DataServiceName[];
-  /** Does it, and whatever ends it by itself; gives what has to be done for the end, if that is up to people. */
-  readonly strike: (patient: Patient) => Promise<void>;
+  readonly subjects: readonly Subject[];
+  /** The Kubernetes node that stays out of it: clients run there. @default the first one */
+  readonly client?: (patient: Patient) => string;
+  /** Does it and ends it, and gives what is to be said of it. */
+  readonly strike: (patient: Patient) => Promise<string | undefined>;
 }
 
 /** The systemd unit of each service; `*` where the version is a part of the name. */
@@ -30,22 +39,23 @@ const units: Record<DataServiceName, string> = {
 };
 
 /** The second node where there is one: it is neither the founder nor the first that clients try. */
-const second = ({ nodes }: Patient) => nodes[1] ?? (nodes[0] as string);
-const last = ({ nodes }: Patient) => nodes.at(-1) as string;
-const virsh = (...args: string[]) => run("virsh", ["--connect", "qemu:///system", ...args]);
+const second = ({ datanodes }: Patient) => datanodes[1] ?? (datanodes[0] as string);
+const last = ({ datanodes }: Patient) => datanodes.at(-1) as string;
+const plugs = ({ outputs }: Patient, name: string): Plugs => plugsOf(outputs, name);
 
 const killed = (service: DataServiceName): Fault => ({
   name: `kill -9 of ${service} on a node`,
-  services: [service],
+  subjects: [service],
   strike: async (patient) => {
     await patient
       .reach(second(patient))
       .run(`sudo systemctl kill --kill-whom=main --signal=KILL '${units[service]}'`);
+    return undefined;
   },
 });
 
-const primary = async ({ nodes, reach }: Patient): Promise<string> => {
-  for (const name of nodes) {
+const primary = async ({ datanodes, reach }: Patient): Promise<string> => {
+  for (const name of datanodes) {
     const answer = await reach(name).run(
       "cd / && sudo -u postgres psql -Atc 'select not pg_is_in_recovery()' 2>/dev/null || true",
     );
@@ -54,44 +64,69 @@ const primary = async ({ nodes, reach }: Patient): Promise<string> => {
   throw new Error("no node says that it is PostgreSQL's primary");
 };
 
-/** What issue 5's list of faults comes to; each leaves the lab as it found it. */
+/** A Kubernetes node without power until its pods are up elsewhere. Clients run on the last node. */
+const kubenodeOff = (index: 0 | 1): Fault => ({
+  name: `power of kubenode${index + 1} cut, and back`,
+  subjects: ["kubernetes"],
+  client: ({ kubenodes }) => kubenodes.at(-1) as string,
+  strike: async (patient) => {
+    const node = patient.kubenodes[index];
+    const client = patient.kubenodes.at(-1) as string;
+    if (node === undefined || node === client) throw new Error("this takes three Kubernetes nodes");
+    const { cut, boot } = plugs(patient, node);
+    const moved = await podsMove(patient.reach(client), node, cut);
+    await boot();
+    return `a pod of ${node} was up elsewhere after ${moved.toFixed(0)} s`;
+  },
+});
+
+/** What the lab is to survive; each leaves it as it found it. */
 export const faults: readonly Fault[] = [
   ...dataServices.map(killed),
   {
     name: "PostgreSQL's primary stopped, and started again",
-    services: ["postgresql"],
+    subjects: ["postgresql"],
     strike: async (patient) => {
-      const machine = patient.reach(await primary(patient));
+      const former = await primary(patient);
+      const machine = patient.reach(former);
       const unit = (
         await machine.run(
           `systemctl list-units --plain --no-legend '${units.postgresql}' | awk '{ print $1 }'`,
         )
       ).trim();
       await machine.run(`sudo systemctl stop ${unit}`);
-      if (patient.nodes.length > 1) await waitFor("another primary", 300, () => primary(patient));
+      const next =
+        patient.datanodes.length > 1
+          ? await waitFor("another primary", 300, () => primary(patient))
+          : undefined;
       await machine.run(`sudo systemctl start ${unit}`);
+      return next && `${next} took over from ${former}`;
     },
   },
   {
     name: "a data node's power cut, and back",
-    services: dataServices,
+    subjects: dataServices,
     strike: async (patient) => {
-      const domain = `${patient.network}-${second(patient)}`;
-      await virsh("destroy", domain);
-      await virsh("start", domain);
+      const { cut, boot } = plugs(patient, second(patient));
+      await cut();
+      // Half a minute in the dark is the fault: a container would be back before anybody had missed it.
+      await new Promise((resolve) => setTimeout(resolve, 30_000));
+      await boot();
+      return undefined;
     },
   },
   {
     name: "a data node off the network for a minute",
-    services: dataServices,
+    subjects: dataServices,
     strike: async (patient) => {
-      const domain = `${patient.network}-${last(patient)}`;
-      const [, , interfaceLine = ""] = (await virsh("domiflist", domain)).split("\n");
-      const mac = interfaceLine.trim().split(/\s+/).at(-1) as string;
-      await virsh("domif-setlink", domain, mac, "down");
+      const { unplug, plug } = plugs(patient, last(patient));
+      await unplug();
       // The minute is the fault.
       await new Promise((resolve) => setTimeout(resolve, 60_000));
-      await virsh("domif-setlink", domain, mac, "up");
+      await plug();
+      return undefined;
     },
   },
+  kubenodeOff(0),
+  kubenodeOff(1),
 ];

@@ -1,7 +1,10 @@
 import type { ChildProcess } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { DataServiceName } from "../verify/data-services";
 import type { RemoteMachine } from "../verify/machine";
+import type { Subject } from "./faults";
 
 interface Reached {
   readonly addresses: readonly string[];
@@ -55,7 +58,7 @@ function settingsFor(service: DataServiceName, connections: Connections): object
 
 /** What a writer has to say at its end (lab/conformance/write.go). */
 export interface WriterReport {
-  readonly service: DataServiceName;
+  readonly service: Subject;
   readonly acknowledged: number;
   readonly longestPause: { readonly at: string; readonly milliseconds: number };
   readonly missingCount: number;
@@ -78,26 +81,30 @@ export async function installWriter(machine: RemoteMachine, assets: string): Pro
     }'`);
 }
 
-/** Writes numbered records to a service from a Kubernetes node, as Wire's services do, until it is told to stop. */
+/** How a writer is started on a machine; its settings, if it wants any, are the first line of its input. */
+function commandFor(subject: Subject): string {
+  if (subject === "kubernetes") {
+    const script = readFileSync(join(__dirname, "api-writer.sh")).toString("base64");
+    return `exec sudo bash -c "$(echo ${script} | base64 -d)"`;
+  }
+  // The second line, or the end of the input, ends it, and so does its own end. printf is a part of the shell.
+  return (
+    `IFS= read -r settings; printf '%s' "$settings" | ${program} write --service ${subject} & writer=$!; ` +
+    "(IFS= read -r _; kill -TERM $writer) <&0 & wait $writer"
+  );
+}
+
+/** Writes numbered records from a Kubernetes node, as Wire's services do, until it is told to stop. */
 export class Writer {
   private constructor(
-    readonly service: DataServiceName,
+    readonly service: Subject,
     private readonly child: ChildProcess,
     private readonly report: Promise<WriterReport>,
   ) {}
 
   /** Comes back once the first record is acknowledged. */
-  static async start(
-    machine: RemoteMachine,
-    service: DataServiceName,
-    connections: Connections,
-  ): Promise<Writer> {
-    // The settings are the first line; the second one, or the end of the input, ends it, and so does its own end. printf
-    // is a part of the shell.
-    const child = machine.start(
-      `IFS= read -r settings; printf '%s' "$settings" | ${program} write --service ${service} & writer=$!; ` +
-        "(IFS= read -r _; kill -TERM $writer) <&0 & wait $writer",
-    );
+  static async start(machine: RemoteMachine, service: Subject, connections: Connections): Promise<Writer> {
+    const child = machine.start(commandFor(service));
     let text = "";
     child.stdout?.on("data", (chunk) => (text += chunk));
     const lines: string[] = [];
@@ -116,7 +123,8 @@ export class Writer {
         }
       }),
     );
-    child.stdin?.write(`${JSON.stringify(settingsFor(service, connections))}\n`);
+    if (service !== "kubernetes")
+      child.stdin?.write(`${JSON.stringify(settingsFor(service, connections))}\n`);
     await Promise.race([first, report]);
     return new Writer(service, child, report);
   }

@@ -6,11 +6,12 @@ import { labEnvironment, readOptions, stackFile } from "../../lab/context";
 import { buildGuestImage } from "../../lab/guest/image";
 import { type HostFacts, hostFacts } from "../../lab/host/facts";
 import { prepareHost } from "../../lab/host/prepare";
-import { chooseSize, type LabSize } from "../../lab/stack";
+import { chooseSize, containerRoles, type LabSize } from "../../lab/stack";
 import { run, runMain } from "../../toolchain/commands";
 import { projectDirectory } from "../../toolchain/environment";
 import { createStack } from "../../toolchain/pulumi";
 import { describeFilling, measureBuilds, measureDistribution } from "./artifact";
+import { partsOf, renderParts } from "./parts";
 import { renderArtifact, renderMarkdown, renderScreen, replaceSection } from "./report";
 import { measureStack } from "./session";
 
@@ -79,17 +80,23 @@ async function benchStack(
   });
   const about = {
     name: size,
-    subject: `the ${size} lab with ${size === "full" ? "seven" : "three"} machines`,
+    subject: `the ${size} lab with ${size === "full" ? "seven" : "three"} machines${describeContainers(facts)}`,
     facts,
     date,
   };
   const result = { ...about, rows };
+  const parts = renderParts(partsOf(up));
   const filled = renderArtifact(about, describeFilling(up, bundle));
   write(size, {
-    screen: `${renderScreen(result)}\n\n${filled.screen}`,
-    markdown: `${renderMarkdown(result)}\n\nThe artifact on its way during "up from nothing":\n\n${filled.markdown}`,
+    screen: `${renderScreen(result)}\n\n${parts}\n\n${filled.screen}`,
+    markdown: `${renderMarkdown(result)}\n\nParts of "up from nothing":\n\n${parts}\n\nThe artifact on its way meanwhile:\n\n${filled.markdown}`,
   });
   return 0;
+}
+
+function describeContainers(facts: HostFacts): string {
+  const roles = containerRoles(facts);
+  return roles.length > 0 ? ` (containers as ${roles.join(" and ")})` : "";
 }
 
 function write(section: string, shown: { readonly screen: string; readonly markdown: string }): void {

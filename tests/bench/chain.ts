@@ -22,6 +22,8 @@ export interface StateResource {
 export interface Timings {
   /** Seconds for each resource's URN; all steps of a replacement together. */
   readonly seconds: ReadonlyMap<string, number>;
+  /** When the work on each began and ended, in milliseconds since 1970. */
+  readonly spans: ReadonlyMap<string, { readonly from: number; readonly to: number }>;
   /** URNs of the resources whose step failed. */
   readonly failed: readonly string[];
   /** URNs of the resources whose step had not ended when the log did; they count until there. */
@@ -55,8 +57,11 @@ export function parseTimings(lines: readonly StampedLine[]): Timings {
   const seconds = new Map<string, number>();
   const started = new Map<string, { urn: string; at: number }>();
   const failed: string[] = [];
-  const add = (urn: string, milliseconds: number) =>
-    seconds.set(urn, (seconds.get(urn) ?? 0) + milliseconds / 1000);
+  const spans = new Map<string, { from: number; to: number }>();
+  const add = (urn: string, from: number, to: number) => {
+    seconds.set(urn, (seconds.get(urn) ?? 0) + (to - from) / 1000);
+    spans.set(urn, { from: Math.min(from, spans.get(urn)?.from ?? from), to });
+  };
 
   for (const { at, line } of lines) {
     const event: EngineEvent = JSON.parse(line);
@@ -70,13 +75,13 @@ export function parseTimings(lines: readonly StampedLine[]): Timings {
     }
     const start = started.get(step);
     // The engine may report outputs once more after a step has ended.
-    if (start) add(metadata.urn, at - start.at);
+    if (start) add(metadata.urn, start.at, at);
     started.delete(step);
     if (event.resOpFailedEvent) failed.push(metadata.urn);
   }
   const end = lines.at(-1)?.at ?? 0;
-  for (const { urn, at } of started.values()) add(urn, end - at);
-  return { seconds, failed, unfinished: [...started.values()].map(({ urn }) => urn) };
+  for (const { urn, at } of started.values()) add(urn, at, end);
+  return { seconds, spans, failed, unfinished: [...started.values()].map(({ urn }) => urn) };
 }
 
 /** Seconds of all resources one after the other. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { lengthOf, longestChain, parseTimings, type StampedLine, sumOf } from "../bench/chain";
 import { familyKiB } from "../bench/memory";
+import { partsOf, renderParts } from "../bench/parts";
 import { makeRow, renderMarkdown, renderScreen, replaceSection } from "../bench/report";
 
 type Kind = "resourcePreEvent" | "resOutputsEvent" | "resOpFailedEvent";
@@ -202,5 +203,32 @@ describe("the report", () => {
     expect(replaced).toBe("a\n<!-- bench:small -->\nnew\n<!-- /bench:small -->\nb\n");
     expect(replaceSection(replaced, "small", "new")).toBe(replaced);
     expect(() => replaceSection(page, "full", "new")).toThrow(/<!-- bench:full -->/);
+  });
+});
+
+describe("the parts of an up", () => {
+  const timings = parseTimings(
+    log(
+      ["cassandra-programs-datanode1", 0, 2],
+      ["cassandra-datanode1", 4, 10],
+      ["minio-datanode1", 0, 5],
+      ["kubenode1-login", 1, 2],
+      ["kubernetes-addons", 7, 9],
+      ["wiring", 0, 100],
+    ),
+  );
+
+  it("last from the first of their steps to the last one, waiting included", () => {
+    expect(partsOf(timings)).toEqual([
+      { name: "cassandra", wallSeconds: 10, sumSeconds: 8 },
+      { name: "minio", wallSeconds: 5, sumSeconds: 5 },
+      { name: "all five data services", wallSeconds: 10, sumSeconds: 13 },
+      { name: "Kubernetes, from the first login to all nodes ready", wallSeconds: 8, sumSeconds: 3 },
+    ]);
+  });
+
+  it("are shown beside the longest service", () => {
+    expect(renderParts(partsOf(timings))).toContain("1.00 times as long as the longest of them");
+    expect(renderParts(partsOf(parseTimings(log(["wiring", 0, 1]))))).not.toContain("longest");
   });
 });

@@ -4,18 +4,27 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { makeCertificate } from "../../lab/certificate";
-import { chooseSize } from "../../lab/stack";
+import { chooseSize, containerRoles } from "../../lab/stack";
 
 describe("the size of a lab", () => {
   const machine = { availableMemoryMiB: 20_000, freeDiskGB: 100, systemd: false, os: "Debian" };
 
   it.each([
-    [2, 24_000, false, "small"],
+    [2, 12_000, false, "small"],
+    [2, 24_000, false, "full"],
     [8, 24_000, false, "full"],
     [2, 24_000, true, "full"],
     [8, 8_000, true, "small"],
   ])("%i cores, %i MiB, KVM %s: %s", (cpus, memoryMiB, kvm, expected) => {
     expect(chooseSize({ ...machine, cpus, memoryMiB, kvm }).size).toBe(expected);
+  });
+
+  it.each([
+    [2, false, ["kubenode", "datanode"]],
+    [8, false, []],
+    [2, true, []],
+  ])("%i cores, KVM %s: containers as %j", (cpus, kvm, expected) => {
+    expect(containerRoles({ ...machine, cpus, memoryMiB: 24_000, kvm })).toEqual(expected);
   });
 });
 
