@@ -1,18 +1,24 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { parse, stringify } from "yaml";
+import { run } from "../toolchain/commands";
 import { makeCertificate } from "./certificate";
 import { containerKey, startContainers } from "./containers/containers";
-import { certificateFolder, stackFile } from "./context";
+import { certificateFolder, chartsFolder, stackFile } from "./context";
 import { type LabArgs, type LabSize, labConfiguration, labDomain, labIdentity, labUser } from "./stack";
 
 /**
  * Writes a lab's stack configuration and keeps what the CLI has put beside it (the salt of its secrets). Makes
- * what an operator would bring: a certificate, and the machines that are there before the stack is.
+ * what an operator would bring: a certificate, the artifact's charts on the workstation, and the machines that are there
+ * before the stack is.
  */
-export async function configureLab(lab: Omit<LabArgs, "certificate" | "containerKey">): Promise<void> {
-  const { stack, size, image } = lab;
+export async function configureLab(
+  lab: Omit<LabArgs, "charts" | "certificate" | "containerKey">,
+): Promise<void> {
+  const { stack, size, image, bundle } = lab;
+  const charts = await unpackCharts(bundle, chartsFolder(stack));
   const certificate = await makeCertificate(certificateFolder(stack), labDomain(stack));
-  const configuration = labConfiguration({ ...lab, certificate, containerKey: containerKey(stack) });
+  const configuration = labConfiguration({ ...lab, charts, certificate, containerKey: containerKey(stack) });
   const file = stackFile(stack);
   const former = existsSync(file) ? parse(readFileSync(file, "utf8")) : {};
   const config = Object.fromEntries(
@@ -31,6 +37,14 @@ export async function configureLab(lab: Omit<LabArgs, "certificate" | "container
     image,
     machines: (configuration.machines ?? []).filter(({ existing }) => existing),
   });
+}
+
+/** Unpacks a bundle's charts, and nothing of a former one's stays. @returns the folder that has a chart for each release. */
+async function unpackCharts(bundle: string, folder: string): Promise<string> {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  await run("tar", ["--extract", "--file", join(bundle, "charts.tar"), "--directory", folder]);
+  return join(folder, "charts");
 }
 
 /** The size of a lab that is configured already. */

@@ -47,6 +47,9 @@ export const stackFile = (stack: string): string => join(projectDirectory, `Pulu
 /** Where a lab keeps its certificate. */
 export const certificateFolder = (stack: string): string => join(stateDirectory, "certificates", stack);
 
+/** Where a lab has its bundle's charts: one place whatever the bundle, or each new one would change all releases. */
+export const chartsFolder = (stack: string): string => join(stateDirectory, "charts", stack);
+
 /** What the lab's stack has put out (index.ts). */
 export interface LabOutputs {
   readonly domain: string;

@@ -3,7 +3,7 @@ import { runMain } from "../toolchain/commands";
 import { pulumi, pulumiOutput } from "../toolchain/pulumi";
 import { recover } from "../toolchain/recover";
 import { stopContainers } from "./containers/containers";
-import { certificateFolder, labEnvironment, readOptions, stackFile } from "./context";
+import { certificateFolder, chartsFolder, labEnvironment, readOptions, stackFile } from "./context";
 import { stopLibvirt } from "./host/libvirt";
 import { labIdentity } from "./stack";
 
@@ -25,7 +25,8 @@ async function main(): Promise<number> {
   }
   await stopContainers(stack, labIdentity(stack).network);
   rmSync(stackFile(stack), { force: true });
-  rmSync(certificateFolder(stack), { recursive: true, force: true });
+  for (const folder of [certificateFolder(stack), chartsFolder(stack)])
+    rmSync(folder, { recursive: true, force: true });
   const kept = await stopLibvirt();
   console.log(kept ?? `the lab ${stack} is gone`);
   return 0;

@@ -1,7 +1,5 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
 import type { ConfigurationInput, Role } from "../components/config/schema";
-import { projectDirectory } from "../toolchain/environment";
 import type { LabCertificate } from "./certificate";
 import type { GuestImage } from "./guest/image";
 import type { HostFacts } from "./host/facts";
@@ -77,6 +75,8 @@ export interface LabArgs {
   readonly image: GuestImage;
   /** Folder of the bundle that everything on the machines is installed from. */
   readonly bundle: string;
+  /** Folder with the bundle's charts. */
+  readonly charts: string;
   readonly certificate: LabCertificate;
   /** Private key of the machines that are containers. */
   readonly containerKey: string;
@@ -84,7 +84,7 @@ export interface LabArgs {
 
 /** The configuration of a lab on this machine. */
 export function labConfiguration(args: LabArgs): ConfigurationInput {
-  const { stack, size, facts, image, bundle, certificate, containerKey } = args;
+  const { stack, size, facts, image, bundle, charts, certificate, containerKey } = args;
   const { network, prefix, publicAddress, publicInterface } = labIdentity(stack);
   const machines = (Object.keys(firstAddress) as Role[]).flatMap((role) => {
     const { count, memoryGiB, vcpus } = layouts[size][role];
@@ -123,7 +123,7 @@ export function labConfiguration(args: LabArgs): ConfigurationInput {
     machines,
     artifact: { sources: [{ manifest: `${bundle}/manifest.json`, location: bundle }] },
     tls: { certificateFile: certificate.certificateFile, privateKeyFile: certificate.privateKeyFile },
-    wire: { charts: { directory: join(projectDirectory, "lab/charts") } },
+    wire: { charts: { directory: charts } },
     // The machines of a lab have no way out: that they need none is part of what it shows.
     firewall: { publicAddress, publicInterface, privateDeployment: true, hardenInput: false },
   };

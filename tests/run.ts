@@ -3,6 +3,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { helmSource } from "../bundle/charts/helm";
+import { buildGo } from "../bundle/sources/program";
+import { Workshop } from "../bundle/workshop";
 import { buildLabBundle } from "../lab/bundle";
 import { installPackages, missingPackages } from "../lab/host/packages";
 import { prepareHost } from "../lab/host/prepare";
@@ -56,6 +59,7 @@ const preparations = {
     console.log(`installing for the tests: ${missing.join(", ")}`);
     await installPackages(missing, () => {});
   },
+  helm: async () => void (await buildGo(helmSource, new Workshop(projectDirectory, false))),
   toolchain: async () => void (await installToolchain()),
   bundle: async () => void (await buildLabBundle()),
   machines: prepareHost,
@@ -83,7 +87,7 @@ const stages: readonly Stage[] = [
   },
   { name: "unit", needs: [], minutes: 2, run: () => vitest("unit") },
   { name: "program", needs: [], minutes: 1, run: () => vitest("program") },
-  { name: "scripts", needs: ["namespaces"], minutes: 4, run: () => vitest("scripts") },
+  { name: "scripts", needs: ["namespaces", "helm"], minutes: 4, run: () => vitest("scripts") },
   { name: "graph", needs: ["toolchain"], minutes: 3, run: () => vitest("graph") },
   {
     name: "services",

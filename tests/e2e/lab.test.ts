@@ -71,9 +71,10 @@ async function domainIds(): Promise<Record<string, string>> {
 
 /** Makes the lab's bundle once more with one image in addition; all else comes out of the cache. */
 async function addImage(folder: string, bundle: string): Promise<void> {
-  const list = join(folder, "list");
+  const list = join(folder, "lab");
   mkdirSync(list);
-  symlinkSync(join(projectDirectory, "lab/bundle"), join(list, "bundle"));
+  for (const path of ["lab/bundle", "lab/charts", "lab/conformance", "charts-values"])
+    symlinkSync(join(projectDirectory, path), join(folder, path));
   const specification = parse(readFileSync(join(projectDirectory, "lab/bundle.yaml"), "utf8"));
   const hello = specification.images.find(({ reference }: { reference: string }) =>
     /hello:1$/.test(reference),
@@ -231,7 +232,7 @@ describe("a small lab", () => {
         "packages 1 files",
       ]);
       expect(said(/pushed {9}\S+\/(library\S+)/g)).toEqual(["library/hello:2"]);
-      // One archive of four is unpacked anew.
+      // One archive of five is unpacked anew.
       expect(said(/(\S+\.tar): \d+ files, all as the manifest says/g)).toEqual(["containers-helm.tar"]);
       const pulled = await succeed(
         ...["lab:ssh", "--", "--stack", stack, "kubenode1", "sudo crictl pull docker.io/library/hello:2"],

@@ -1,17 +1,21 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parse, parseAllDocuments, stringify } from "yaml";
+import { parseAllDocuments, stringify } from "yaml";
 import { Helm } from "../../bundle/charts/helm";
+import { imagesOf } from "../../bundle/charts/images";
+import { chartTree } from "../../bundle/charts/tree";
+import { readSpecification } from "../../bundle/read";
 import { Workshop } from "../../bundle/workshop";
 import { releasesOf, type Sample, samples, valuesOf } from "../../checks/sample";
 import { namespaceOf, type ReleaseName } from "../../components/wire/releases";
 import { mergeValues, type Values } from "../../components/wire/values";
 
-// The lab's charts, rendered by Helm with the values that the real ones get.
+// The charts of the lab's bundle, rendered by Helm with the values that the real ones get.
 
-const project = join(__dirname, "../..");
+const { specification, directory } = readSpecification(join(__dirname, "../../lab/bundle.yaml"));
+const workshop = new Workshop(directory, false);
 const sample = samples.find(({ name }) => name === "own certificate") as Sample;
 const scratch = mkdtempSync(join(tmpdir(), "wiab-lab-charts-"));
 let helm: Helm;
@@ -23,14 +27,20 @@ interface Thing {
 }
 
 beforeAll(async () => {
-  helm = await Helm.open(new Workshop(project, false), join(scratch, "helm"));
-}, 600_000);
+  helm = await Helm.open(workshop, join(scratch, "helm"));
+});
 afterAll(() => rmSync(scratch, { recursive: true }));
+
+function listed(release: ReleaseName) {
+  const chart = specification.charts.find(({ name }) => name === release);
+  if (!chart) throw new Error(`lab/bundle.yaml has no chart ${release}`);
+  return chart;
+}
 
 async function render(release: ReleaseName, change: Values = {}): Promise<Thing[]> {
   const file = join(scratch, `${release}.yaml`);
   writeFileSync(file, stringify(mergeValues(await valuesOf(release, sample), change)));
-  const chart = join(project, "lab/charts", release);
+  const chart = await chartTree(listed(release), workshop);
   const text = await helm.run(
     "template",
     release,
@@ -63,14 +73,19 @@ it("has a chart for each release of a deployment with a certificate of its own",
   for (const release of releasesOf(sample)) expect(await render(release), release).not.toEqual([]);
 });
 
-it("runs images of the lab's bundle alone", async () => {
-  const { images } = parse(readFileSync(join(project, "lab/bundle.yaml"), "utf8"));
-  const there = images.map(({ reference }: { reference: string }) => reference);
+it("runs images of the lab's bundle alone, the same ones that the builder sees", async () => {
+  const there = specification.images.map(({ reference }) => reference);
   const used = [...workloads(await all()).values()].flatMap(({ spec }) =>
     [...(spec.initContainers ?? []), ...spec.containers].map(({ image }) => image),
   );
   expect(used.length).toBeGreaterThan(15);
   expect(used.filter((image) => !there.includes(image))).toEqual([]);
+  const seen = await Promise.all(
+    specification.charts.map(async (chart) =>
+      imagesOf(chart, await chartTree(chart, workshop), workshop, (note) => expect(note).toBe("")),
+    ),
+  );
+  expect([...new Set(seen.flat())].sort()).toEqual([...new Set(used)].sort());
 });
 
 it("has the services that Wire's programs and charts look for, at their ports", async () => {
