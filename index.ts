@@ -93,7 +93,6 @@ const kubenodes = plan.kubenodes.flatMap((machine) =>
 const emulated = config.host.virtualization === "qemu" && plan.kubenodes.some((machine) => !machine.existing);
 const cluster =
   artifact &&
-  config.kubernetes.deploy &&
   new KubernetesCluster("kubernetes", {
     clusterName: config.domain,
     nodes: kubenodes,

@@ -4,12 +4,6 @@ const cidr = z.cidrv4({ error: "must be an IPv4 network such as 10.233.64.0/18" 
 
 /** Settings of the Kubernetes cluster; its version is what the artifact holds. */
 export const kubernetes = z.strictObject({
-  deploy: z
-    .boolean()
-    .default(true)
-    .describe(
-      "Whether the kubenodes become a cluster. `false` leaves them with their container runtime, for machines that cannot carry more, such as emulated ones on few cores.",
-    ),
   podCidr: cidr
     .default("10.233.64.0/18")
     .describe("Addresses of pods: each node takes a /24 of it. Only the nodes know them."),
