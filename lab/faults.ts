@@ -1,7 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { runMain } from "../toolchain/commands";
-import { projectDirectory } from "../toolchain/environment";
 import { pulumiOutput } from "../toolchain/pulumi";
 import { table } from "../toolchain/table";
 import { withKeys } from "./agent";
@@ -9,6 +6,7 @@ import { keysOf, type LabOutputs, labEnvironment, readOptions, readOutputs } fro
 import { type Fault, faults, type Patient, type Subject } from "./faults/faults";
 import { clusterIsHealthy } from "./faults/kubernetes";
 import { installWriter, Writer, type WriterReport } from "./faults/writer";
+import { writeDown } from "./record";
 import { type RemoteMachine, reachBy } from "./verify/machine";
 import { waitFor } from "./wait";
 
@@ -45,7 +43,8 @@ async function main(): Promise<number> {
   const repair = /Resources:\n((?: {4}.*\n?)+)/.exec(summary)?.[1]?.trim().replace(/\s+/g, " ");
   const shown = show(rows);
   console.log(`\n${shown}\n\nThe next up: ${repair}`);
-  if (rest.length === 0) writeDown(shown, outputs, repair ?? "");
+  if (rest.length === 0)
+    writeDown("faults", `\`\`\`\n${shown}\n\`\`\`\n\nThe next \`up\`: ${repair}.`, outputs);
   return rows.every(({ missingCount, error }) => missingCount === 0 && error === "") ? 0 : 1;
 }
 
@@ -110,19 +109,5 @@ const show = (rows: readonly Row[]): string =>
       row.remark,
     ]),
   );
-
-/** Puts the table of a complete run into docs/reliability.md. */
-function writeDown(shown: string, { machines }: LabOutputs, repair: string): void {
-  const file = join(projectDirectory, "docs/reliability.md");
-  const section = `${new Date().toISOString().slice(0, 10)}, a lab of ${machines.length} machines.\n\n\`\`\`\n${shown}\n\`\`\`\n\nThe next \`up\`: ${repair}.\n`;
-  const text = readFileSync(file, "utf8");
-  writeFileSync(
-    file,
-    text.replace(
-      /(<!-- faults -->\n)[\s\S]*?(<!-- \/faults -->)/,
-      (_, before, after) => `${before}${section}${after}`,
-    ),
-  );
-}
 
 runMain(main);

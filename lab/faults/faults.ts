@@ -30,7 +30,7 @@ export interface Fault {
 }
 
 /** The systemd unit of each service; `*` where the version is a part of the name. */
-const units: Record<DataServiceName, string> = {
+export const units: Record<DataServiceName, string> = {
   cassandra: "cassandra.service",
   postgresql: "postgresql*.service",
   elasticsearch: "elasticsearch.service",

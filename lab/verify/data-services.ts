@@ -7,17 +7,16 @@ import type { Report } from "./report";
 export const dataServices = ["cassandra", "postgresql", "elasticsearch", "minio", "rabbitmq"] as const;
 export type DataServiceName = (typeof dataServices)[number];
 
-/** Seconds that services have after a boot; emulated machines take minutes. */
-const patience = 900;
-
 /**
  * Waits until each service on each of its nodes says that it is healthy; the answer has what was measured. The last
  * complaint is the error.
+ * @param patience - Seconds that services have after a boot; emulated machines take minutes.
  */
 export async function checkDataServices(
   report: Report,
   { machines }: LabOutputs,
   reach: (name: string) => RemoteMachine,
+  patience = 900,
 ): Promise<void> {
   for (const service of dataServices)
     for (const { name } of machines.filter(({ role }) => role === "datanode"))

@@ -1,7 +1,8 @@
 /** Prints one line a check as it is made, and counts. */
 export class Report {
   private passed = 0;
-  private failed = 0;
+  /** Names of the checks that have failed. */
+  readonly failures: string[] = [];
 
   /** Makes a check: `look` gives what was measured, or throws what is wrong. */
   async check(name: string, look: () => Promise<string> | string): Promise<void> {
@@ -10,7 +11,7 @@ export class Report {
       this.passed++;
     } catch (error) {
       console.log(`  FAIL  ${name}: ${(error as Error).message.split("\n").join("\n        ")}`);
-      this.failed++;
+      this.failures.push(name);
     }
   }
 
@@ -21,8 +22,9 @@ export class Report {
 
   /** Prints the count and gives the exit code. */
   conclude(): number {
-    console.log(`\n${this.passed} passed, ${this.failed} failed`);
-    return this.failed === 0 && this.passed > 0 ? 0 : 1;
+    const failed = this.failures.length;
+    console.log(`\n${this.passed} passed, ${failed} failed`);
+    return failed === 0 && this.passed > 0 ? 0 : 1;
   }
 }
 

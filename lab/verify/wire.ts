@@ -7,29 +7,18 @@ import { waitFor } from "../wait";
 import { Browser } from "./browser";
 import type { RemoteMachine } from "./machine";
 import type { Namespace } from "./namespace";
+import { failing, Page } from "./page";
 import { checkRelay } from "./relay";
 import type { Report } from "./report";
 
 /** What the checks need besides the lab itself: a browser, a place for authorities that it trusts, and a client. */
 const packages = ["chromium", "libnss3-tools", "curl"];
 
-/** Seconds until everything works again after somebody has seen to it. */
-const patience = 300;
-
-/** What `/conformance.json` says (lab/conformance/serve.go). */
-interface Summary {
-  readonly services: readonly {
-    readonly service: string;
-    readonly ready: boolean;
-    readonly error?: string;
-    readonly pods: readonly { pod: string; checks: { name: string; ok: boolean; error?: string }[] }[];
-  }[];
-}
-
 /**
  * Uses what stands for Wire as its clients would, from a namespace that plays the internet: every public name, every
  * dependency of every service, the page in a browser that trusts the lab's authority, and a relayed call.
  * @param folder - Where the lab's certificate lies; the browser's picture of the page is put there too.
+ * @param patience - Seconds that everything has to work again after somebody has seen to it.
  */
 export async function checkWire(
   report: Report,
@@ -38,6 +27,7 @@ export async function checkWire(
   internet: Namespace,
   reach: (name: string) => RemoteMachine,
   folder: string,
+  patience = 300,
 ): Promise<void> {
   const missing = await missingPackages(packages);
   if (missing.length > 0) {
@@ -46,17 +36,7 @@ export async function checkWire(
   }
   const { authorityFile } = certificateIn(folder);
   const { publicAddress } = outputs;
-  const get = async (url: string, ...options: string[]) => {
-    const { host } = new URL(url);
-    const { code, stdout, stderr } = await internet.pipe(
-      "",
-      ...["curl", "--silent", "--show-error", "--max-time", "60", "--cacert", authorityFile, ...options],
-      ...["--resolve", `${host}:443:${publicAddress}`, "--write-out", "\n%{http_code}", url],
-    );
-    if (code !== 0) throw new Error(stderr.trim());
-    const [, body, status] = /^([\s\S]*)\n(\d+)$/.exec(stdout) ?? [];
-    return { body: body ?? "", status: Number(status) };
-  };
+  const page = new Page(internet, publicAddress, authorityFile, urls.webapp ?? "");
 
   await report.check(`internet → http://${publicAddress}/`, async () => {
     const { code, stdout, stderr } = await internet.pipe(
@@ -69,33 +49,33 @@ export async function checkWire(
   });
   for (const url of Object.values(urls))
     await report.check(`internet → ${url}`, async () => {
-      const { status } = await get(url);
+      const { status } = await page.get(url);
       if (status >= 500) throw new Error(`answers ${status}`);
       return `answers ${status}, with a certificate of the lab's authority`;
     });
 
-  const webapp = urls.webapp ?? "";
-  const look = async () => JSON.parse((await get(`${webapp}/conformance.json`)).body) as Summary;
   await waitFor("every dependency to work", patience, async () => {
-    if (!(await look()).services.every(({ ready }) => ready)) throw new Error("not yet");
+    const wrong = failing(await page.summary());
+    if (wrong.length > 0) throw new Error(wrong.join(", "));
   }).catch(() => undefined);
-  const { services } = await look();
+  const { services } = await page.summary();
   for (const { service, pods, error } of services)
     await report.check(`${service} and what it depends on`, () => {
-      const failed = pods.flatMap(({ pod, checks }) =>
+      const all = pods ?? [];
+      const failed = all.flatMap(({ pod, checks }) =>
         checks.filter(({ ok }) => !ok).map(({ name, error }) => `${pod}: ${name}: ${error}`),
       );
       if (error || failed.length > 0) throw new Error([error, ...failed].filter(Boolean).join("\n"));
-      const names = pods[0]?.checks.map(({ name }) => name).join(", ") || "nothing";
-      return `${names}${pods.length > 1 ? ` (${pods.length} pods)` : ""}`;
+      const names = all[0]?.checks.map(({ name }) => name).join(", ") || "nothing";
+      return `${names}${all.length > 1 ? ` (${all.length} pods)` : ""}`;
     });
 
-  await report.check(`a browser opens ${webapp}`, async () => {
+  await report.check(`a browser opens ${page.url}`, async () => {
     const browser = new Browser(internet, publicAddress, readFileSync(authorityFile, "utf8"));
     try {
       const picture = join(folder, "webapp.png");
-      const verdict = await browser.textOf(`${webapp}/`, "verdict");
-      await browser.picture(`${webapp}/`, picture);
+      const verdict = await browser.textOf(`${page.url}/`, "verdict");
+      await browser.picture(`${page.url}/`, picture);
       if (verdict !== "Every dependency of every service works") throw new Error(verdict);
       return `“${verdict}”; ${picture} shows it`;
     } finally {
