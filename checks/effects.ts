@@ -73,7 +73,8 @@ export async function findUnknown(
     const other = alternatives[path.join(".")];
     const others = [
       another(valueAt(values, path), mark(index)),
-      null,
+      // Gone with the chart's own value, and gone from ours alone: some templates ask whether it is there.
+      ...[null, undefined],
       ...(other === undefined ? [] : [other]),
     ];
     if (!(await someAsync(others, (other) => matters(replace(values, path, other))))) unknown.push(path);
