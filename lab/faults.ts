@@ -2,7 +2,7 @@ import { runMain } from "../toolchain/commands";
 import { pulumiOutput } from "../toolchain/pulumi";
 import { table } from "../toolchain/table";
 import { withKeys } from "./agent";
-import { keysOf, type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
+import { keysOf, labEnvironment, readOptions, readOutputs } from "./context";
 import { type Fault, faults, type Patient, type Subject } from "./faults/faults";
 import { clusterIsHealthy } from "./faults/kubernetes";
 import { installWriter, Writer, type WriterReport } from "./faults/writer";
