@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { buildBundle } from "../bundle/build";
 import { builderPackages, missingBuilderPackages } from "../bundle/packages";
 import { bundleKey, readSpecification } from "../bundle/read";
+import type { Specification } from "../bundle/specification";
 import { cached } from "../toolchain/cache";
 import { installPackages } from "./host/packages";
 
@@ -13,17 +14,21 @@ import { installPackages } from "./host/packages";
 export async function buildLabBundle(): Promise<string> {
   const specification = join(__dirname, "bundle.yaml");
   const bundle = await cached("bundle", bundleKey(specification), async (directory) => {
-    const missing = missingBuilderPackages(readSpecification(specification).specification);
-    if (missing.length > 0) {
-      console.log("installing what the bundle is built with:");
-      for (const name of missing) console.log(`  - ${name}: ${builderPackages[name]}`);
-      await installPackages(missing, () => {});
-    }
+    await installBuilders(readSpecification(specification).specification);
     console.log("building the bundle that the machines are installed from (docs/artifact.md):");
     await buildBundle({ specification, output: directory });
   });
   forgetFormer(bundle);
   return bundle;
+}
+
+/** Installs what the builder uses for a list and this machine lacks. */
+export async function installBuilders(wanted: Specification): Promise<void> {
+  const missing = missingBuilderPackages(wanted);
+  if (missing.length === 0) return;
+  console.log("installing what the bundle is built with:");
+  for (const name of missing) console.log(`  - ${name}: ${builderPackages[name]}`);
+  await installPackages(missing, () => {});
 }
 
 /** Bundles of 2 GB each that stay in the cache: this one, and the one that a running lab may be made of. */

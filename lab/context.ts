@@ -25,14 +25,18 @@ export function readOptions(defaultStack = "lab"): LabOptions {
     allowPositionals: true,
   });
   const { stack, size } = values;
-  // .gitignore knows the files of stacks with this name alone.
+  checkLabName(stack);
+  if (size !== undefined && size !== "full" && size !== "small")
+    throw new Error(`--size ${size}: accepted are full and small`);
+  return { stack, size, rest: positionals };
+}
+
+/** @throws Error if no lab can have this name: .gitignore knows the files of stacks with such names alone. */
+export function checkLabName(stack: string): void {
   if (!/^lab[a-z0-9-]*$/.test(stack))
     throw new Error(
       `--stack ${stack}: a lab's name starts with "lab" and has lower-case letters, digits and hyphens`,
     );
-  if (size !== undefined && size !== "full" && size !== "small")
-    throw new Error(`--size ${size}: accepted are full and small`);
-  return { stack, size, rest: positionals };
 }
 
 /** The pinned CLI and the backend in the checkout, where every lab keeps its state. */

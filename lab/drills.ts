@@ -59,7 +59,7 @@ async function main(): Promise<number> {
     }),
   );
   console.log(`\n${table(heads, rows.map(cells))}`);
-  if (rest.length === 0) writeDown("drills", markdown(rows), outputs);
+  if (rest.length === 0) await writeDown("drills", markdown(rows), outputs);
   return rows.every(({ passed }) => passed) ? 0 : 1;
 }
 

@@ -44,7 +44,7 @@ async function main(): Promise<number> {
   const shown = show(rows);
   console.log(`\n${shown}\n\nThe next up: ${repair}`);
   if (rest.length === 0)
-    writeDown("faults", `\`\`\`\n${shown}\n\`\`\`\n\nThe next \`up\`: ${repair}.`, outputs);
+    await writeDown("faults", `\`\`\`\n${shown}\n\`\`\`\n\nThe next \`up\`: ${repair}.`, outputs);
   return rows.every(({ missingCount, error }) => missingCount === 0 && error === "") ? 0 : 1;
 }
 

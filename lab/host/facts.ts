@@ -20,6 +20,17 @@ export interface HostFacts {
   readonly os: string;
 }
 
+/** The machine in words, for figures that were measured on it. */
+export function describeHost({
+  cpus,
+  memoryMiB,
+  kvm,
+  os,
+}: Pick<HostFacts, "cpus" | "memoryMiB" | "kvm" | "os">): string {
+  const memory = `${Math.round(memoryMiB / 1024)} GiB`;
+  return `${cpus} cores, ${memory}, ${kvm ? "KVM" : "no KVM (virtual machines are emulated)"}, ${os}`;
+}
+
 /** The fields of os-release(5). */
 export function parseOsRelease(text: string): Readonly<Record<string, string>> {
   const fields: Record<string, string> = {};

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { createReadStream, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { pipeline } from "node:stream/promises";
 import { run } from "../../toolchain/commands";
 import { sshOptions } from "../agent";
 import type { LabOutputs } from "../context";
@@ -28,6 +29,24 @@ export class RemoteMachine {
     return spawn("ssh", [...sshOptions, `${this.user}@${this.address}`, command], {
       env: { ...process.env, ...this.agent },
     });
+  }
+
+  /** Runs a shell command whose input is a file of this machine. */
+  async feed(file: string, command: string): Promise<void> {
+    const ssh = this.start(command);
+    let said = "";
+    ssh.stdout?.resume();
+    ssh.stderr?.on("data", (text) => {
+      said += text;
+    });
+    const ended = new Promise<number | null>((resolve, reject) => {
+      ssh.once("error", reject);
+      ssh.once("close", resolve);
+    });
+    // A command that ends before its input does breaks the pipe; its exit code tells.
+    await pipeline(createReadStream(file), ssh.stdin as NodeJS.WritableStream).catch(() => {});
+    const code = await ended;
+    if (code !== 0) throw new Error(`${command} on ${this.name} ended with ${code}: ${said.trim()}`);
   }
 
   /** Runs a program of lab/verify/guest, in Python or Bash, and gives its output. */

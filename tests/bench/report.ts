@@ -1,4 +1,4 @@
-import type { HostFacts } from "../../lab/host/facts";
+import { describeHost, type HostFacts } from "../../lab/host/facts";
 import { table } from "../../toolchain/table";
 import type { ArtifactRow } from "./artifact";
 import { type Link, lengthOf, longestChain, type StateResource, sumOf } from "./chain";
@@ -85,9 +85,7 @@ const chains = (rows: readonly Row[]): string[] =>
     .map(([operation, description]) => `${operation}: ${description}`);
 
 function describeMachine({ facts, subject, date }: Omit<Result, "rows">): string {
-  const memory = `${Math.round(facts.memoryMiB / 1024)} GiB`;
-  const kvm = facts.kvm ? "KVM" : "no KVM (machines emulated in software)";
-  return `${date}, ${subject}, on ${facts.cpus} cores, ${memory}, ${kvm}, ${facts.os}.`;
+  return `${date}, ${subject}, on ${describeHost(facts)}.`;
 }
 
 /** The result for the screen. */

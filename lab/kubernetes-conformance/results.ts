@@ -1,0 +1,93 @@
+import { readFileSync } from "node:fs";
+import { conformance, leftOut, type Rule } from "./selection";
+
+/** What Ginkgo's report says of one test, as far as it matters here. */
+export interface SpecReport {
+  readonly ContainerHierarchyTexts: readonly string[] | null;
+  readonly LeafNodeType: string;
+  readonly LeafNodeText: string;
+  /** `passed`, `failed`, `skipped`, `timedout` … */
+  readonly State: string;
+  /** Why it failed, or why it skipped itself. */
+  readonly Failure?: { readonly Message?: string };
+}
+
+/** A test with what it said. */
+export interface Remark {
+  readonly name: string;
+  readonly message: string;
+}
+
+/** What has become of all conformance tests. */
+export interface Results {
+  /** How many there are. */
+  readonly all: number;
+  /** How many were left out, by reason. */
+  readonly leftOut: ReadonlyMap<string, number>;
+  /** Those that found that they do not apply to this cluster. */
+  readonly declined: readonly Remark[];
+  /** How many did not begin, or did not end, within the time. */
+  readonly unfinished: number;
+  readonly passed: number;
+  readonly failed: readonly Remark[];
+}
+
+/** The tests that Ginkgo's JSON report has. */
+export const readReport = (file: string): readonly SpecReport[] =>
+  (JSON.parse(readFileSync(file, "utf8")) as { SpecReports: SpecReport[] | null }[]).flatMap(
+    ({ SpecReports }) => SpecReports ?? [],
+  );
+
+/** What Ginkgo says of a test that the end of the time has cut off. */
+const cutOff = new Set(["timedout", "interrupted", "aborted"]);
+
+/** Counts what a report says of the conformance tests; it has all others as well. */
+export function sumUp(specs: readonly SpecReport[], rules: readonly Rule[]): Results {
+  const counts = { all: 0, unfinished: 0, passed: 0 };
+  const reasons = new Map<string, number>(rules.map(({ reason }) => [reason, 0]));
+  const declined: Remark[] = [];
+  const failed: Remark[] = [];
+  for (const spec of specs) {
+    const name = [...(spec.ContainerHierarchyTexts ?? []), spec.LeafNodeText].join(" ");
+    if (spec.LeafNodeType !== "It" || !new RegExp(conformance).test(name)) continue;
+    counts.all++;
+    const reason = leftOut(name, rules);
+    const message = (spec.Failure?.Message ?? "").split("\n").find((line) => line.trim()) ?? "";
+    if (reason) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    else if (spec.State === "passed") counts.passed++;
+    // A test that Ginkgo never began is "skipped" as well, and says nothing.
+    else if (spec.State === "skipped" && message) declined.push({ name, message });
+    else if (spec.State === "skipped" || cutOff.has(spec.State)) counts.unfinished++;
+    else failed.push({ name, message });
+  }
+  return { ...counts, leftOut: reasons, declined, failed };
+}
+
+/** Longest piece of a test's message that is told, in characters. */
+const longest = 200;
+
+/**
+ * The results in Markdown.
+ * @param minutes after which no more tests were begun.
+ */
+export function renderResults(results: Results, minutes: number): string {
+  const row = (what: string, count: number) => `| ${what} | ${count} |`;
+  const list = (title: string, remarks: readonly Remark[]) =>
+    remarks.length === 0
+      ? []
+      : ["", title, "", ...remarks.map(({ name, message }) => `- ${name}: ${shortened(message)}`)];
+  return [
+    "| `[Conformance]` tests | |",
+    "| --- | ---: |",
+    row("in all", results.all),
+    ...[...results.leftOut].map(([reason, count]) => row(`left out: ${reason}`, count)),
+    row("do not apply to this cluster, as they found themselves", results.declined.length),
+    row(`not ended within ${minutes} min`, results.unfinished),
+    row("**passed**", results.passed),
+    row("**failed**", results.failed.length),
+    ...list("Failed:", results.failed),
+    ...list("Do not apply:", results.declined),
+  ].join("\n");
+}
+
+const shortened = (text: string): string => (text.length <= longest ? text : `${text.slice(0, longest)} …`);

@@ -1,0 +1,144 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, vi } from "vitest";
+import { readSpecification } from "../../bundle/read";
+import { testSupplies } from "../../lab/kubernetes-conformance/images";
+import { testModule } from "../../lab/kubernetes-conformance/programs";
+import { showProgress } from "../../lab/kubernetes-conformance/progress";
+import { renderResults, type SpecReport, sumUp } from "../../lab/kubernetes-conformance/results";
+import { ginkgoChoice, leftOut, rulesFor } from "../../lab/kubernetes-conformance/selection";
+
+const names = {
+  serial: "[sig-apps] Daemon set [Serial] should run and stop simple daemon [Conformance]",
+  slow: "[sig-apps] CronJob should not schedule jobs when suspended [Slow] [Conformance]",
+  nodes: "[sig-architecture] Conformance Tests should have at least two untainted nodes [Conformance]",
+  pods: "[sig-node] Pods should be updated [NodeConformance] [Conformance]",
+  tagged: "[sig-node] Pods should get (one) host IP [Conformance] [MinimumKubeletVersion:1.34]",
+  other: "[sig-node] Pods should cap back-off [NodeConformance]",
+};
+
+/** Whether Ginkgo would run a test; it takes the tests that one focus and no skip fits. */
+const chosen = (args: readonly string[], name: string): boolean => {
+  const fits = (option: string) =>
+    args.some((arg) => arg.startsWith(`--${option}=`) && new RegExp(arg.slice(option.length + 3)).test(name));
+  return fits("focus") && !fits("skip");
+};
+
+describe("the choice of conformance tests", () => {
+  it("is the same for Ginkgo as for the counts", () => {
+    for (const nodes of [1, 3]) {
+      const rules = rulesFor(nodes);
+      const args = ginkgoChoice(rules, []);
+      for (const name of Object.values(names))
+        expect(chosen(args, name), name).toBe(
+          name.includes("[Conformance]") && leftOut(name, rules) === undefined,
+        );
+    }
+  });
+
+  it("leaves out by the first rule that fits, and the count of nodes only where there are not two", () => {
+    expect(leftOut(names.serial, rulesFor(3))).toMatch(/Serial/);
+    expect(leftOut(names.pods, rulesFor(1))).toBeUndefined();
+    expect(leftOut(names.nodes, rulesFor(3))).toBeUndefined();
+    expect(leftOut(names.nodes, rulesFor(1))).toBe("wants two nodes");
+  });
+
+  it("is narrowed by words, each of which stands for itself", () => {
+    const args = ginkgoChoice(rulesFor(3), ["get (one) host", "CronJob"]);
+    expect(Object.values(names).filter((name) => chosen(args, name))).toEqual([names.tagged]);
+  });
+});
+
+describe("the results", () => {
+  const spec = (name: string, State: string, Message?: string): SpecReport => ({
+    ContainerHierarchyTexts: [name.slice(0, name.indexOf("]") + 1)],
+    LeafNodeType: "It",
+    LeafNodeText: name.slice(name.indexOf("]") + 2),
+    State,
+    ...(Message ? { Failure: { Message } } : {}),
+  });
+  const rules = rulesFor(1);
+  const report = [
+    { ContainerHierarchyTexts: null, LeafNodeType: "ReportAfterSuite", LeafNodeText: "", State: "failed" },
+    spec(names.other, "skipped"),
+    spec(names.serial, "skipped"),
+    spec(names.slow, "skipped"),
+    spec(names.nodes, "skipped"),
+    spec(names.pods, "passed"),
+    spec(names.pods, "failed", "\nno pod\nand more"),
+    spec(names.pods, "panicked"),
+    spec(names.tagged, "skipped"),
+    spec(names.tagged, "timedout", "the time is over"),
+    spec(names.tagged, "skipped", "Requires IPv6"),
+  ];
+  const results = sumUp(report, rules);
+
+  it("count every conformance test once", () => {
+    expect(results.all).toBe(9);
+    expect([...results.leftOut.values()]).toEqual([1, 1, 0, 1]);
+    expect(results.passed).toBe(1);
+    expect(results.failed.map(({ message }) => message)).toEqual(["no pod", ""]);
+    expect(results.unfinished).toBe(2);
+    expect(results.declined).toEqual([{ name: names.tagged, message: "Requires IPv6" }]);
+  });
+
+  it("tell the counts and the names of what failed", () => {
+    const text = renderResults(results, 30);
+    const count = (what: string) => Number(new RegExp(`\\| ${what}[^|]* \\| (\\d+) \\|`).exec(text)?.[1]);
+    expect(count("in all")).toBe(9);
+    expect(count("\\*\\*passed\\*\\*")).toBe(1);
+    expect(count("\\*\\*failed\\*\\*")).toBe(2);
+    expect(count("not ended within 30 min")).toBe(2);
+    expect(text).toContain(`- ${names.pods}: no pod\n`);
+    expect(text).toContain(`- ${names.tagged}: Requires IPv6`);
+  });
+});
+
+describe("what the tests run with", () => {
+  const lab = readSpecification("lab/bundle.yaml").specification;
+
+  it("is of the Kubernetes that the lab has", () => {
+    const versionIn = (folder: string) =>
+      /^\tk8s\.io\/kubernetes (\S+)/m.exec(readFileSync(join(folder, "go.mod"), "utf8"))?.[1];
+    expect(versionIn(testModule)).toBe(versionIn("lab/bundle/go/kubernetes"));
+    expect(lab.binaries.find(({ name }) => name === "kubectl")?.version).toBe(versionIn(testModule));
+  });
+
+  it("has ginkgo in the version of the tests' own module", () => {
+    const pinned = /^\tgithub\.com\/onsi\/ginkgo\/v2 (\S+)/m.exec(
+      readFileSync(join(testModule, "go.mod"), "utf8"),
+    )?.[1];
+    const { binaries } = testSupplies(lab, "/sources");
+    expect(binaries.find(({ name }) => name === "ginkgo")?.version).toBe(pinned);
+  });
+
+  it("puts one root file system beneath all images", () => {
+    const { images } = testSupplies(lab, "/sources");
+    const roots = images.flatMap(({ debian }) => (debian ? [debian.packages.join()] : []));
+    expect(roots.length).toBeGreaterThan(5);
+    expect(new Set(roots).size).toBe(1);
+  });
+});
+
+describe("the progress", () => {
+  it("has a line for each test that ended, of as many as the first process knows of", async () => {
+    const log = vi.spyOn(console, "log").mockImplementation(() => {});
+    const { url, close } = await showProgress();
+    try {
+      for (const [msg, total] of [
+        ["Test Suite starting", 7],
+        [`PASSED ${names.pods}`, 0],
+        [`FAILED ${names.tagged}`, 7],
+        ["Test Suite completed", 7],
+      ])
+        await fetch(url, { method: "POST", body: JSON.stringify({ msg, total }) });
+      expect(log.mock.calls.flat()).toEqual([
+        expect.stringMatching(/^ {2}ok {4}1 of 7, 0\.0 min {2}\[sig-node\] Pods should be updated/),
+        expect.stringMatching(/^ {2}FAIL {2}2 of 7, /),
+      ]);
+    } finally {
+      close();
+      log.mockRestore();
+    }
+  });
+});
