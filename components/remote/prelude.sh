@@ -44,6 +44,7 @@ service_file() {
   shift
   holds "$1" "$2" || {
     touch "/run/wiab-$service.changed"
+    [[ $1 != /etc/systemd/* ]] || touch "/run/wiab-$service.unread"
     put "$@"
   }
 }
@@ -51,8 +52,13 @@ service_file() {
 # run_service SERVICE: has a service run, at every boot too, from the files that it has now.
 run_service() {
   # Reading all units anew takes a small machine seconds, and several scripts may be at work on it: only if it has to be.
+  # systemd itself does not notice a unit of ours that came to stand over one that it has loaded from elsewhere.
   systemctl --quiet is-enabled "$1.service" 2>/dev/null || systemctl --quiet --no-reload enable "$1.service"
-  [ "$(systemctl show --property=NeedDaemonReload --value "$1.service")" != yes ] || systemctl daemon-reload
+  if [ -e "/run/wiab-$1.unread" ] ||
+    [ "$(systemctl show --property=NeedDaemonReload --value "$1.service")" = yes ]; then
+    systemctl daemon-reload
+    rm -f "/run/wiab-$1.unread"
+  fi
   [ -e "/run/wiab-$1.changed" ] || ! systemctl --quiet is-active "$1.service" || return 0
   systemctl restart "$1.service" || {
     journalctl --no-pager --lines 20 --unit "$1.service" || true

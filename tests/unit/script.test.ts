@@ -155,6 +155,30 @@ describe("what scripts are given", () => {
     });
   });
 
+  it("run_service has a new unit read before it starts it, whatever systemd says of it", async () => {
+    // What is written and asked for is told instead of done; the marks in /run are the test's own.
+    const standIns = [
+      "put() { :; }",
+      "systemctl() {",
+      '  say "systemctl $*" >&2',
+      '  case "$*" in *is-active*) return 3 ;; *NeedDaemonReload*) echo no ;; esac',
+      "}",
+      "marks() { ls /run/wiab-unit-test.* 2>/dev/null || true; }",
+    ].join("\n");
+    const file = (path: string) =>
+      run(`${standIns}\napply() { service_file unit-test ${path} text; run_service unit-test; marks; }`);
+    const unit = await file("/etc/systemd/system/wiab-unit-test-there-is-none.service");
+    expect(unit).toMatchObject({ code: 0, stdout: "" });
+    const called = unit.stderr.split("\n");
+    expect(called.indexOf("systemctl daemon-reload")).toBeGreaterThan(-1);
+    expect(called.indexOf("systemctl daemon-reload")).toBeLessThan(
+      called.indexOf("systemctl restart unit-test.service"),
+    );
+    const settings = await file("/etc/wiab-unit-test-there-is-none");
+    expect(settings.stderr).toContain("systemctl restart");
+    expect(settings.stderr).not.toContain("daemon-reload");
+  });
+
   it("wait_for gives up on what says nothing", async () => {
     const { stderr } = await run('apply() { wait_for "a miracle" 0 false; }');
     expect(stderr).toBe("error: gave up after 0 s waiting for a miracle\n");
