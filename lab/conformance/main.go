@@ -1,5 +1,4 @@
-// conformance stands in for Wire's services in the lab: it takes the settings and secrets that their charts get,
-// uses every dependency that they name, and is ready only when all of that works. It is not Wire.
+// conformance is what runs in the lab in place of Wire and of what Wire's charts bring along. It is not Wire.
 // docs/lab.md lists the modes in which it runs.
 package main
 
@@ -9,18 +8,24 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"wiab-staging/lab/conformance/ingress"
+	"wiab-staging/lab/conformance/migrate"
+	"wiab-staging/lab/conformance/server"
+	"wiab-staging/lab/conformance/standins"
+	"wiab-staging/lab/conformance/writer"
 )
 
 // modes are the words of the command line. Each takes the arguments after its own name.
 var modes = map[string]func(ctx context.Context, arguments []string) error{
-	"serve":     serve,
-	"migrate":   migrate,
-	"write":     write,
-	"smtp":      serveSMTP,
-	"aws":       serveAWS,
-	"reaper":    reap,
-	"endpoints": followPrimary,
-	"ingress":   routeIngress,
+	"serve":     server.Run,
+	"migrate":   migrate.Run,
+	"write":     writer.Run,
+	"smtp":      standins.Mail,
+	"aws":       standins.AWS,
+	"reaper":    standins.Reap,
+	"endpoints": standins.FollowPrimary,
+	"ingress":   ingress.Run,
 }
 
 func main() {

@@ -56,7 +56,7 @@ function settingsFor(service: DataServiceName, connections: Connections): object
   }
 }
 
-/** What a writer has to say at its end (lab/conformance/write.go). */
+/** What a writer has to say at its end (lab/conformance/writer/writer.go). */
 export interface WriterReport {
   readonly service: Subject;
   readonly acknowledged: number;

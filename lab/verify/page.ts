@@ -1,6 +1,6 @@
 import type { Ended, Namespace } from "./namespace";
 
-/** What `/conformance.json` says (lab/conformance/serve.go). */
+/** What `/conformance.json` says (lab/conformance/server/summary.go). */
 export interface Summary {
   readonly services: readonly {
     readonly service: string;

@@ -1,6 +1,8 @@
-package main
+// Package writer counts the acknowledged writes that a service loses while something fails.
+package writer
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,13 +12,15 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"wiab-staging/lab/conformance/stores"
 )
 
-// target is what `conformance write` gets on standard input: a service to write to.
+// target is what the mode `write` gets on standard input: a service to write to.
 type target struct {
 	// Addresses of the nodes, each tried in turn.
 	Addresses []string
-	Port      port
+	Port      stores.Port
 	// Authority in PEM where the service wants TLS.
 	Authority string
 	// User and Password for PostgreSQL and RabbitMQ.
@@ -35,6 +39,20 @@ type target struct {
 	VerifySeconds int
 }
 
+// access to the first address first.
+func (to target) access() (stores.Access, error) {
+	access := stores.Access{
+		Hosts: to.Addresses, Port: to.Port,
+		User: cmp.Or(to.User, to.AccessKey), Password: cmp.Or(to.Password, to.SecretKey),
+		Database: to.Database, VHost: cmp.Or(to.VHost, "/"),
+	}
+	var err error
+	if to.Authority != "" {
+		access.TLS, err = stores.Trusting(to.Authority, false)
+	}
+	return access, err
+}
+
 // store keeps numbered records in a service. After an error it is closed, and another one opened.
 type store interface {
 	// put returns once the service has acknowledged the record. It may be called again with the same number.
@@ -46,10 +64,10 @@ type store interface {
 	close()
 }
 
-// open makes a store that talks to the first address first; run tells it from other runs.
-type open func(ctx context.Context, to target, run string) (store, error)
+// open makes a store in a service; run tells it from other runs.
+type open func(ctx context.Context, access stores.Access, to target, run string) (store, error)
 
-var stores = map[string]open{
+var services = map[string]open{
 	"cassandra":     openCassandra,
 	"postgresql":    openPostgresql,
 	"elasticsearch": openElasticsearch,
@@ -57,13 +75,16 @@ var stores = map[string]open{
 	"rabbitmq":      openRabbitmq,
 }
 
+// batch is how many records are asked for at once where they cannot be listed.
+const batch = 500
+
 // pause is a time without an acknowledgement.
 type pause struct {
 	At           time.Time `json:"at"`
 	Milliseconds int64     `json:"milliseconds"`
 }
 
-// report is what `conformance write` prints.
+// report is what is printed in the end.
 type report struct {
 	Service      string `json:"service"`
 	Acknowledged int64  `json:"acknowledged"`
@@ -83,12 +104,12 @@ type report struct {
 // notable is the shortest pause that the report lists.
 const notable = time.Second
 
-// write puts numbered records until a signal comes, then reads them all and reports.
-func write(ctx context.Context, arguments []string) error {
+// Run is the mode `write`: it puts numbered records until a signal comes, then reads them all and reports.
+func Run(ctx context.Context, arguments []string) error {
 	flags := flag.NewFlagSet("write", flag.ExitOnError)
 	service := flags.String("service", "", "cassandra, postgresql, elasticsearch, minio or rabbitmq")
 	_ = flags.Parse(arguments)
-	opener := stores[*service]
+	opener := services[*service]
 	if opener == nil {
 		return fmt.Errorf("--service %q: there are cassandra, postgresql, elasticsearch, minio and rabbitmq", *service)
 	}
@@ -141,7 +162,10 @@ func (w *writer) try(ctx context.Context, limit time.Duration, action func(conte
 	defer cancel()
 	var err error
 	if w.store == nil {
-		w.store, err = w.open(limited, w.to, w.run)
+		var access stores.Access
+		if access, err = w.to.access(); err == nil {
+			w.store, err = w.open(limited, access, w.to, w.run)
+		}
 	}
 	if err == nil {
 		err = action(limited, w.store)
@@ -265,9 +289,4 @@ func (w *writer) verify(ctx context.Context) {
 func (w *writer) say(format string, arguments ...any) {
 	fmt.Fprintf(os.Stderr, "%s %s: %s\n",
 		time.Now().UTC().Format("15:04:05.000"), w.report.Service, fmt.Sprintf(format, arguments...))
-}
-
-func deadline(ctx context.Context) time.Time {
-	at, _ := ctx.Deadline()
-	return at
 }

@@ -1,4 +1,5 @@
-package main
+// Package ingress stands in for ingress-nginx: it writes the configuration of an nginx beside it.
+package ingress
 
 import (
 	"bytes"
@@ -8,7 +9,6 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -19,6 +19,9 @@ import (
 	"syscall"
 	"text/template"
 	"time"
+
+	"wiab-staging/lab/conformance/kubernetes"
+	"wiab-staging/lab/conformance/repeat"
 )
 
 //go:embed nginx.conf
@@ -101,35 +104,30 @@ type (
 	}
 )
 
-// routeIngress writes nginx' configuration from the Ingress objects of a class, and has nginx read it again.
-func routeIngress(ctx context.Context, arguments []string) error {
-	flags := flag.NewFlagSet("ingress", flag.ExitOnError)
-	class := flags.String("class", "nginx", "of the Ingress objects")
-	folder := flags.String("folder", "/etc/ingress", "for the configuration, the certificates and nginx' process number")
-	once := flags.Bool("once", false, "end when the configuration is there")
-	_ = flags.Parse(arguments)
-	if *once {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		return every(ctx, 2*time.Second, func(ctx context.Context) error {
-			err := renderIngress(ctx, *class, *folder)
-			if err == nil {
-				cancel()
-			}
-			return err
-		})
+const (
+	// class of the Ingress objects.
+	class = "nginx"
+	// folder for the configuration, the certificates and nginx' process number.
+	folder = "/etc/ingress"
+)
+
+// Run is the mode `ingress`: it writes nginx' configuration from the Ingress objects, and has nginx read it again. With
+// --once it ends when the configuration is there.
+func Run(ctx context.Context, arguments []string) error {
+	if slices.Contains(arguments, "--once") {
+		return repeat.Until(ctx, "configuration", 2*time.Second, write)
 	}
-	return every(ctx, 5*time.Second, func(ctx context.Context) error { return renderIngress(ctx, *class, *folder) })
+	return repeat.Every(ctx, "configuration", 5*time.Second, 5*time.Second, write)
 }
 
-func renderIngress(ctx context.Context, class, folder string) error {
+func write(ctx context.Context) error {
 	var ingresses list[ingress]
 	var services list[clusterService]
 	var endpointSlices list[endpointSlice]
 	err := errors.Join(
-		kubernetes(ctx, "GET", "/apis/networking.k8s.io/v1/ingresses", nil, &ingresses),
-		kubernetes(ctx, "GET", "/api/v1/services", nil, &services),
-		kubernetes(ctx, "GET", "/apis/discovery.k8s.io/v1/endpointslices", nil, &endpointSlices),
+		kubernetes.Ask(ctx, "GET", "/apis/networking.k8s.io/v1/ingresses", nil, &ingresses),
+		kubernetes.Ask(ctx, "GET", "/api/v1/services", nil, &services),
+		kubernetes.Ask(ctx, "GET", "/apis/discovery.k8s.io/v1/endpointslices", nil, &endpointSlices),
 	)
 	if err != nil {
 		return err
@@ -142,7 +140,7 @@ func renderIngress(ctx context.Context, class, folder string) error {
 		}
 		certificates := map[string]string{}
 		for _, given := range one.Spec.TLS {
-			file, err := writeCertificate(ctx, folder, one.Metadata.Namespace, given.SecretName)
+			file, err := writeCertificate(ctx, one.Metadata.Namespace, given.SecretName)
 			if err != nil {
 				// Other hosts do not suffer for it.
 				fmt.Printf("ingress %s/%s: %v\n", one.Metadata.Namespace, one.Metadata.Name, err)
@@ -185,7 +183,7 @@ func renderIngress(ctx context.Context, class, folder string) error {
 	if err != nil || !changed {
 		return err
 	}
-	return reload(folder)
+	return reload()
 }
 
 // endpoints are the ready ones of a service's port, as host:port.
@@ -225,9 +223,9 @@ func endpoints(namespace string, to backend, services []clusterService, all []en
 }
 
 // writeCertificate puts key and certificate of a secret into one file. @returns its path.
-func writeCertificate(ctx context.Context, folder, namespace, name string) (string, error) {
+func writeCertificate(ctx context.Context, namespace, name string) (string, error) {
 	var secret tlsSecret
-	if err := kubernetes(ctx, "GET", "/api/v1/namespaces/"+namespace+"/secrets/"+name, nil, &secret); err != nil {
+	if err := kubernetes.Ask(ctx, "GET", "/api/v1/namespaces/"+namespace+"/secrets/"+name, nil, &secret); err != nil {
 		return "", err
 	}
 	certificate, err := base64.StdEncoding.DecodeString(secret.Data["tls.crt"])
@@ -245,7 +243,7 @@ func writeCertificate(ctx context.Context, folder, namespace, name string) (stri
 	path := filepath.Join(folder, namespace+"-"+name+".pem")
 	changed, err := writeChanged(path, slices.Concat(certificate, []byte("\n"), key))
 	if err == nil && changed {
-		err = reload(folder)
+		err = reload()
 	}
 	return path, err
 }
@@ -262,7 +260,7 @@ func writeChanged(path string, content []byte) (bool, error) {
 }
 
 // reload has nginx read its configuration again; one that has not started yet will read it anyway.
-func reload(folder string) error {
+func reload() error {
 	text, err := os.ReadFile(filepath.Join(folder, "nginx.pid"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil

@@ -1,6 +1,7 @@
-package main
+package server
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -11,7 +12,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -22,7 +25,7 @@ func zauthKey(text, kind string, size int) ([]byte, error) {
 	for _, line := range lines {
 		// nginz refuses the whole file.
 		if strings.TrimSpace(line) == "" {
-			return nil, fmt.Errorf("the %s of zauth have an empty line", kind)
+			return nil, fmt.Errorf("the %s of zauth are missing or have an empty line", kind)
 		}
 	}
 	key, err := base64.URLEncoding.DecodeString(lines[0])
@@ -34,9 +37,6 @@ func zauthKey(text, kind string, size int) ([]byte, error) {
 
 // signZauth signs with brig's private key, as brig signs access tokens.
 func signZauth(given secrets, text string) ([]byte, error) {
-	if given.ZAuth == nil {
-		return nil, errors.New("no zAuth among the secrets")
-	}
 	key, err := zauthKey(given.ZAuth.PrivateKeys, "private keys", ed25519.PrivateKeySize)
 	if err != nil {
 		return nil, err
@@ -46,9 +46,6 @@ func signZauth(given secrets, text string) ([]byte, error) {
 
 // verifyZauth checks a signature with a public key, as nginz and brig check access tokens.
 func verifyZauth(given secrets, text string, signature []byte) error {
-	if given.ZAuth == nil {
-		return errors.New("no zAuth among the secrets")
-	}
 	key, err := zauthKey(given.ZAuth.PublicKeys, "public keys", ed25519.PublicKeySize)
 	if err != nil {
 		return err
@@ -59,6 +56,32 @@ func verifyZauth(given secrets, text string, signature []byte) error {
 	return nil
 }
 
+// checkZauthPair is brig's: it has both keys.
+func checkZauthPair(_ context.Context, s *service) error {
+	text := rand.Text()
+	signature, err := signZauth(s.secrets, text)
+	if err != nil {
+		return err
+	}
+	return verifyZauth(s.secrets, text, signature)
+}
+
+// checkZauth is nginz': brig signs, and nginz verifies with the key that its own chart was given.
+func checkZauth(ctx context.Context, s *service) error {
+	if s.secrets.BasicAuth == "" {
+		return errors.New("no basicAuth among the secrets")
+	}
+	text := rand.Text()
+	for _, peer := range peers(ctx) {
+		answer, err := get(ctx, "http://"+peer+"/i/sign?text="+text)
+		// Other services answer, too, with a page.
+		if err == nil && len(answer) == ed25519.SignatureSize {
+			return verifyZauth(s.secrets, text, answer)
+		}
+	}
+	return errors.New("no pod of brig signs")
+}
+
 // removalKeys are galley's, each with its curve; Ed25519 has none.
 var removalKeys = map[string]string{
 	"ed25519":                "",
@@ -67,14 +90,11 @@ var removalKeys = map[string]string{
 	"ecdsa_secp521r1_sha512": "P-521",
 }
 
-// checkRemovalKeys signs with each of galley's keys for MLS.
-func checkRemovalKeys(given secrets) error {
-	if given.MlsPrivateKeys == nil {
-		return errors.New("no mlsPrivateKeys among the secrets")
-	}
+// checkMLS signs with each of galley's keys for MLS.
+func checkMLS(_ context.Context, s *service) error {
 	var problems []error
-	for name, curve := range removalKeys {
-		if err := checkRemovalKey(given.MlsPrivateKeys.Removal[name], curve); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(removalKeys)) {
+		if err := checkRemovalKey(s.secrets.MlsPrivateKeys.Removal[name], removalKeys[name]); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", name, err))
 		}
 	}
@@ -134,17 +154,18 @@ func hasPublicKey(pkcs8 []byte) bool {
 }
 
 // checkTURN looks at what brig hands out for calls. No servers are an error where conferences are set up.
-func checkTURN(settings values, given secrets) error {
-	if len(given.Turn.Secret) < 16 {
+func checkTURN(_ context.Context, s *service) error {
+	given := s.settings
+	if len(s.secrets.Turn.Secret) < 16 {
 		return errors.New("turn.secret has less than 16 characters")
 	}
-	if settings.TurnStatic == nil || len(settings.TurnStatic.V2) == 0 {
-		if settings.OptSettings.SetSftStaticURL != "" {
+	if len(given.TurnStatic.V2) == 0 {
+		if given.OptSettings.SetSftStaticURL != "" {
 			return errors.New("turnStatic.v2 is empty, though setSftStaticUrl names a server for conferences")
 		}
 		return nil
 	}
-	for _, server := range settings.TurnStatic.V2 {
+	for _, server := range given.TurnStatic.V2 {
 		parsed, err := url.Parse(server)
 		if err != nil || (parsed.Scheme != "turn" && parsed.Scheme != "turns") || !strings.Contains(parsed.Opaque, ":") {
 			return fmt.Errorf("turnStatic.v2: %q is not turn:HOST:PORT", server)
