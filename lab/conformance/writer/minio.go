@@ -2,6 +2,7 @@ package writer
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strconv"
 	"sync"
@@ -14,19 +15,32 @@ import (
 type minioStore struct {
 	client         *minio.Client
 	bucket, prefix string
+	// acknowledged are the names of the objects that have been, by the numbers of their records.
+	acknowledged map[int64]string
 }
 
-func openMinio(_ context.Context, access stores.Access, to target, run string) (store, error) {
-	client, err := stores.MinIO(access, "us-east-1")
-	if err != nil {
-		return nil, err
+// minioOpener opens stores that know the names that former ones have given.
+func minioOpener() open {
+	acknowledged := map[int64]string{}
+	return func(_ context.Context, access stores.Access, to target, run string) (store, error) {
+		client, err := stores.MinIO(access, "us-east-1")
+		if err != nil {
+			return nil, err
+		}
+		return &minioStore{client, to.Bucket, "conformance-" + run + "/", acknowledged}, nil
 	}
-	return &minioStore{client, to.Bucket, "conformance-" + run + "/"}, nil
 }
 
+// put gives each attempt a name of its own, as cargohold names each upload anew. MinIO takes a write back that has not
+// reached enough drives, and may do so after the client has given it up: of two attempts under one name, the undoing of
+// the first would take away the second one, which was acknowledged.
 func (s *minioStore) put(ctx context.Context, number int64) error {
-	text := strconv.FormatInt(number, 10)
-	return stores.WriteObject(ctx, s.client, s.bucket, s.prefix+text, text)
+	name := fmt.Sprintf("%s%d-%s", s.prefix, number, rand.Text())
+	if err := stores.WriteObject(ctx, s.client, s.bucket, name, strconv.FormatInt(number, 10)); err != nil {
+		return err
+	}
+	s.acknowledged[number] = name
+	return nil
 }
 
 func (s *minioStore) read(ctx context.Context, last int64, found func(int64)) error {
@@ -38,7 +52,7 @@ func (s *minioStore) read(ctx context.Context, last int64, found func(int64)) er
 	for range 8 {
 		readers.Go(func() {
 			for number := range numbers {
-				text, err := stores.ReadObject(ctx, s.client, s.bucket, s.prefix+strconv.FormatInt(number, 10))
+				text, err := stores.ReadObject(ctx, s.client, s.bucket, s.acknowledged[number])
 				switch {
 				case err == nil && text == strconv.FormatInt(number, 10):
 					there <- number

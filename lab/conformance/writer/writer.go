@@ -71,7 +71,7 @@ var services = map[string]open{
 	"cassandra":     openCassandra,
 	"postgresql":    openPostgresql,
 	"elasticsearch": openElasticsearch,
-	"minio":         openMinio,
+	"minio":         minioOpener(),
 	"rabbitmq":      openRabbitmq,
 }
 
