@@ -87,7 +87,7 @@ const stages: readonly Stage[] = [
   },
   { name: "unit", needs: [], minutes: 2, run: () => vitest("unit") },
   { name: "program", needs: [], minutes: 1, run: () => vitest("program") },
-  { name: "scripts", needs: ["namespaces", "helm"], minutes: 4, run: () => vitest("scripts") },
+  { name: "scripts", needs: ["namespaces", "helm"], minutes: 6, run: () => vitest("scripts") },
   { name: "graph", needs: ["toolchain"], minutes: 3, run: () => vitest("graph") },
   {
     name: "services",

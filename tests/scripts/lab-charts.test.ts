@@ -7,10 +7,13 @@ import { Helm } from "../../bundle/charts/helm";
 import { imagesOf } from "../../bundle/charts/images";
 import { chartTree } from "../../bundle/charts/tree";
 import { readSpecification } from "../../bundle/read";
+import { buildGo } from "../../bundle/sources/program";
+import type { GoSource } from "../../bundle/specification";
 import { Workshop } from "../../bundle/workshop";
 import { releasesOf, type Sample, samples, valuesOf } from "../../checks/sample";
 import { namespaceOf, type ReleaseName } from "../../components/wire/releases";
 import { mergeValues, type Values } from "../../components/wire/values";
+import { run } from "../../toolchain/commands";
 
 // The charts of the lab's bundle, rendered by Helm with the values that the real ones get.
 
@@ -165,6 +168,64 @@ it("leads each public name to a port that a service has, and each service to pod
     "sftd.wire.test/sfts/": "sftd-join-call",
     "sftd.wire.test/sft_servers_all.json": "sftd-join-call",
   });
+});
+
+it("gives each service's stand-in the settings that it looks for, under the keys that it looks under", {
+  timeout: 600_000,
+}, async () => {
+  const conformance = specification.binaries.find(({ name }) => name === "conformance")?.go as GoSource;
+  const program = await buildGo(conformance, workshop);
+  const things = await all();
+  // But sftd's, which asks its node.
+  const services = [...workloads(things)].filter(([, { spec }]) => {
+    const [mode, service] = spec.containers[0].args ?? [];
+    return mode === "serve" && service !== "--service=sftd";
+  });
+  const statuses = await Promise.all(
+    services.map(async ([name, { spec }]) => {
+      const given = things.filter(
+        ({ kind, metadata }) => metadata.name === name && /ConfigMap|Secret/.test(kind),
+      );
+      const files = given.map(({ data, stringData }) => Object.entries<string>(data ?? stringData)[0] ?? []);
+      const options = files.map(([file = "", text = ""]) => {
+        writeFileSync(join(scratch, `${name}-${file}`), text);
+        return `--${file.replace(".json", "")}=${join(scratch, `${name}-${file}`)}`;
+      });
+      // Without a network: what it would connect to may have a meaning on this one.
+      const script = `
+        ip link set lo up
+        "$@" >/dev/null & program=$!
+        for _ in {1..300}; do
+          status=$(curl --silent --max-time 5 http://127.0.0.1:8080/i/status) && [[ $status != *"not tried yet"* ]] && break
+          sleep 0.1
+        done
+        kill $program; echo "$status"`;
+      return JSON.parse(
+        await run("unshare", [
+          "--net",
+          "bash",
+          "-ec",
+          script,
+          "bash",
+          program,
+          ...spec.containers[0].args,
+          ...options,
+        ]),
+      );
+    }),
+  );
+  const checks: [string, string | undefined][] = statuses.flatMap(({ service, checks }) =>
+    checks.map(({ name, error }: { name: string; error?: string }) => [`${service} ${name}`, error]),
+  );
+  expect(checks.length).toBeGreaterThan(25);
+  // Nobody is there to be connected to, and the sample has no real keys: this is as far as they come.
+  const accepted = [
+    /network is unreachable|failed to resolve any of the provided hostnames|^no pod of brig signs/,
+    /^the first of the private keys of zauth is not|^ecdsa_secp256r1_sha256: asn1|^turn.secret has less/,
+  ];
+  expect(
+    checks.filter(([, error]) => error !== undefined && !accepted.some((pattern) => pattern.test(error))),
+  ).toEqual([]);
 });
 
 describe("a password", () => {
