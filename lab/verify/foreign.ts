@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { run } from "../../toolchain/commands";
 import type { LabOutputs } from "../context";
 import type { Report } from "./report";
@@ -8,7 +9,9 @@ import type { Report } from "./report";
  */
 export async function watchForeign({ network, publicAddress }: LabOutputs) {
   const table = `${network.name}-foreign`;
-  // What one machine sends to another may pass here as well, but is not for the host to pass on.
+  // What one machine sends to another may pass here as well (pods to pods, say) and then looks like what is for the host,
+  // but for the hardware address.
+  const own = readFileSync(`/sys/class/net/${network.name}/address`, "utf8").trim();
   await run("nft", ["--file", "-"], {
     input: `add table inet ${table}
 delete table inet ${table}
@@ -16,7 +19,7 @@ table inet ${table} {
   set seen { type ipv4_addr . ipv4_addr; flags dynamic; size 1024; }
   chain prerouting {
     type filter hook prerouting priority -310;
-    iifname "${network.name}" meta pkttype host ip daddr != { ${network.cidr}, ${publicAddress} } add @seen { ip saddr . ip daddr }
+    iifname "${network.name}" ether daddr ${own} ip daddr != { ${network.cidr}, ${publicAddress} } add @seen { ip saddr . ip daddr }
   }
 }
 `,
