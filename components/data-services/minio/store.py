@@ -168,6 +168,58 @@ def wait(what, seconds, check):
         time.sleep(1)
 
 
+def heal(path="/", node=HERE, dry=False, seconds=7200):
+    """Has a node look at what lies below a path and, unless `dry`, give each drive what it lacks; gives its account of every
+    bucket and object, with the state of the drives as this node sees them."""
+    options, deadline = {"recursive": True, "dryRun": dry, "scanMode": 1}, time.monotonic() + seconds
+    begun = json.loads(ask("POST", f"{ADMIN}heal{path}", {"forceStart": "true"}, json.dumps(options), node=node))
+    while True:
+        found = json.loads(ask("POST", f"{ADMIN}heal{path}", {"clientToken": begun["clientToken"]}, node=node))
+        yield from found["Items"] or []
+        if found["Summary"] == "finished":
+            return
+        if found["Summary"] == "stopped" or time.monotonic() > deadline:
+            raise Trouble(f"{node} does not come to the end of healing: {found.get('Detail') or f'gave up after {seconds} s'}")
+        time.sleep(0.2)
+
+
+def reach(name):
+    """Whether a node gets at every drive. What nodes tell of drives is what each of them knows of its own."""
+    bucket = SETTINGS["buckets"]["private"][0]
+    probe = f"/{bucket}/{PROBE}drives"
+    ask("PUT", f"/{bucket}", node=name, accept=(200, 409))
+    ask("PUT", probe, body=b"drives", node=name)
+    states = [drive["state"] for item in heal(probe, name, dry=True) for drive in item["before"]["drives"] or []]
+    wrong = sum(state != "ok" for state in states)
+    if wrong or not states:
+        raise Trouble(f"{name} does not get at {wrong or 'any'} of them")
+
+
+def whole():
+    """Gives every drive what it has missed. MinIO tries to do so once, a second after the write, and then leaves it to its
+    scanner, to which one object in 1024 is due at a time. Until then the object is called not found by whoever gets at two
+    of its four copies, which is what is left of them as soon as another node is away."""
+    lacking, count, said = [], 0, time.monotonic()
+    for item in heal():
+        count += 1
+        states = [drive["state"] for drive in item["after"]["drives"] or []]
+        # What has no copy at all was deleted meanwhile.
+        if 0 < states.count("ok") < len(states):
+            lacking.append(f"{item['bucket']}/{item.get('object') or ''}")
+        if time.monotonic() > said + 60:
+            said = time.monotonic()
+            print(f"{count} objects have been looked at for missing copies", file=sys.stderr)
+    if lacking:
+        raise Trouble(f"{len(lacking)} of {count} lack copies, {lacking[0]} for one")
+
+
+def complete():
+    """Until every object has all its copies, and whatever is written from now on gets them."""
+    for name in MEMBERS:
+        wait(f"{name} to get at every drive", 600, lambda: reach(name))
+    wait("all copies of all objects", 600, whole)
+
+
 def learn():
     """The nodes that carry drives, of another node that knows it; nothing if none does."""
     for name in SETTINGS["nodes"]:
@@ -188,6 +240,7 @@ def hold():
     """Makes sure that the others can do without this node for a while."""
     wait(f"every drive, before {NODE} is restarted", 1800, need_drives)
     if len(MEMBERS) > 1:
+        complete()
         cluster(maintenance="true")
 
 
@@ -201,6 +254,8 @@ def settle():
     for name in MEMBERS:
         wait(f"MinIO on {name}", 1800, lambda: cluster(name))
         wait("every drive", 7200, lambda: need_drives(name))
+    if len(MEMBERS) > 1:
+        complete()
 
 
 if __name__ == "__main__":
