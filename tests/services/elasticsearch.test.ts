@@ -16,12 +16,6 @@ let plan: ElasticsearchPlan;
 
 /** Installs what the component installs. */
 async function prepare(name: string): Promise<void> {
-  const machine = cluster.machine(name);
-  // Elasticsearch asks for 65535 open files, which this computer need not allow; without this module it cannot count.
-  machine.write(
-    "/etc/systemd/system/elasticsearch.service.d/tests.conf",
-    '[Service]\nEnvironment="JDK_JAVA_OPTIONS=--limit-modules=java.se,jdk.unsupported,jdk.zipfs,jdk.crypto.ec,jdk.localedata,jdk.charsets,jdk.net"\n',
-  );
   const parameters = installationParameters(plan.installation, cluster.assets);
   const { code, stderr } = await cluster.script(
     name,
