@@ -335,7 +335,16 @@ describe("MinIO on three nodes", () => {
         expect(cut).toMatchObject({ code: 1, stdout: "" });
         expect(cut.stderr).toContain("datanode3");
       });
-      expect(await store.up({ memoryGiB: 4 })).toContain("6 of 6 drives");
+      await until(
+        "every drive is there",
+        async () => (await store.run("datanode1", "health")).code === 0,
+        150,
+      );
+      // As the hourly timer has it done.
+      expect((await store.each("systemctl is-active wiab-minio-care.timer")).join()).toBe(
+        "active,active,active",
+      );
+      await store.each("systemctl start wiab-minio-care.service");
       expect(await store.copies("faults", written)).toEqual([2 * written, 2 * written, 2 * written]);
       expect(await store.intact("faults", written, "datanode3")).toBe(written);
     },

@@ -216,7 +216,8 @@ def whole():
 def complete():
     """Until every object has all its copies, and whatever is written from now on gets them."""
     for name in MEMBERS:
-        wait(f"{name} to get at every drive", 600, lambda: reach(name))
+        # As long as healing is going on there already, it is refused.
+        wait(f"{name} to get at every drive", 1800, lambda: reach(name))
     wait("all copies of all objects", 600, whole)
 
 
@@ -244,6 +245,24 @@ def hold():
         cluster(maintenance="true")
 
 
+def chosen():
+    """The first node that is there: the one to do what one does for all."""
+    for name in MEMBERS:
+        try:
+            if status("GET", "/minio/health/live", node=name, keys=None, seconds=10) == 200:
+                return name
+        except Trouble:
+            pass
+    raise Trouble("no node answers")
+
+
+def care():
+    """Brings the copies that were missed while a node was away for other reasons than a change."""
+    if len(MEMBERS) > 1 and chosen() == NODE:
+        need_drives()
+        complete()
+
+
 def serve():
     """Until this node, and what it has missed, is there."""
     wait(f"MinIO on {NODE}", 1800, cluster)
@@ -263,6 +282,6 @@ if __name__ == "__main__":
         if sys.argv[1] == "learn":
             print("\n".join(learn()))
         else:
-            {"hold": hold, "serve": serve, "settle": settle}[sys.argv[1]]()
+            {"hold": hold, "serve": serve, "settle": settle, "care": care}[sys.argv[1]]()
     except Trouble as trouble:
         sys.exit(f"error: {trouble}")
