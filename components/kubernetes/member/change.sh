@@ -68,7 +68,7 @@ recorded_version() {
 record_settings() {
   local file=$OURS/recorded.yaml
   put "$file" "${KUBEADM_CONFIG/kubernetesVersion: $VERSION/kubernetesVersion: $1}"
-  kubeadm_does "writing the settings down" init phase upload-config kubeadm --config "$file"
+  kubeadm_does "writing the settings down" init phase upload-config kubeadm --kubeconfig "$DISCOVERY" --config "$file"
   rm "$file"
 }
 

@@ -70,6 +70,7 @@ become() {
   patches
   if peer=$(living_peer); then
     may_join "${peer#* }"
+    record_settings "$VERSION"
     forget_former "$peer"
     kubeadm_does "joining the cluster" join --config "$OURS/kubeadm.yaml"
   elif [ "$FOUNDS" = yes ]; then
