@@ -130,7 +130,9 @@ export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettin
       conntrack: { maxPerCore: 0, min: 0 },
     },
   ];
-  return documents.map((document) => stringify(document, { lineWidth: 0 })).join("---\n");
+  return documents
+    .map((document) => stringify(document, { lineWidth: 0, aliasDuplicateObjects: false }))
+    .join("---\n");
 }
 
 /** What `kubeadm upgrade` is told: to read that configuration, where it has a document for it. */
