@@ -11,13 +11,10 @@ import { until } from "../fixtures/machine";
 const minutes = 60_000;
 const versions = { former: "v1.35.4", now: "v1.36.3" };
 let nodes: Kubenodes;
-let bundles: Record<keyof typeof versions, string>;
 
 beforeAll(async () => {
-  bundles = { former: await buildLabBundle(writeFormerList()), now: await buildLabBundle() };
   nodes = await Kubenodes.start();
-  await nodes.supply(bundles.former);
-  await nodes.plan();
+  await nodes.supply(await buildLabBundle(writeFormerList()));
 }, 60 * minutes);
 afterAll(() => nodes?.stop(), 5 * minutes);
 
@@ -103,8 +100,7 @@ describe("Kubernetes on three nodes", () => {
   it("is upgraded node by node under a writer, and goes on where a run was killed", {
     timeout: 40 * minutes,
   }, async () => {
-    await nodes.supply(bundles.now);
-    await nodes.plan();
+    await nodes.supply(await buildLabBundle());
     await nodes.prepare();
     const writer = await write("kubenode3");
     await nodes.apply("kubenode1", "kubernetes-member-kubenode1");
@@ -270,9 +266,8 @@ const claimOf = (node: string): string =>
         nodeSelector: { "kubernetes.io/hostname": node },
         containers: [
           {
-            name: "hello",
-            image: "docker.io/library/hello:1",
-            args: ["serve", ":8080"],
+            name: "pause",
+            image: "registry.k8s.io/pause:3.10.2",
             volumeMounts: [{ name: "claim", mountPath: "/claim" }],
           },
         ],
