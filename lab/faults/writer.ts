@@ -101,7 +101,11 @@ export class Writer {
   ) {}
 
   /** Comes back once the first record is acknowledged. */
-  static async start(machine: RemoteMachine, service: Subject, connections: Connections): Promise<Writer> {
+  static async start(
+    machine: Pick<RemoteMachine, "start">,
+    service: Subject,
+    connections: Connections,
+  ): Promise<Writer> {
     const child = machine.start(commandFor(service));
     let text = "";
     child.stdout?.on("data", (chunk) => (text += chunk));
