@@ -20,6 +20,7 @@ import { ExistingMachine } from "./components/host/machine/existing-machine";
 import { VirtualMachine } from "./components/host/machine/virtual-machine";
 import { hostTarget } from "./components/host/target";
 import { TimeServer } from "./components/host/time/time-server";
+import { Admission } from "./components/kubernetes/admission";
 import { KubernetesCluster } from "./components/kubernetes/cluster";
 import { ContainerRuntime } from "./components/kubernetes/container-runtime/container-runtime";
 import type { Target } from "./components/remote/target";
@@ -81,7 +82,11 @@ const kubenodes = plan.kubenodes.flatMap((machine) =>
     ? {
         plan: machine,
         target: new ContainerRuntime(`runtime-${machine.name}`, {
-          target: artifact.targetOf(machine.name),
+          target: new Admission(`admission-${machine.name}`, {
+            target: artifact.targetOf(machine.name),
+            nodes: plan.kubenodes,
+            artifact: artifactPlan,
+          }).target,
           artifact: artifactPlan,
           assetHost: artifact.assetHost,
           seed,
@@ -134,7 +139,9 @@ if (artifact && dataServices) {
       services,
       schedule: config.backup.schedule,
     });
-  if (cluster) for (const { name } of plan.kubenodes) backUp(name, cluster.targetOf(name), ["etcd"]);
+  if (cluster)
+    for (const { name, retiring } of plan.kubenodes)
+      backUp(name, cluster.targetOf(name), retiring ? [] : ["etcd"]);
   const services = Object.keys(dataServices.connections);
   for (const { name } of plan.datanodes) backUp(name, dataServices.targetOf(name), services);
 }
@@ -152,7 +159,7 @@ const wire =
       domain: config.domain,
       publicAddress: config.firewall.publicAddress,
       callingNode: plan.callingNode,
-      kubenodes: plan.kubenodes.length,
+      kubenodes: plan.servingKubenodes.length,
       datanodes: plan.datanodes.length,
       podNetwork: config.kubernetes.podCidr,
       mail: config.mail,

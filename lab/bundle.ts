@@ -8,11 +8,11 @@ import { cached } from "../toolchain/cache";
 import { installPackages } from "./host/packages";
 
 /**
- * Gives the folder of the bundle that lab/bundle.yaml lists, building it if the cache has none of this list:
- * the first time that takes a good quarter of an hour on two cores, mostly for compiling Kubernetes.
+ * Gives the folder of the bundle that a list is of, building it if the cache has none of this list: the first time that
+ * takes a good quarter of an hour on two cores, mostly for compiling Kubernetes.
+ * @param specification - Path of the list. @default lab/bundle.yaml
  */
-export async function buildLabBundle(): Promise<string> {
-  const specification = join(__dirname, "bundle.yaml");
+export async function buildLabBundle(specification = join(__dirname, "bundle.yaml")): Promise<string> {
   const bundle = await cached("bundle", bundleKey(specification), async (directory) => {
     await installBuilders(readSpecification(specification).specification);
     console.log("building the bundle that the machines are installed from (docs/artifact.md):");
@@ -31,7 +31,7 @@ export async function installBuilders(wanted: Specification): Promise<void> {
   await installPackages(missing, () => {});
 }
 
-/** Bundles of 2 GB each that stay in the cache: this one, and the one that a running lab may be made of. */
+/** Bundles of 2 GB each that stay in the cache: this one, and the one that a running lab may be made of, or came from. */
 const kept = 2;
 
 function forgetFormer(bundle: string): void {

@@ -14,6 +14,8 @@ export interface LabOptions {
   readonly stack: string;
   /** Size asked for; undefined leaves the choice to the machine. */
   readonly size: LabSize | undefined;
+  /** Whether Kubernetes is to be the one that upgrades begin with (lab/former). */
+  readonly former: boolean;
   /** Arguments that are no options. */
   readonly rest: readonly string[];
 }
@@ -21,14 +23,18 @@ export interface LabOptions {
 /** Reads a lab command's options; `--` ends them. */
 export function readOptions(defaultStack = "lab"): LabOptions {
   const { values, positionals } = parseArgs({
-    options: { stack: { type: "string", default: defaultStack }, size: { type: "string" } },
+    options: {
+      stack: { type: "string", default: defaultStack },
+      size: { type: "string" },
+      former: { type: "boolean", default: false },
+    },
     allowPositionals: true,
   });
-  const { stack, size } = values;
+  const { stack, size, former } = values;
   checkLabName(stack);
   if (size !== undefined && size !== "full" && size !== "small")
     throw new Error(`--size ${size}: accepted are full and small`);
-  return { stack, size, rest: positionals };
+  return { stack, size, former, rest: positionals };
 }
 
 /** @throws Error if no lab can have this name: .gitignore knows the files of stacks with such names alone. */

@@ -6,6 +6,7 @@ import { buildLabBundle } from "./bundle";
 import { certificateIn } from "./certificate";
 import { configuredSize, configureLab } from "./configure";
 import { certificateFolder, type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
+import { writeFormerList } from "./former/list";
 import { buildGuestImage } from "./guest/image";
 import { hostFacts } from "./host/facts";
 import { prepareHost } from "./host/prepare";
@@ -14,11 +15,11 @@ import { chooseSize, containerRoles } from "./stack";
 /** `npm run lab`: brings the lab up, from whatever state this machine and a former run are in. */
 async function main(): Promise<number> {
   const options = readOptions();
-  const { stack } = options;
+  const { stack, former } = options;
   await prepareHost();
   const { env, home } = await labEnvironment();
   const image = await buildGuestImage();
-  const bundle = await buildLabBundle();
+  const bundle = await buildLabBundle(former ? writeFormerList() : undefined);
 
   const facts = await hostFacts("/var/lib/libvirt/images");
   const kept = options.size ? undefined : configuredSize(stack);

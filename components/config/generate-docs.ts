@@ -117,11 +117,11 @@ across keys (\`components/config/rules.ts\`):
 - \`network.cidr\` names a network (host bits zero), and the DHCP range lies in it, in order.
 - A machine's address is in the network, outside the DHCP range, and not the host's own (the network's first).
 - Names and addresses of machines are unique.
-- There is exactly one assethost, and an odd number of kubenodes and of datanodes.
+- There is exactly one assethost, which never retires, and an odd number of kubenodes and of datanodes that stay.
 - The machines fit into \`host.capacity\`, where it is given: memory is an error, vCPUs are a warning.
 - No disk is smaller than the image, and an image from a URL has a checksum.
 - \`firewall.publicAddress\` is not an address of the machines' network.
-- \`calling.node\` is a kubenode.
+- \`calling.node\` is a kubenode that stays.
 - A manifest can be read, its artifact has what a Kubernetes node's container runtime is made of, and several artifacts
   have no different files in one place and no different images under one name.
 - An asset host with \`existing\` has a \`privateKeyFile\`: the host logs in with it.

@@ -32,6 +32,8 @@ export interface PublicPort {
 export interface Plan {
   readonly machines: readonly MachinePlan[];
   readonly kubenodes: readonly MachinePlan[];
+  /** Those of them that do not retire: what clients send goes to them. */
+  readonly servingKubenodes: readonly MachinePlan[];
   readonly datanodes: readonly MachinePlan[];
   readonly assethost: MachinePlan;
   /** The kubenode that carries calling; undefined where calling is off. */
@@ -55,13 +57,15 @@ export function planDeployment(config: Configuration): Plan {
   const machines = config.machines.map((machine) => planMachine(config.network.name, machine));
   const withRole = (role: string) => machines.filter((machine) => machine.role === role);
   const kubenodes = withRole("kubenode");
+  const servingKubenodes = kubenodes.filter(({ retiring }) => !retiring);
   const own = ownMachines(config);
   const callingNode = config.calling.enabled
-    ? (kubenodes.find(({ name }) => name === config.calling.node) ?? kubenodes.at(-1))
+    ? (servingKubenodes.find(({ name }) => name === config.calling.node) ?? servingKubenodes.at(-1))
     : undefined;
   return {
     machines,
     kubenodes,
+    servingKubenodes,
     datanodes: withRole("datanode"),
     // The rules have seen to it that there is exactly one.
     assethost: withRole("assethost")[0] as MachinePlan,
@@ -74,7 +78,7 @@ export function planDeployment(config: Configuration): Plan {
       diskBytes: own.reduce((sum, { diskGB }) => sum + diskGB * 1e9, 0),
     },
     dnsRecords: planDnsRecords(config),
-    publicPorts: planPublicPorts(kubenodes, callingNode),
+    publicPorts: planPublicPorts(servingKubenodes, callingNode),
   };
 }
 

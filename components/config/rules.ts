@@ -294,10 +294,17 @@ function kubernetesRules({
 
 function callingRules({ calling, machines }: Sections<"calling" | "machines">): Problem[] {
   if (calling.node === undefined) return [];
-  const names = machines.filter(({ role }) => role === "kubenode").map(({ name }) => name);
+  const names = machines
+    .filter(({ role, retiring }) => role === "kubenode" && !retiring)
+    .map(({ name }) => name);
   return names.includes(calling.node)
     ? []
-    : [{ key: "calling.node", message: `${calling.node} is no kubenode; accepted: ${names.join(", ")}` }];
+    : [
+        {
+          key: "calling.node",
+          message: `${calling.node} is no kubenode that stays; accepted: ${names.join(", ")}`,
+        },
+      ];
 }
 
 function keyFileRules(config: Sections<"host" | "machines">, { keyFileProblem }: Surroundings): Problem[] {

@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Configuration } from "../config/schema";
+import { keepMembership } from "../membership/membership";
 import type { Target } from "../remote/target";
 import { Cassandra } from "./cassandra/cassandra";
 import { Elasticsearch } from "./elasticsearch/elasticsearch";
-import { keepMembership } from "./membership/membership";
 import { Minio } from "./minio/minio";
 import type { DataServiceArgs } from "./node";
 import { Postgresql } from "./postgresql/postgresql";
@@ -34,7 +34,9 @@ export class DataServices extends pulumi.ComponentResource {
         ...node,
         target: {
           ...node.target,
-          after: [keepMembership(`${name}-${node.name}`, node, nodes, "before", child)],
+          after: [
+            keepMembership(`${name}-${node.name}`, "data-services", node.target, nodes, "before", child),
+          ],
         },
       })),
     };
@@ -54,7 +56,9 @@ export class DataServices extends pulumi.ComponentResource {
         node.name,
         {
           ...node.target,
-          after: [keepMembership(`${name}-${node.name}-kept`, node, nodes, after, child)],
+          after: [
+            keepMembership(`${name}-${node.name}-kept`, "data-services", node.target, nodes, after, child),
+          ],
         },
       ]),
     );

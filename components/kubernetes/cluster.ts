@@ -7,12 +7,13 @@ import { addressIn } from "../config/addresses";
 import type { MachinePlan } from "../config/plan";
 import type { Configuration } from "../config/schema";
 import { directoryOf, install } from "../data-services/installation/installation";
+import { keepMembership } from "../membership/membership";
 import { loadScript, runScript, type ScriptRun } from "../remote/script";
 import type { Target } from "../remote/target";
 import type { Secrets } from "../secrets/secrets";
 import { dnsObjects, storageObjects, volumesOf } from "./addons/objects";
 import { paceOf } from "./member/emulation";
-import { apiPort, discoveryFile, renderKubeadmConfig } from "./member/kubeadm";
+import { apiPort, discoveryFile, renderKubeadmConfig, upgradeOptions } from "./member/kubeadm";
 import { renderKubeletConfig, renderKubeletUnit } from "./member/kubelet";
 import { programs, renderRenewalTimer, renewalUnit } from "./member/programs";
 import { flannelObjects } from "./network/flannel";
@@ -20,6 +21,7 @@ import { balancerEndpoint, renderBalancer, renderBalancerUnit } from "./node/bal
 import { renderKubeconfig } from "./pki/kubeconfig";
 import { clusterPki } from "./pki/pki";
 import { planKubernetes } from "./plan";
+import { stepScript, versionHook } from "./version/version";
 
 /** A machine that becomes a node, with its container runtime. */
 export interface KubernetesNode {
@@ -31,7 +33,7 @@ export interface KubernetesNode {
 export interface KubernetesClusterArgs {
   /** Name of the cluster in the kubeconfig. */
   readonly clusterName: string;
-  /** All are control planes and workers. The first one founds the cluster. */
+  /** All are control planes and workers. The first one that stays founds the cluster. */
   readonly nodes: readonly KubernetesNode[];
   /** Machines that pods know by their names. */
   readonly machines: readonly MachinePlan[];
@@ -59,12 +61,15 @@ export class KubernetesCluster extends pulumi.ComponentResource {
 
   constructor(name: string, args: KubernetesClusterArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:kubernetes:KubernetesCluster", name, {}, options);
-    const { artifact, assetHost, nodes, settings } = args;
+    const { artifact, assetHost, settings } = args;
     const child = { parent: this };
     const plan = planKubernetes(artifact);
+    const staying = args.nodes.filter((node) => !node.plan.retiring);
+    const [first] = staying;
+    if (!first) throw new Error("a cluster needs a node that does not retire");
+    // Whoever leaves does so when those that join are there.
+    const nodes = [...staying, ...args.nodes.filter((node) => node.plan.retiring)];
     const members = nodes.map((node) => ({ name: node.plan.name, address: node.plan.address }));
-    const [first] = nodes;
-    if (!first) throw new Error("a cluster needs a node");
     const api = settings.api ?? `${first.plan.address}:${apiPort}`;
     const cluster = {
       podCidr: settings.podCidr,
@@ -76,7 +81,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       ],
     };
     const pki = clusterPki(args.secrets);
-    const volumes = nodes.flatMap((node) => volumesOf(node.plan.name, settings.volumes.perNode));
+    const volumes = staying.flatMap((node) => volumesOf(node.plan.name, settings.volumes.perNode));
     const program = (file: keyof typeof plan.binaries) =>
       `${directoryOf(service, plan.binaries[file])}/${file}`;
 
@@ -136,11 +141,13 @@ export class KubernetesCluster extends pulumi.ComponentResource {
           .map((member) => `${member.name} ${member.address}`)
           .join("\n"),
         FOUNDS: index === 0 ? "yes" : "no",
+        RETIRING: machine.retiring ? "yes" : "no",
         KUBEADM: program("kubeadm"),
         KUBELET: program("kubelet"),
         KUBECTL: program("kubectl"),
         ETCD_TOOLS: plan.etcdTools.map((file) => directoryOf(service, file)).join("\n"),
         KUBEADM_CONFIG: config,
+        UPGRADE_OPTIONS: upgradeOptions(plan, machine),
         PATCHES: Object.entries(paceOf(plan, args.emulated).patches)
           .map(([pod, patch]) => `${pod} ${JSON.stringify(patch)}`)
           .join("\n"),
@@ -163,14 +170,12 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         runScript(
           `${name}-member-${machine.name}`,
           // A later run must not found what the first one has founded.
-          { target, script: loadScript(`${__dirname}/member`, "member.sh"), parameters, updates: true },
+          { target, script: memberScript(), parameters, updates: true },
           // One after another: etcd takes in one member at a time, and a change never takes two of them away.
           { ...child, dependsOn: joined.slice(-1) },
         ),
       );
-      targets.set(machine.name, { ...target, after: joined.slice(-1) });
     });
-    this.members = targets;
     const { network } = plan;
     const addons = runScript(
       `${name}-addons`,
@@ -194,7 +199,8 @@ export class KubernetesCluster extends pulumi.ComponentResource {
             network.kind === "calico"
               ? assetHost.url.apply((url) => `${url}/${network.manifests.path} ${network.manifests.sha256}`)
               : "",
-          NODES: members.map((member) => member.name).join("\n"),
+          VERSION: plan.version,
+          NODES: staying.map((node) => node.plan.name).join("\n"),
           MARKS: args.callingNode
             ? [
                 `${args.callingNode} label wire.com/role calling`,
@@ -203,14 +209,29 @@ export class KubernetesCluster extends pulumi.ComponentResource {
             : "",
         },
       },
-      child,
+      { ...child, hooks: { beforeUpdate: [versionHook(`${name}-version`)] } },
     );
+    const listed = nodes.map(({ plan: { name, retiring } }) => ({ name, retiring }));
+    for (const { machine, target } of prepared) {
+      const after = { ...target, after: [addons] };
+      const kept = keepMembership(
+        `${name}-${machine.name}-kept`,
+        "kubernetes",
+        after,
+        listed,
+        "after",
+        child,
+      );
+      targets.set(machine.name, { ...target, after: [kept] });
+    }
+    this.members = targets;
 
     // Not by way of what a script says: a kubeconfig that is unknown while one is updated would preview nothing.
     this.kubeconfig = pki.admin.apply((admin) => renderKubeconfig(api, admin, args.clusterName));
     this.provider = new kubernetes.Provider(
       `${name}-api`,
-      { kubeconfig: this.kubeconfig },
+      // What is in the cluster stays where it is when the administrator is to go to another node.
+      { kubeconfig: this.kubeconfig, clusterIdentifier: args.clusterName },
       // Whoever goes by it finds a cluster that is complete.
       { ...child, dependsOn: addons },
     );
@@ -224,6 +245,11 @@ export class KubernetesCluster extends pulumi.ComponentResource {
     return target;
   }
 }
+
+const memberScript = () => {
+  const room = `${__dirname}/member`;
+  return loadScript(room, "member.sh", stepScript, `${room}/change.sh`, `${room}/leave.sh`);
+};
 
 /** Where the programs lie on a node. */
 const service = "kubernetes";

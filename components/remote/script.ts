@@ -32,10 +32,10 @@ const prelude = readFileSync(join(__dirname, "prelude.sh"), "utf8");
 
 /**
  * Reads the script that stands beside a component: `loadScript(__dirname, "apply.sh")`.
- * @param shared - Path of a file with functions that several scripts of a room use.
+ * @param shared - Paths of files with functions that it uses.
  */
-export function loadScript(directory: string, file: string, shared?: string): Script {
-  const files = [...(shared ? [shared] : []), join(directory, file)];
+export function loadScript(directory: string, file: string, ...shared: readonly string[]): Script {
+  const files = [...shared, join(directory, file)];
   return { text: [prelude, ...files.map((path) => readFileSync(path, "utf8"))].join("\n") };
 }
 

@@ -28,7 +28,7 @@ start() {
     resize2fs "$DIRECTORY/disk.new" >/dev/null 2>&1
     mv "$DIRECTORY/disk.new" "$DIRECTORY/disk"
   fi
-  mountpoint --quiet "$ROOT" || mount -o loop "$DIRECTORY/disk" "$ROOT"
+  mountpoint --quiet "$ROOT" || mount -o loop,discard "$DIRECTORY/disk" "$ROOT"
   furnish
   rm -f "$DIRECTORY/ready"
   setsid --fork "$0" run >"$DIRECTORY/log" 2>&1 </dev/null

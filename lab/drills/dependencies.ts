@@ -34,24 +34,16 @@ const usersOf = (service: DataServiceName): string[] =>
 const onDataNodes = ({ namesOf, reach }: DrillGround, script: string): Promise<string[]> =>
   Promise.all(namesOf("datanode").map((name) => reach(name).run(script)));
 
-const stopped = (service: DataServiceName): Dependency => {
-  // What ran before: the pattern fits more than that, and starts nothing.
-  const list = `/run/wiab-drill-${service}`;
-  return {
-    name: `${service} stopped on every data node`,
-    page: usersOf(service),
-    service,
-    takeAway: (ground) =>
-      onDataNodes(
-        ground,
-        `sudo sh -c "systemctl list-units --plain --no-legend --state active '${units[service]}' | cut -d ' ' -f 1 >${list}; xargs systemctl stop <${list}"`,
-      ),
-    putBack: async (ground) => {
-      await onDataNodes(ground, `sudo sh -c 'xargs systemctl start <${list}; rm ${list}'`);
-      return "started again by hand";
-    },
-  };
-};
+const stopped = (service: DataServiceName): Dependency => ({
+  name: `${service} stopped on every data node`,
+  page: usersOf(service),
+  service,
+  takeAway: (ground) => onDataNodes(ground, `sudo systemctl stop ${units[service]}`),
+  putBack: async (ground) => {
+    await onDataNodes(ground, `sudo systemctl start ${units[service]}`);
+    return "started again by hand";
+  },
+});
 
 /** Runs a service's `ready.sh` anew, which puts what it needs in order. */
 const putInOrder = async (ground: DrillGround, service: DataServiceName): Promise<string> => {

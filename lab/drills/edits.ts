@@ -78,8 +78,13 @@ export const editDrills: readonly Drill[] = [
         "postgresql-wire-server": [...nodes("postgresql"), "postgresql-ready", "wire-wire-server"],
         "postgresql-repmgr": [...nodes("postgresql"), "wire-postgresql-external"],
         turn: ["wire-coturn", "wire-wire-server"],
-        // Its script says which nodes have drives, and until it has run, nobody knows.
-        "minio-root-secret-key": [...nodes("minio"), "minio-ready", "wire-minio-external"],
+        // Its script says which nodes have drives, and until it has run, nobody knows: these may change, and will not.
+        "minio-root-secret-key": [
+          ...nodes("minio"),
+          "minio-ready",
+          "wire-minio-external",
+          ...namesOf("datanode").map((name) => `data-services-${name}-kept`),
+        ],
       };
       for (const [secret, users] of Object.entries(rotations)) {
         const urn = await ground.urnOf(`secrets-${secret}`);

@@ -11,7 +11,12 @@ ask() { kubectl --kubeconfig /etc/kubernetes/admin.conf --namespace "$NAMESPACE"
 now() { date +%s%3N; }
 
 # Whether to end; a record takes longer than this waits.
-told() { ! read -r -t 0.05 _ && [ $? -gt 128 ] && return 1; return 0; }
+told() {
+  local status=0
+  read -r -t 0.05 _ || status=$?
+  # Above that it was the time that ran out.
+  [ "$status" -le 128 ]
+}
 
 ask delete namespace "$NAMESPACE" --ignore-not-found --timeout 120s >/dev/null
 ask create namespace "$NAMESPACE" >/dev/null

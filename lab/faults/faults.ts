@@ -29,10 +29,10 @@ export interface Fault {
   readonly strike: (patient: Patient) => Promise<string | undefined>;
 }
 
-/** The systemd unit of each service; `*` where the version is a part of the name. */
+/** The systemd unit of each service. */
 export const units: Record<DataServiceName, string> = {
   cassandra: "cassandra.service",
-  postgresql: "postgresql*.service",
+  postgresql: "wiab-postgresql.service",
   elasticsearch: "elasticsearch.service",
   minio: "minio.service",
   rabbitmq: "rabbitmq-server.service",
@@ -47,10 +47,13 @@ const killed = (service: DataServiceName): Fault => ({
   name: `kill -9 of ${service} on a node`,
   subjects: [service],
   strike: async (patient) => {
-    await patient
+    // A unit that does not run has no process to kill: that ends with an error.
+    const process = await patient
       .reach(second(patient))
-      .run(`sudo systemctl kill --kill-whom=main --signal=KILL '${units[service]}'`);
-    return undefined;
+      .run(
+        `pid=$(systemctl show --property=MainPID --value ${units[service]}); sudo kill -KILL "$pid" && echo "$pid"`,
+      );
+    return `process ${process.trim()} of ${second(patient)}`;
   },
 });
 
@@ -89,17 +92,12 @@ export const faults: readonly Fault[] = [
     strike: async (patient) => {
       const former = await primary(patient);
       const machine = patient.reach(former);
-      const unit = (
-        await machine.run(
-          `systemctl list-units --plain --no-legend '${units.postgresql}' | awk '{ print $1 }'`,
-        )
-      ).trim();
-      await machine.run(`sudo systemctl stop ${unit}`);
+      await machine.run(`sudo systemctl stop ${units.postgresql}`);
       const next =
         patient.datanodes.length > 1
           ? await waitFor("another primary", 300, () => primary(patient))
           : undefined;
-      await machine.run(`sudo systemctl start ${unit}`);
+      await machine.run(`sudo systemctl start ${units.postgresql}`);
       return next && `${next} took over from ${former}`;
     },
   },

@@ -70,15 +70,13 @@ export interface WriterReport {
 /** Where the program lies on the machine that runs it. */
 const program = "/run/user/conformance";
 
-/** Brings the writer's program to a machine, from the asset host. */
+/** Brings the writer's program to a machine, from the asset host: anew, for there may be a newer one by now. */
 export async function installWriter(machine: RemoteMachine, assets: string): Promise<void> {
   await machine.run(`sudo sh -c '
     mkdir -p /run/user
-    test -x ${program} || {
-      /usr/lib/apt/apt-helper -o APT::Sandbox::User=root download-file ${assets}/binaries/conformance ${program}.new
-      chmod 0755 ${program}.new
-      mv ${program}.new ${program}
-    }'`);
+    /usr/lib/apt/apt-helper -o APT::Sandbox::User=root download-file ${assets}/binaries/conformance ${program}.new &&
+    chmod 0755 ${program}.new &&
+    mv ${program}.new ${program}'`);
 }
 
 /** How a writer is started on a machine; its settings, if it wants any, are the first line of its input. */
@@ -103,7 +101,11 @@ export class Writer {
   ) {}
 
   /** Comes back once the first record is acknowledged. */
-  static async start(machine: RemoteMachine, service: Subject, connections: Connections): Promise<Writer> {
+  static async start(
+    machine: Pick<RemoteMachine, "start">,
+    service: Subject,
+    connections: Connections,
+  ): Promise<Writer> {
     const child = machine.start(commandFor(service));
     let text = "";
     child.stdout?.on("data", (chunk) => (text += chunk));

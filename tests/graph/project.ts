@@ -94,6 +94,13 @@ export class ScratchProject {
     );
   }
 
+  /** Has another program in the place of the project's own. */
+  replaceProgram(text: string): void {
+    const file = join(this.directory, "index.ts");
+    rmSync(file);
+    writeFileSync(file, text);
+  }
+
   async preview(): Promise<Preview> {
     const { code, stdout, stderr } = await this.pulumi(
       ...["preview", "--json", "--show-secrets=false", "--stack", this.stack],
@@ -130,7 +137,8 @@ export class ScratchProject {
     return stdout;
   }
 
-  private pulumi(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  /** Runs the CLI; never rejects for its exit code. */
+  pulumi(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
     return new Promise((resolve) => {
       const options = {
         cwd: this.directory,

@@ -98,6 +98,10 @@ function artifactResources(machines: readonly string[]): string[] {
     ...kubenodes.flatMap((name) => [
       ...component("kubernetes:ContainerRuntime", `runtime-${name}`),
       `command:remote:Command runtime-${name}-containerd`,
+      ...component("kubernetes:Admission", `admission-${name}`),
+      `command:remote:Command admission-${name}-nodes`,
+      `command:remote:Command admission-${name}-version`,
+      `command:remote:Command kubernetes-${name}-kept`,
       `command:remote:Command kubernetes-${name}-programs`,
       `command:remote:Command kubernetes-${name}-node`,
       `command:remote:Command kubernetes-member-${name}`,
@@ -391,6 +395,15 @@ describe.each([
     expect(parameter(run, "runtime-kubenode1-containerd", "HOSTS")).toContain("https://192.168.230.10:5001");
   });
 
+  it("asks every kubenode whether it may become the artifact's Kubernetes, before it gets any of it", () => {
+    for (const name of names.filter((each) => each.startsWith("kubenode"))) {
+      const version = parameter(run, `kubernetes-member-${name}`, "VERSION");
+      expect(version).toMatch(/^v1\.\d+\.\d+$/);
+      expect(parameter(run, `admission-${name}-version`, "VERSION")).toBe(version);
+      expect(parameter(run, "kubernetes-addons", "VERSION")).toBe(version);
+    }
+  });
+
   it("has the first kubenode found the cluster, and gives its keys to every other one", () => {
     const kubenodes = names.filter((name) => name.startsWith("kubenode"));
     kubenodes.forEach((name, index) => {
@@ -415,6 +428,32 @@ describe.each([
 
   it("puts out its machines", () => {
     expect(run.outputs.machines.map(({ name }: { name: string }) => name)).toEqual(names);
+  });
+});
+
+describe("the program with kubenodes that retire", () => {
+  it("takes the founder and another one out after the one that stays", async () => {
+    const values = labValues("full");
+    for (const machine of values.machines)
+      if (["kubenode1", "kubenode2"].includes(machine.name)) machine.retiring = true;
+    const run = await runProgram("lab", values);
+    const of = (name: string, variable: string) => parameter(run, `kubernetes-member-${name}`, variable);
+    const kubenodes = ["kubenode3", "kubenode1", "kubenode2"];
+    expect(run.resources.flatMap(({ name }) => /^kubernetes-member-(.*)$/.exec(name)?.[1] ?? [])).toEqual(
+      kubenodes,
+    );
+    expect(kubenodes.map((name) => of(name, "RETIRING"))).toEqual(["no", "yes", "yes"]);
+    expect(kubenodes.map((name) => of(name, "FOUNDS"))).toEqual(["yes", "no", "no"]);
+    expect(of("kubenode1", "PEERS")?.split("\n")[0]).toMatch(/^kubenode3 /);
+    expect(parameter(run, "kubernetes-addons", "NODES")).toBe("kubenode3");
+    expect(run.outputs.kubeconfig).toContain("server: https://192.168.230.23:6443");
+    expect(run.outputs.callingNode).toBe("192.168.230.23");
+    for (const name of kubenodes) {
+      const list = "kubenode1 yes\nkubenode2 yes\nkubenode3 no";
+      expect(parameter(run, `admission-${name}-nodes`, "NODES")).toBe(list);
+      expect(parameter(run, `kubernetes-${name}-kept`, "NODES")?.split("\n").sort().join("\n")).toBe(list);
+      expect(parameter(run, `backups-${name}-timers`, "SERVICES")).toBe(name === "kubenode3" ? "etcd" : "");
+    }
   });
 });
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { membershipParameters } from "../../components/data-services/membership/membership";
+import { membershipParameters } from "../../components/membership/membership";
 import { Machine } from "../fixtures/machine";
 
 // Which nodes may be gone.
 
-const script = "components/data-services/membership/membership.sh";
+const script = "components/membership/membership.sh";
 let machine: Machine;
 
 beforeAll(async () => {
@@ -16,7 +16,7 @@ const node = (name: string, retiring = false) => ({
   ...{ name, retiring, address: "192.0.2.1", memoryGiB: 1, vcpus: 1 },
 });
 const run = (moment: "before" | "after", nodes: readonly ReturnType<typeof node>[]) =>
-  machine.script(script, membershipParameters(nodes, moment));
+  machine.script(script, membershipParameters("data-services", nodes, moment));
 
 it("lets a node go that has given its data away, and no other", async () => {
   const [one, two, three] = [node("datanode1"), node("datanode2"), node("datanode3")];
@@ -26,7 +26,7 @@ it("lets a node go that has given its data away, and no other", async () => {
   };
   expect(await run("before", [one, two, three])).toEqual({
     code: 0,
-    stdout: "the data services have 3 nodes that stay\n",
+    stdout: "nodes of the data services that stay: 3\n",
     stderr: "",
   });
   // Whatever came in between, the node may have data.

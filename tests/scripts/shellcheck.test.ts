@@ -1,8 +1,7 @@
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { loadServiceScript } from "../../components/data-services/rolling";
 import { loadScript } from "../../components/remote/script";
 
 const scriptsBelow = (folder: string): string[] =>
@@ -26,11 +25,21 @@ function findings(text: string, ...options: string[]): Promise<string> {
 const prelude = "components/remote/prelude.sh";
 /** Runs on machines that know nothing of this project as well. */
 const loader = "components/artifact/registry/load-and-push-images.sh";
-/** Stands behind the prelude in the scripts of the data services. */
-const shared = "components/data-services/service.sh";
+/** What stands behind the prelude in the scripts of a room, by the beginning of their paths. */
+const shared: Readonly<Record<string, readonly string[]>> = {
+  "components/data-services/": ["components/data-services/service.sh"],
+  "components/kubernetes/version/": ["components/kubernetes/version/step.sh"],
+  "components/kubernetes/member/": [
+    "components/kubernetes/version/step.sh",
+    "components/kubernetes/member/change.sh",
+    "components/kubernetes/member/leave.sh",
+  ],
+};
 /** What machines keep and run by themselves. */
 const installed = scriptsBelow("components").filter((file) => readFileSync(file, "utf8").startsWith("#!"));
-const scripts = scriptsBelow("components").filter((file) => ![prelude, shared, ...installed].includes(file));
+const scripts = scriptsBelow("components").filter(
+  (file) => ![prelude, ...Object.values(shared).flat(), ...installed].includes(file),
+);
 const programs = [".ci/run", ...installed, ...["bundle", "lab", "toolchain"].flatMap(scriptsBelow)];
 
 describe("shellcheck", () => {
@@ -44,8 +53,8 @@ describe("shellcheck", () => {
   });
 
   it.each(scripts)("finds nothing in %s, with the prelude before it", async (file) => {
-    const load = file.startsWith(`${dirname(shared)}/`) ? loadServiceScript : loadScript;
-    const { text } = load(dirname(file), file.slice(dirname(file).length + 1));
+    const room = Object.keys(shared).find((folder) => file.startsWith(folder));
+    const { text } = loadScript(dirname(file), basename(file), ...(room ? (shared[room] ?? []) : []));
     expect(text.startsWith(readFileSync(prelude, "utf8"))).toBe(true);
     // Remote scripts are read by bash and define functions that the input's last line calls.
     expect(await findings(`${text}\n"$1" </dev/null\n`, "--shell=bash")).toBe("");

@@ -404,6 +404,10 @@ describe("backup", () => {
       const said = await run("datanode1", "/opt/wiab/cassandra/restore </root/backup.tar 2>&1");
       expect(said).toMatch(/emptied before: .*brig\.user/);
       expect(await rows()).toBe(before);
+      await cql("datanode1", "DROP KEYSPACE brig");
+      await run("datanode1", "/opt/wiab/cassandra/restore </root/backup.tar");
+      expect(await rows()).toBe(before);
+      expect(await health("datanode1")).toContain("3 of 3 nodes UN");
     },
     10 * minutes,
   );

@@ -150,6 +150,15 @@ class Store {
     return written();
   }
 
+  /** How many copies of them the drives of each node have, two of an object that is whole. */
+  async copies(prefix: string, count: number): Promise<number[]> {
+    const drives = "/var/lib/minio-server{1,2}/dummy-bucket";
+    const found = await this.each(
+      `for file in ${drives}/${prefix}/*/xl.meta; do basename "$(dirname "$file")"; done | awk '$1 < ${count}' | wc -l`,
+    );
+    return found.map(Number);
+  }
+
   /** How many of them a node gives back as they were. */
   async intact(prefix: string, count: number, node: string): Promise<number> {
     return Number(
@@ -278,8 +287,26 @@ describe("MinIO on three nodes", () => {
     minutes(3),
   );
 
-  // Passed once; another time one of 98 acknowledged objects was answered with 404 afterwards, for an unknown reason.
-  it.skip(
+  it(
+    "restarts a node only once the others have what they missed while they were away",
+    async () => {
+      await store.cluster.machine("datanode3").run("systemctl stop minio.service");
+      // MinIO itself tries a second later to bring the copies that are lacking, and never again.
+      await store.python(
+        "for n in range(20): ask('PUT', f'/dummy-bucket/missed/{n}', body=str(n).encode() * 500, node='datanode2')",
+        "time.sleep(5)",
+      );
+      await store.cluster.machine("datanode3").run("systemctl start minio.service");
+      const [before] = await store.processes();
+      const turn = await store.turn("datanode1", { memoryGiB: 3 });
+      expect(turn).toMatchObject({ code: 0 });
+      expect((await store.processes())[0]).not.toBe(before);
+      expect(await store.copies("missed", 20)).toEqual([40, 40, 40]);
+    },
+    minutes(5),
+  );
+
+  it(
     "takes a change of settings node by node, and no acknowledged object is lost",
     async () => {
       const before = await store.processes();
@@ -288,13 +315,14 @@ describe("MinIO on three nodes", () => {
       });
       for (const [index, process] of (await store.processes()).entries())
         expect(process).not.toBe(before[index]);
-      expect(await store.intact("rolling", written, "datanode2")).toBe(written);
+      expect(await store.copies("rolling", written)).toEqual([2 * written, 2 * written, 2 * written]);
+      for (const { name } of store.cluster.nodes())
+        expect(await store.intact("rolling", written, name), name).toBe(written);
     },
     minutes(10),
   );
 
-  // Not seen to its end yet.
-  it.skip(
+  it(
     "goes on when a node's service is killed and when one is unplugged",
     async () => {
       const written = await store.whilePutting("faults", async () => {
@@ -307,14 +335,23 @@ describe("MinIO on three nodes", () => {
         expect(cut).toMatchObject({ code: 1, stdout: "" });
         expect(cut.stderr).toContain("datanode3");
       });
-      expect(await store.up({ memoryGiB: 4 })).toContain("6 of 6 drives");
+      await until(
+        "every drive is there",
+        async () => (await store.run("datanode1", "health")).code === 0,
+        150,
+      );
+      // As the hourly timer has it done.
+      expect((await store.each("systemctl is-active wiab-minio-care.timer")).join()).toBe(
+        "active,active,active",
+      );
+      await store.each("systemctl start wiab-minio-care.service");
+      expect(await store.copies("faults", written)).toEqual([2 * written, 2 * written, 2 * written]);
       expect(await store.intact("faults", written, "datanode3")).toBe(written);
     },
     minutes(10),
   );
 
-  // Not seen to its end yet.
-  it.skip(
+  it(
     "has a node, rebuilt empty, join again with all that it had",
     async () => {
       await store.cluster.destroy("datanode1");
@@ -332,8 +369,7 @@ describe("MinIO on three nodes", () => {
     minutes(10),
   );
 
-  // Not seen to its end yet.
-  it.skip(
+  it(
     "backs everything up on one node alone, and gives it back as it was",
     async () => {
       await store.python(
@@ -372,8 +408,7 @@ describe("MinIO on three nodes", () => {
     minutes(5),
   );
 
-  // Not seen to its end yet.
-  it.skip(
+  it(
     "leaves a new node without drives, and lets none of its own go",
     async () => {
       await store.cluster.add("datanode4");
@@ -395,8 +430,7 @@ describe("MinIO on three nodes", () => {
     minutes(5),
   );
 
-  // Not seen to its end yet.
-  it.skip(
+  it(
     "takes other keys, and TLS, with all nodes at once",
     async () => {
       const change = {

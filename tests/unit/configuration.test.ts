@@ -175,7 +175,27 @@ describe("a configuration is refused for", () => {
     [
       "a calling node that is none",
       (c) => (c.calling = { node: "datanode1" }),
-      /^calling\.node: datanode1 is no kubenode; accepted: kubenode1, kubenode2, kubenode3/,
+      /^calling\.node: datanode1 is no kubenode that stays; accepted: kubenode1, kubenode2, kubenode3/,
+    ],
+    [
+      "a calling node that retires",
+      (c) => {
+        c.calling = { node: "kubenode1" };
+        for (const index of [1, 2]) c.machines[index].retiring = true;
+      },
+      /^calling\.node: kubenode1 is no kubenode that stays; accepted: kubenode3/,
+    ],
+    [
+      "an even number of control-plane nodes that stay",
+      (c) => (c.machines[1].retiring = true),
+      /^machines: 2 kubenodes is an even number/,
+    ],
+    [
+      "kubenodes that all retire",
+      (c) => {
+        for (const index of [1, 2, 3]) c.machines[index].retiring = true;
+      },
+      /^machines: there is no kubenode that stays/,
     ],
     [
       "a public address among the machines'",

@@ -3,10 +3,12 @@ import { parseAllDocuments } from "yaml";
 import type { ArtifactFile } from "../../components/artifact/manifest";
 import type { ArtifactPlan } from "../../components/artifact/plan";
 import { dnsObjects, storageObjects, volumesOf } from "../../components/kubernetes/addons/objects";
-import { renderKubeadmConfig } from "../../components/kubernetes/member/kubeadm";
+import { renderKubeadmConfig, upgradeOptions } from "../../components/kubernetes/member/kubeadm";
 import { renderKubeletConfig } from "../../components/kubernetes/member/kubelet";
 import { renderBalancer } from "../../components/kubernetes/node/balancer";
 import { minorOf, planKubernetes } from "../../components/kubernetes/plan";
+import { refusalOf, versionIn } from "../../components/kubernetes/version/version";
+import { renderInput } from "../../components/remote/script";
 
 const file = (kind: "binary" | "image", name: string): ArtifactFile => ({
   path: `${kind}/${name.replaceAll(/[/:]/g, "_")}`,
@@ -60,6 +62,7 @@ const documents = (artifact: ArtifactPlan, emulated = false) => {
   return {
     init: of("InitConfiguration"),
     join: of("JoinConfiguration"),
+    upgrade: of("UpgradeConfiguration"),
     cluster: of("ClusterConfiguration"),
   };
 };
@@ -135,6 +138,43 @@ describe("kubeadm's configuration", () => {
     expect(join.discovery).not.toHaveProperty("bootstrapToken");
     for (const { nodeRegistration } of [init, join]) expect(nodeRegistration.taints).toEqual([]);
     expect(join.controlPlane.localAPIEndpoint.advertiseAddress).toBe(node.address);
+  });
+});
+
+describe("an upgrade", () => {
+  it("changes manifests as founding and joining do, and has the patience that they have", () => {
+    const { init, upgrade } = documents(lab, true);
+    for (const command of ["apply", "node"]) expect(upgrade[command]).toEqual({ patches: init.patches });
+    expect(upgrade.timeouts).toEqual(init.timeouts);
+    expect(upgradeOptions(planKubernetes(lab), node)).toBe("--config /etc/wiab/kubernetes/kubeadm.yaml");
+  });
+
+  it("is told by options where kubeadm has no document for it", () => {
+    expect(documents(wire).upgrade).toBeUndefined();
+    expect(upgradeOptions(planKubernetes(wire), node)).toBe("--patches /etc/wiab/kubernetes/patches");
+    expect(upgradeOptions(planKubernetes(wire), { ...node, existing: {} })).toBe(
+      "--patches /etc/wiab/kubernetes/patches --ignore-preflight-errors SystemVerification",
+    );
+  });
+
+  it.each([
+    ["v1.36.3", "v1.36.3", undefined],
+    ["v1.36.3", "v1.36.10", undefined],
+    ["v1.35.4", "v1.36.3", undefined],
+    ["v1.36.10", "v1.36.3", /go back from v1\.36\.10 to v1\.36\.3/],
+    ["v1.36.0", "v1.35.9", /go back/],
+    ["v1.34.1", "v1.36.3", /take an artifact with v1\.35 first/],
+  ])("from %s to %s", (from, to, refusal) => {
+    const said = refusalOf(from, to);
+    if (refusal) expect(said).toMatch(refusal);
+    else expect(said).toBeUndefined();
+  });
+
+  it("is known by what a script was given, once that is known", () => {
+    const input = renderInput({ text: "apply() { :; }" }, { NODES: "a\nb", VERSION: "v1.36.3" });
+    expect(versionIn(input)).toBe("v1.36.3");
+    expect(versionIn(renderInput({ text: "" }, { NODES: "a" }))).toBeUndefined();
+    expect(versionIn(undefined)).toBeUndefined();
   });
 });
 

@@ -110,6 +110,17 @@ describe("the plan of another configuration", () => {
     expect(plan.publicPorts.at(-1)?.target).toBe("192.168.122.21");
   });
 
+  it("sends nothing of clients to a kubenode that retires", () => {
+    const plan = planDeployment(
+      stagingConfiguration((values) => {
+        for (const index of [2, 3]) values.machines[index].retiring = true;
+      }),
+    );
+    expect(plan.kubenodes).toHaveLength(3);
+    expect(plan.callingNode?.name).toBe("kubenode1");
+    expect(plan.publicPorts[0]?.target).toBe("192.168.122.21 port 31772");
+  });
+
   it("counts no machine that exists already, and keeps it among the others", () => {
     const plan = planDeployment(
       stagingConfiguration((values) => {

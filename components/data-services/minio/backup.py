@@ -5,21 +5,10 @@ import json
 import sys
 import tarfile
 
-from store import ADMIN, MEMBERS, NODE, PROBE, Trouble, ask, bucket_names, listed, send, status
+from store import ADMIN, MEMBERS, NODE, PROBE, Trouble, ask, bucket_names, chosen, listed, send
 
 # What was said of an object when it was put.
 KEPT = ("content-type", "content-encoding", "content-disposition", "content-language", "cache-control", "expires")
-
-
-def chosen():
-    """The first node that is there."""
-    for name in MEMBERS:
-        try:
-            if status("GET", "/minio/health/live", node=name, keys=None, seconds=10) == 200:
-                return name
-        except Trouble:
-            pass
-    raise Trouble("no node answers")
 
 
 def write(archive, name, value):

@@ -86,6 +86,33 @@ TimeoutStopSec=60
 WantedBy=multi-user.target
 `;
 
+/** The hourly care: its systemd units. A turn of this node waits for the lock no longer than half an hour. */
+const care = {
+  service: `\
+[Unit]
+Description=Brings the copies that MinIO's nodes have missed
+After=minio.service
+
+[Service]
+Type=oneshot
+ExecStartPre=/bin/mkdir -p /run/wiab
+ExecStart=/usr/bin/flock --nonblock --conflict-exit-code 0 /run/wiab/minio.lock /opt/wiab/minio/store.py care
+TimeoutStartSec=20min
+Nice=10
+`,
+  timer: `\
+[Unit]
+Description=Brings the copies that MinIO's nodes have missed
+
+[Timer]
+OnCalendar=hourly
+RandomizedDelaySec=10min
+
+[Install]
+WantedBy=timers.target
+`,
+} as const;
+
 /** What a client shows. */
 export interface Keys {
   readonly accessKey: string;
@@ -129,6 +156,8 @@ export function nodeParameters(node: Node, settings: NodeSettings): Readonly<Rec
     SCHEME: scheme,
     ENVIRONMENT: renderEnvironment(root),
     UNIT: renderUnit(plan, node, identity !== undefined),
+    CARE: care.service,
+    CARE_TIMER: care.timer,
     PRIVATE_KEY: identity?.privateKey ?? "",
     CERTIFICATE: identity?.certificate ?? "",
     AUTHORITY: identity?.authority ?? "",

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from store import HERE, MEMBERS, NODE, PROBE, SETTINGS, Trouble, ask, cluster, need_drives, send, status
+from store import HERE, MEMBERS, NODE, PROBE, SETTINGS, Trouble, ask, cluster, need_drives, reach, send, status, wait
 
 CARGOHOLD = SETTINGS["cargohold"]
 PUBLIC, ASSETS = SETTINGS["buckets"]["public"], SETTINGS["assetsBucket"]
@@ -44,6 +44,9 @@ def rights(others):
 def check():
     for name in MEMBERS:
         drives, quorum = need_drives(name), cluster(name)
+    if len(MEMBERS) > 1:
+        # One that has just come back calls objects not found until it does. It may be healing already, for a moment.
+        wait(f"{HERE} to get at every drive", 60, lambda: reach(HERE))
     others = [name for name in MEMBERS if name != HERE] or [HERE]
     try:
         took = round_trip(others)

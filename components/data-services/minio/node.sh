@@ -6,6 +6,8 @@
 : "${SCHEME:?http or https}"
 : "${ENVIRONMENT:?its settings, with the administrator in them}"
 : "${UNIT:?systemd unit}"
+: "${CARE:?systemd unit}"
+: "${CARE_TIMER:?its timer}"
 : "${PRIVATE_KEY?PEM; empty without TLS}"
 : "${CERTIFICATE?PEM}"
 : "${AUTHORITY?PEM}"
@@ -111,6 +113,15 @@ run() {
   if [ -z "$together" ] && elsewhere "$1"; then
     store serve
   fi
+  keep_whole
+}
+
+keep_whole() {
+  local unit=wiab-$SERVICE-care folder=/etc/systemd/system
+  holds "$folder/$unit.service" "$CARE" || put "$folder/$unit.service" "$CARE"
+  holds "$folder/$unit.timer" "$CARE_TIMER" || put "$folder/$unit.timer" "$CARE_TIMER"
+  systemctl --quiet is-enabled "$unit.timer" 2>/dev/null || systemctl --quiet --no-reload enable "$unit.timer"
+  systemctl start "$unit.timer"
 }
 
 store() {

@@ -1,6 +1,7 @@
 # Waits until every drive is there, makes what Wire needs, and prints the addresses of the nodes that have drives.
 apply() {
   local library=/opt/wiab/minio
+  one_at_a_time /run/wiab/minio.lock
   "$library/store.py" settle || {
     journalctl --no-pager --lines 20 --unit minio.service >&2 || true
     exit 1

@@ -168,6 +168,59 @@ def wait(what, seconds, check):
         time.sleep(1)
 
 
+def heal(path="/", node=HERE, dry=False, seconds=7200):
+    """Has a node look at what lies below a path and, unless `dry`, give each drive what it lacks; gives its account of every
+    bucket and object, with the state of the drives as this node sees them."""
+    options, deadline = {"recursive": True, "dryRun": dry, "scanMode": 1}, time.monotonic() + seconds
+    begun = json.loads(ask("POST", f"{ADMIN}heal{path}", {"forceStart": "true"}, json.dumps(options), node=node))
+    while True:
+        found = json.loads(ask("POST", f"{ADMIN}heal{path}", {"clientToken": begun["clientToken"]}, node=node))
+        yield from found["Items"] or []
+        if found["Summary"] == "finished":
+            return
+        if found["Summary"] == "stopped" or time.monotonic() > deadline:
+            raise Trouble(f"{node} does not come to the end of healing: {found.get('Detail') or f'gave up after {seconds} s'}")
+        time.sleep(0.2)
+
+
+def reach(name):
+    """Whether a node gets at every drive. What nodes tell of drives is what each of them knows of its own."""
+    bucket = SETTINGS["buckets"]["private"][0]
+    probe = f"/{bucket}/{PROBE}drives"
+    ask("PUT", f"/{bucket}", node=name, accept=(200, 409))
+    ask("PUT", probe, body=b"drives", node=name)
+    states = [drive["state"] for item in heal(probe, name, dry=True) for drive in item["before"]["drives"] or []]
+    wrong = sum(state != "ok" for state in states)
+    if wrong or not states:
+        raise Trouble(f"{name} does not get at {wrong or 'any'} of them")
+
+
+def whole():
+    """Gives every drive what it has missed. MinIO tries to do so once, a second after the write, and then leaves it to its
+    scanner, to which one object in 1024 is due at a time. Until then the object is called not found by whoever gets at two
+    of its four copies, which is what is left of them as soon as another node is away."""
+    lacking, count, said = [], 0, time.monotonic()
+    for item in heal():
+        count += 1
+        states = [drive["state"] for drive in item["after"]["drives"] or []]
+        # What has no copy at all was deleted meanwhile.
+        if 0 < states.count("ok") < len(states):
+            lacking.append(f"{item['bucket']}/{item.get('object') or ''}")
+        if time.monotonic() > said + 60:
+            said = time.monotonic()
+            print(f"{count} objects have been looked at for missing copies", file=sys.stderr)
+    if lacking:
+        raise Trouble(f"{len(lacking)} of {count} lack copies, {lacking[0]} for one")
+
+
+def complete():
+    """Until every object has all its copies, and whatever is written from now on gets them."""
+    for name in MEMBERS:
+        # As long as healing is going on there already, it is refused.
+        wait(f"{name} to get at every drive", 1800, lambda: reach(name))
+    wait("all copies of all objects", 600, whole)
+
+
 def learn():
     """The nodes that carry drives, of another node that knows it; nothing if none does."""
     for name in SETTINGS["nodes"]:
@@ -188,7 +241,26 @@ def hold():
     """Makes sure that the others can do without this node for a while."""
     wait(f"every drive, before {NODE} is restarted", 1800, need_drives)
     if len(MEMBERS) > 1:
+        complete()
         cluster(maintenance="true")
+
+
+def chosen():
+    """The first node that is there: the one to do what one does for all."""
+    for name in MEMBERS:
+        try:
+            if status("GET", "/minio/health/live", node=name, keys=None, seconds=10) == 200:
+                return name
+        except Trouble:
+            pass
+    raise Trouble("no node answers")
+
+
+def care():
+    """Brings the copies that were missed while a node was away for other reasons than a change."""
+    if len(MEMBERS) > 1 and chosen() == NODE:
+        need_drives()
+        complete()
 
 
 def serve():
@@ -201,6 +273,8 @@ def settle():
     for name in MEMBERS:
         wait(f"MinIO on {name}", 1800, lambda: cluster(name))
         wait("every drive", 7200, lambda: need_drives(name))
+    if len(MEMBERS) > 1:
+        complete()
 
 
 if __name__ == "__main__":
@@ -208,6 +282,6 @@ if __name__ == "__main__":
         if sys.argv[1] == "learn":
             print("\n".join(learn()))
         else:
-            {"hold": hold, "serve": serve, "settle": settle}[sys.argv[1]]()
+            {"hold": hold, "serve": serve, "settle": settle, "care": care}[sys.argv[1]]()
     except Trouble as trouble:
         sys.exit(f"error: {trouble}")

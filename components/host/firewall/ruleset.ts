@@ -11,7 +11,7 @@ export interface RulesetArgs {
   readonly network: string;
   /** Bridge that the machines are on. */
   readonly bridge: string;
-  /** IPv4 addresses of the Kubernetes nodes, at least one. */
+  /** IPv4 addresses of the Kubernetes nodes that take what clients send, at least one. */
   readonly kubenodes: readonly string[];
   /** IPv4 address of the machine that calling runs on. @default none, and its ports stay closed */
   readonly callingNode?: string;
@@ -32,7 +32,7 @@ export const planRuleset = (config: Configuration, plan: Plan): RulesetArgs => (
   publicAddress: config.firewall.publicAddress,
   network: config.network.cidr,
   bridge: config.network.name,
-  kubenodes: plan.kubenodes.map(({ address }) => address),
+  kubenodes: plan.servingKubenodes.map(({ address }) => address),
   callingNode: plan.callingNode?.address,
   privateDeployment: config.firewall.privateDeployment,
   hardenInput: config.firewall.hardenInput,

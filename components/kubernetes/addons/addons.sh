@@ -1,7 +1,8 @@
 # What a cluster needs besides its nodes: the network between pods, names, volumes. Runs on a control plane.
 : "${OBJECTS:?what is applied, as a list of Kubernetes in JSON}"
 : "${CALICO?URL and checksum of an archive with the manifests of Calico; empty where OBJECTS has the network}"
-: "${NODES:?names of all nodes, one a line}"
+: "${VERSION:?of Kubernetes; kubeadm brings what belongs to it once the last node has it}"
+: "${NODES:?names of all nodes that stay, one a line}"
 : "${MARKS?one line each: node, label or annotate, key, value}"
 
 export KUBECONFIG=/etc/kubernetes/admin.conf
@@ -15,9 +16,10 @@ apply() {
   while read -r node; do
     wait_for "$node to be ready" 600 ready "$node"
   done <<<"$NODES"
+  wait_for "kube-proxy $VERSION on every node" 600 proxies
   wait_for "the DNS of the cluster" 600 kubectl --namespace kube-system rollout status deployment/coredns --timeout 5s
   wait_for "the API to describe its types" 900 described
-  say "$(wc -l <<<"$NODES") nodes are ready"
+  say "$(wc -l <<<"$NODES") nodes are ready with Kubernetes $VERSION"
 }
 
 # All of it is ours, whoever else has touched it. The server judges it by itself: to ask it for the descriptions of all
@@ -35,6 +37,16 @@ described() {
 }
 
 ready() { [ "$(kubectl get node "$1" --output 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
+
+proxies() {
+  local image
+  image=$(kubectl --namespace kube-system get daemonset kube-proxy --output 'jsonpath={.spec.template.spec.containers[0].image}') || return 1
+  [ "${image##*:}" = "$VERSION" ] || {
+    say "the cluster wants $image"
+    return 1
+  }
+  kubectl --namespace kube-system rollout status daemonset/kube-proxy --timeout 5s
+}
 
 # Labels and annotations under our keys are where MARKS has them, and nowhere else. Who waits for it has switched off that
 # a failure ends the script, so each says so itself.

@@ -30,10 +30,10 @@ const patchFolder = "/etc/wiab/kubernetes/patches";
 
 /**
  * The configuration of kubeadm, in the newest format that its version has: v1beta4 came with 1.31. The same text serves
- * `init`, `join` and `upgrade`, each of which reads the documents that are its own.
+ * `init`, `join` and, since then, `upgrade`, each of which reads the documents that are its own.
  */
 export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettings, node: Member): string {
-  const beta4 = minorOf(plan.version) >= 31;
+  const beta4 = hasBeta4(plan);
   const pace = paceOf(plan, cluster.emulated);
   const { patience } = pace;
   const apiVersion = `kubeadm.k8s.io/${beta4 ? "v1beta4" : "v1beta3"}`;
@@ -46,9 +46,7 @@ export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettin
     criSocket: "unix:///run/containerd/containerd.sock",
     // Control planes carry workloads as well.
     taints: [],
-    // A machine that is there already has the kernel that it has; a container's may have control groups of version 1,
-    // which kubeadm refuses since 1.35 whatever the kubelet is told.
-    ...(node.existing ? { ignorePreflightErrors: ["SystemVerification"] } : {}),
+    ...ignored(node),
   };
   const localAPIEndpoint = { advertiseAddress: node.address, bindPort: apiPort };
   const timeouts = beta4
@@ -64,6 +62,7 @@ export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettin
         },
       }
     : {};
+  const patches = { directory: patchFolder };
   const documents = [
     {
       apiVersion,
@@ -72,7 +71,7 @@ export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettin
       bootstrapTokens: [{ ttl: "1m0s" }],
       localAPIEndpoint,
       nodeRegistration,
-      patches: { directory: patchFolder },
+      patches,
       ...timeouts,
     },
     {
@@ -84,9 +83,20 @@ export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettin
         ...(beta4 ? {} : { timeout: patience }),
       },
       nodeRegistration,
-      patches: { directory: patchFolder },
+      patches,
       ...timeouts,
     },
+    ...(beta4
+      ? [
+          {
+            apiVersion,
+            kind: "UpgradeConfiguration",
+            apply: { patches, ...ignored(node) },
+            node: { patches, ...ignored(node) },
+            ...timeouts,
+          },
+        ]
+      : []),
     {
       apiVersion,
       kind: "ClusterConfiguration",
@@ -120,8 +130,28 @@ export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettin
       conntrack: { maxPerCore: 0, min: 0 },
     },
   ];
-  return documents.map((document) => stringify(document, { lineWidth: 0 })).join("---\n");
+  return documents
+    .map((document) => stringify(document, { lineWidth: 0, aliasDuplicateObjects: false }))
+    .join("---\n");
 }
+
+/** What `kubeadm upgrade` is told: to read that configuration, where it has a document for it. */
+export const upgradeOptions = (plan: KubernetesPlan, node: Member): string =>
+  hasBeta4(plan)
+    ? "--config /etc/wiab/kubernetes/kubeadm.yaml"
+    : [
+        `--patches ${patchFolder}`,
+        ...(ignored(node).ignorePreflightErrors ?? []).map((check) => `--ignore-preflight-errors ${check}`),
+      ].join(" ");
+
+const hasBeta4 = ({ version }: KubernetesPlan): boolean => minorOf(version) >= 31;
+
+/**
+ * A machine that is there already has the kernel that it has; a container's may have control groups of version 1, which
+ * kubeadm refuses since 1.35 whatever the kubelet is told.
+ */
+const ignored = ({ existing }: Member): { readonly ignorePreflightErrors?: readonly string[] } =>
+  existing ? { ignorePreflightErrors: ["SystemVerification"] } : {};
 
 /** TCP port of an API server on its node. */
 export const apiPort = 6443;

@@ -1,16 +1,19 @@
 # A node of the cluster, control plane and worker at the same time: the first one founds it, every other one joins, and
 # so does the first one if its machine is made anew. Nobody needs an invitation: the stack makes the cluster's
-# authorities and gives them to every control plane, so there are no tokens that run out.
+# authorities and gives them to every control plane, so there are no tokens that run out. What changes on a node that is
+# there is in change.sh, how one retires in leave.sh; both stand before this.
 : "${VERSION:?of Kubernetes}"
 : "${NODE:?its name}"
 : "${ADDRESS:?its address}"
 : "${PEERS?the other control planes, one line each: name, address}"
 : "${FOUNDS:?yes if this node founds the cluster where there is none}"
+: "${RETIRING:?yes if this node is to leave the cluster}"
 : "${KUBEADM:?program of this version}"
 : "${KUBELET:?likewise}"
 : "${KUBECTL:?likewise}"
 : "${ETCD_TOOLS:?folders that have etcdctl and etcdutl in them, one a line}"
 : "${KUBEADM_CONFIG:?its configuration}"
+: "${UPGRADE_OPTIONS:?what kubeadm upgrade is told}"
 : "${PATCHES?what it changes of its manifests, one line each: pod, patch in JSON}"
 : "${KUBELET_CONFIG:?its configuration}"
 : "${KUBELET_UNIT:?its systemd unit}"
@@ -25,22 +28,22 @@
 : "${RENEW_TIMER:?its systemd timer}"
 : "${POD_BRIDGE:?yes if pods are connected by Debian plugins, whose configuration has the addresses of this node}"
 
-OURS=/etc/wiab/kubernetes
 KUBERNETES=/etc/kubernetes
-# Written once the node is a member, so that what a killed run has left is told from one.
-MEMBER=$OURS/member
 LOG=/var/log/wiab-kubeadm.log
 
 apply() {
   one_at_a_time /run/wiab-kubernetes.lock
   trap 'rm -f "$DISCOVERY"' EXIT
   install -m 0600 /dev/stdin "$DISCOVERY" <<<"$ADMIN"
-  if [ -e "$MEMBER" ]; then
+  if [ -e "$MEMBER" ] && [ ! -e "$LEAVING" ]; then
     stay
-  else
+  elif [ "$RETIRING" = no ]; then
     become
   fi
-  [ "$POD_BRIDGE" = no ] || connect_pods
+  if [ "$RETIRING" = yes ]; then
+    leave
+    return
+  fi
   upkeep
   wait_for "the API server of $NODE" 600 ready_at "$ADDRESS"
   say "$NODE runs Kubernetes $(kubelet --version | awk '{ print $2 }')"
@@ -66,6 +69,8 @@ become() {
   put "$OURS/kubeadm.yaml" "$KUBEADM_CONFIG"
   patches
   if peer=$(living_peer); then
+    may_join "${peer#* }"
+    record_settings "$VERSION"
     forget_former "$peer"
     kubeadm_does "joining the cluster" join --config "$OURS/kubeadm.yaml"
   elif [ "$FOUNDS" = yes ]; then
@@ -73,23 +78,51 @@ become() {
   else
     fail "no API server answers at ${PEERS//$'\n'/, }: $NODE cannot join. Where all of them have lost their data, restore a snapshot (docs/operations.md)"
   fi
-  put "$MEMBER" "$VERSION"
+  [ "$POD_BRIDGE" = no ] || connect_pods
+  rm -f "$LEAVING" "$CORDONED"
+  is_complete
+}
+
+# kubeadm makes a control plane of the version that the cluster has.
+may_join() {
+  local version
+  version=$(recorded_version "$1")
+  [ "$version" = "$VERSION" ] ||
+    fail "the cluster runs Kubernetes $version and the artifact has $VERSION: $NODE cannot join in the run that changes it. Let it join with the artifact that the cluster was made from, or take the others to $VERSION first"
 }
 
 # A node that has joined already gets what has changed.
 stay() {
+  local version='' known=''
   holds "$KUBERNETES/pki/ca.crt" "$(part ca.crt)"$'\n' ||
     fail "the authority of the cluster on $NODE is not the stack's: it cannot be changed in place"
-  # Another version takes drained nodes and kubeadm's own steps, which are not written yet.
-  holds "$MEMBER" "$VERSION" ||
-    fail "$NODE runs Kubernetes $(cat "$MEMBER") and the artifact has $VERSION: an upgrade in place is not supported yet. Go back to the artifact that it was made from"
-  programs
+  allow_version "$VERSION"
+  read -r version known <"$MEMBER" || true
+  holds "$OURS/kubeadm.yaml" "$KUBEADM_CONFIG" || put "$OURS/kubeadm.yaml" "$KUBEADM_CONFIG"
+  patches
   etcd_tools
+  [ "$known" = "$(settings)" ] || change
+  # Whichever version it has become by now: a run may have been killed after that.
+  [ "$version" = "$VERSION" ] || drain
+  programs
   service_file kubelet "$OURS/kubelet.yaml" "$KUBELET_CONFIG"
   service_file kubelet /etc/systemd/system/kubelet.service "$KUBELET_UNIT"
-  holds "$OURS/kubeadm.yaml" "$KUBEADM_CONFIG" || put "$OURS/kubeadm.yaml" "$KUBEADM_CONFIG"
   run_service kubelet
   api_names
+  [ "$POD_BRIDGE" = no ] || connect_pods
+  [ "$version" = "$VERSION" ] || wait_for "kubelet $VERSION on $NODE" 600 kubelet_is_ready
+  serve
+  # kubeadm keeps a copy of all that it has replaced, the data of etcd among it.
+  rm -rf "$KUBERNETES/tmp"
+  is_complete
+}
+
+# What the control plane is made by.
+settings() { printf '%s\n' "$VERSION" "$KUBEADM_CONFIG" "$PATCHES" | sha256sum | cut -d ' ' -f 1; }
+
+is_complete() {
+  put "$MEMBER" "$VERSION $(settings)"$'\n'
+  rm -f "$CHANGE"
 }
 
 # What runs by itself or by request later on.
@@ -166,8 +199,14 @@ authorities() {
 # What a run that was killed has left, or a machine that was a node of another cluster. Whether the others know this
 # node as a member is their part, see forget_former.
 clear_away() {
-  [ -e "$KUBERNETES/manifests" ] || [ -e "$KUBERNETES/kubelet.conf" ] || [ -e /var/lib/etcd/member ] || return 0
+  is_left_over || return 0
   say "an earlier run has left $NODE unfinished; beginning anew"
+  wipe
+}
+
+is_left_over() { [ -e "$KUBERNETES/manifests" ] || [ -e "$KUBERNETES/kubelet.conf" ] || [ -e /var/lib/etcd/member ]; }
+
+wipe() {
   "$KUBEADM" reset --force --skip-phases preflight,remove-etcd-member >>"$LOG" 2>&1 || true
   wait_for "the containers of $NODE to be gone" 120 no_control_plane
   rm -rf /var/lib/etcd/member "$KUBERNETES"/*.conf "$KUBERNETES/manifests" "$KUBERNETES/pki" /etc/cni/net.d/10-wiab.conflist
