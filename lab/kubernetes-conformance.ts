@@ -81,7 +81,7 @@ function readTestOptions(): Options {
 /** @throws Error if the tests, being another version's, do not ask for images that were made for them. */
 async function checkNames(tests: string, { images, version }: Supplies): Promise<void> {
   const asked = new Set((await run(tests, ["--list-images"])).split("\n"));
-  const strange = [...images.keys()].filter((name) => !asked.has(name));
+  const strange = images.filter((name) => !asked.has(name));
   if (strange.length > 0)
     throw new Error(
       `the tests of ${version} do not ask for ${strange.join(", ")}: ` +
@@ -95,7 +95,7 @@ const recordsOf = (stack: string): string => join(stateDirectory, "kubernetes-co
 /** Gives `work` the path of a kubeconfig while the nodes have the tests' images, and leaves the cluster as it was. */
 async function withCluster<T>(
   nodes: readonly RemoteMachine[],
-  { kubectl, images }: Supplies,
+  { kubectl, images, archive }: Supplies,
   kubeconfig: string,
   work: (kubeconfig: string) => Promise<T>,
 ): Promise<T> {
@@ -103,8 +103,8 @@ async function withCluster<T>(
   const file = join(directory, "kubeconfig");
   try {
     writeFileSync(file, kubeconfig, { mode: 0o600 });
-    console.log(`bringing ${images.size} images to ${nodes.map(({ name }) => name).join(", ")}`);
-    await Promise.all(nodes.map((node) => importImages(node, images)));
+    console.log(`bringing ${images.length} images to ${nodes.map(({ name }) => name).join(", ")}`);
+    await Promise.all(nodes.map((node) => importImages(node, archive)));
     return await work(file);
   } finally {
     // Tests that were ended in the middle may leave theirs.
@@ -128,28 +128,29 @@ async function runTests(
   const report = join(records, "report.json");
   rmSync(records, { recursive: true, force: true });
   mkdirSync(records, { recursive: true, mode: 0o700 });
-  const progress = await showProgress();
-  try {
-    await run(
-      ginkgo,
-      [
-        ...[`--procs=${procs}`, `--timeout=${minutes}m`, "--no-color"],
-        // The same order every time, so that those which the time cuts off are the same ones.
-        "--seed=1",
-        ...ginkgoChoice(rules, words),
-        ...[`--output-dir=${records}`, "--json-report=report.json"],
-        ...[tests, "--", `--kubeconfig=${kubeconfig}`, `--kubectl-path=${kubectl}`, "--provider=skeleton"],
-        // All files that they need are in the program.
-        ...["--repo-root=", `--progress-report-url=${progress.url}`],
-      ],
-      { onLine: (line) => appendFileSync(join(records, "output.txt"), `${line}\n`) },
-    ).catch((error: Error) => {
-      // So it ends if a test has failed, of which the report tells.
-      if (!existsSync(report)) throw error;
-    });
-  } finally {
-    progress.close();
-  }
+  const progress = showProgress();
+  await run(
+    ginkgo,
+    [
+      ...[`--procs=${procs}`, `--timeout=${minutes}m`, "--no-color", "-v"],
+      // The same order every time, so that those which the time cuts off are the same ones.
+      "--seed=1",
+      ...ginkgoChoice(rules, words),
+      ...[`--output-dir=${records}`, "--json-report=report.json"],
+      ...[tests, "--", `--kubeconfig=${kubeconfig}`, `--kubectl-path=${kubectl}`, "--provider=skeleton"],
+      // All files that they need are in the program.
+      "--repo-root=",
+    ],
+    {
+      onLine: (line) => {
+        appendFileSync(join(records, "output.txt"), `${line}\n`);
+        progress(line);
+      },
+    },
+  ).catch((error: Error) => {
+    // So it ends if a test has failed, of which the report tells.
+    if (!existsSync(report)) throw error;
+  });
   return readReport(report);
 }
 

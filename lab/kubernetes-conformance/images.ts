@@ -1,8 +1,11 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeParts } from "../../bundle/make";
 import { readSpecification } from "../../bundle/read";
 import { type Specification, specification } from "../../bundle/specification";
 import { Workshop } from "../../bundle/workshop";
+import { cached, contentKey } from "../../toolchain/cache";
+import { run } from "../../toolchain/commands";
 import { installBuilders } from "../bundle";
 import type { RemoteMachine } from "../verify/machine";
 import { kubernetesSources } from "./programs";
@@ -11,7 +14,15 @@ import { kubernetesSources } from "./programs";
 const directory = join(__dirname, "..");
 
 /** What the tests call in their images, of which most have Alpine Linux or busybox beneath where they are made. */
-const packages = ["bind9-dnsutils", "curl", "iproute2", "netcat-openbsd", "nginx-light", "wget"];
+const packages = [
+  "bind9-dnsutils",
+  "bsdextrautils",
+  "curl",
+  "iproute2",
+  "netcat-openbsd",
+  "nginx-light",
+  "wget",
+];
 
 /**
  * The images that the tests ask for, under the names by which they do. Programs are compiled from the modules of that
@@ -52,9 +63,15 @@ export function testSupplies(lab: Specification, sources: string): Specification
         command: ["test-webserver"],
       },
     },
-    "busybox:1.37.0-1": { debian: { packages, command: ["sh"] } },
+    "busybox:1.37.0-1": {
+      debian: {
+        packages,
+        // Debian's own sh, and that of its busybox, lose variables that are none for a shell, such as `data-1`.
+        files: { "/usr/bin/sh": { deb: "bash:/bin/bash" } },
+        command: ["sh"],
+      },
+    },
     "glibc-dns-testing:2.0.0": { debian: { packages } },
-    "nonroot:1.5": { debian: { packages, user: "1234" } },
     "nginx:1.15-4": { debian: { packages, command: ["nginx", "-g", "daemon off;"], ports: ["80/tcp"] } },
     // Compiled from this Kubernetes' module, whatever its name says.
     "sample-apiserver:1.29.2": {
@@ -87,8 +104,9 @@ export interface Supplies {
   /** Version of Kubernetes, such as `v1.36.3`, and the variables that say so in its programs. */
   readonly version: string;
   readonly variables: Readonly<Record<string, string>>;
-  /** Files of images by their names. */
-  readonly images: ReadonlyMap<string, string>;
+  /** Names of images, and the archive that has them all. */
+  readonly images: readonly string[];
+  readonly archive: string;
 }
 
 /** Makes the programs and images that the cache does not have, a quarter of an hour the first time. */
@@ -106,16 +124,38 @@ export async function makeSupplies(): Promise<Supplies> {
     ginkgo: parts.binaries.get(ginkgo) as string,
     version: kubectl.version,
     variables: kubectl.go?.variables ?? {},
-    images: new Map([...parts.images].map(([reference, { file }]) => [reference, file])),
+    images: [...parts.images.keys()],
+    archive: await packTogether([...parts.images.values()].map(({ file }) => file)),
   };
 }
 
-/** Puts images on a node, which finds them there and does not ask its registry, where they are not. */
-export async function importImages(node: RemoteMachine, images: ReadonlyMap<string, string>): Promise<void> {
-  for (const file of images.values()) await node.feed(file, "sudo ctr --namespace k8s.io images import -");
+/**
+ * Packs docker-archives into one that has each layer once: the nodes get a quarter of the bytes.
+ * @returns its path in the cache.
+ */
+export async function packTogether(archives: readonly string[]): Promise<string> {
+  // Their paths say what is in them.
+  const made = await cached("kubernetes-test-images", contentKey([...archives].sort()), async (folder) => {
+    const contents = join(folder, "contents");
+    mkdirSync(contents);
+    const images: object[] = [];
+    for (const archive of archives) {
+      await run("tar", ["--extract", "--file", archive, "--directory", contents]);
+      images.push(...JSON.parse(readFileSync(join(contents, "manifest.json"), "utf8")));
+    }
+    writeFileSync(join(contents, "manifest.json"), JSON.stringify(images));
+    const files = readdirSync(contents);
+    await run("tar", ["--create", "--file", join(folder, "images.tar"), "--directory", contents, ...files]);
+    rmSync(contents, { recursive: true });
+  });
+  return join(made, "images.tar");
 }
 
-/** Takes them off the node again. */
-export async function removeImages(node: RemoteMachine, images: ReadonlyMap<string, string>): Promise<void> {
-  await node.run(`sudo crictl rmi ${[...images.keys()].join(" ")} >/dev/null 2>&1 || true`);
+/** Puts an archive's images on a node, which finds them there and does not ask its registry, where they are not. */
+export const importImages = (node: RemoteMachine, archive: string): Promise<void> =>
+  node.feed(archive, "sudo ctr --namespace k8s.io images import -");
+
+/** Takes images off a node again. */
+export async function removeImages(node: RemoteMachine, images: readonly string[]): Promise<void> {
+  await node.run(`sudo crictl rmi ${images.join(" ")} >/dev/null 2>&1 || true`);
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { readSpecification } from "../../bundle/read";
 import { testSupplies } from "../../lab/kubernetes-conformance/images";
 import { testModule } from "../../lab/kubernetes-conformance/programs";
@@ -121,24 +121,38 @@ describe("what the tests run with", () => {
 });
 
 describe("the progress", () => {
-  it("has a line for each test that ended, of as many as the first process knows of", async () => {
-    const log = vi.spyOn(console, "log").mockImplementation(() => {});
-    const { url, close } = await showProgress();
-    try {
-      for (const [msg, total] of [
-        ["Test Suite starting", 7],
-        [`PASSED ${names.pods}`, 0],
-        [`FAILED ${names.tagged}`, 7],
-        ["Test Suite completed", 7],
-      ])
-        await fetch(url, { method: "POST", body: JSON.stringify({ msg, total }) });
-      expect(log.mock.calls.flat()).toEqual([
-        expect.stringMatching(/^ {2}ok {4}1 of 7, 0\.0 min {2}\[sig-node\] Pods should be updated/),
-        expect.stringMatching(/^ {2}FAIL {2}2 of 7, /),
-      ]);
-    } finally {
-      close();
-      log.mockRestore();
-    }
+  const shown = (output: string): string[] => {
+    const lines: string[] = [];
+    const take = showProgress((line) => lines.push(line));
+    for (const line of output.split("\n")) take(line);
+    return lines;
+  };
+  const labels = "[sig-node, NodeConformance, Conformance]";
+
+  it("has a line for each test that has ended, where several run side by side", () => {
+    const output = [
+      "Will run 7 of 7579 specs",
+      "SSSSSSSSSS",
+      "------------------------------",
+      "• [9.123 seconds]",
+      `${names.pods} ${labels}`,
+      "k8s.io/kubernetes@v1.36.3/test/e2e/common/node/pods.go:1",
+      "  STEP: • [1.000 seconds]",
+      "S [SKIPPED] [0.024 seconds]",
+      `${names.other} ${labels}`,
+      "• [FAILED] [250.324 seconds]",
+      `${names.tagged.replace("should", "[It] should")} ${labels}`,
+    ];
+    expect(shown(output.join("\n"))).toEqual([
+      `  ok  1 of 7, 0.0 min  ${names.pods}`,
+      `  FAILED  2 of 7, 0.0 min  ${names.tagged}`,
+    ]);
+  });
+
+  it("takes the name that came before where one runs at a time", () => {
+    const line = "------------------------------";
+    expect(
+      shown([line, `${names.pods} ${labels}`, "pods.go:1", "• [9.123 seconds]", line].join("\n")),
+    ).toEqual([`  ok  1 of ?, 0.0 min  ${names.pods}`]);
   });
 });
