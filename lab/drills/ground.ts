@@ -67,9 +67,7 @@ export class DrillGround {
 
   /** Asks Kubernetes as its administrator. */
   kubectl = (command: string): Promise<string> =>
-    this.reach(this.namesOf("kubenode")[0] as string).run(
-      `sudo kubectl --kubeconfig /etc/kubernetes/admin.conf ${command}`,
-    );
+    this.reach(this.namesOf("kubenode")[0] as string).kubectl(command);
 
   /** Waits until the page says what fails and nothing else, with every dependency used since `since`. */
   async pageNames(expected: readonly string[], since: Date): Promise<void> {

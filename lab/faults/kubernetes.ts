@@ -1,21 +1,15 @@
 import type { RemoteMachine } from "../verify/machine";
 import { waitFor } from "../wait";
 
-/** kubectl as administrator on a node, by way of the node's balancer. */
-const kubectl = (machine: RemoteMachine, command: string, input = "") =>
-  machine.run(
-    `sudo kubectl --kubeconfig /etc/kubernetes/admin.conf ${command}${input && ` <<'END'\n${input}\nEND\n`}`,
-  );
-
 /** Throws unless every node is ready and the API server of each one says so itself. */
 export async function clusterIsHealthy(machine: RemoteMachine): Promise<void> {
-  const { items } = JSON.parse(await kubectl(machine, "--request-timeout 10s get nodes --output json"));
+  const { items } = JSON.parse(await machine.kubectl("--request-timeout 10s get nodes --output json"));
   for (const { metadata, status } of items) {
     const of = (list: { type: string }[], type: string) => list.find((entry) => entry.type === type);
     const ready = of(status.conditions, "Ready") as { status: string; message: string } | undefined;
     if (ready?.status !== "True") throw new Error(`${metadata.name} is not ready: ${ready?.message}`);
     const { address } = of(status.addresses, "InternalIP") as unknown as { address: string };
-    await kubectl(machine, `--request-timeout 10s --server https://${address}:6443 get --raw /readyz`);
+    await machine.kubectl(`--request-timeout 10s --server https://${address}:6443 get --raw /readyz`);
   }
 }
 
@@ -59,7 +53,7 @@ const wanderer = (node: string): object => ({
 /** Where the pod is up; undefined while it is nowhere. */
 async function whereabouts(machine: RemoteMachine): Promise<string | undefined> {
   const pods = JSON.parse(
-    await kubectl(machine, `--request-timeout 10s get pods --selector app=${name} --output json`),
+    await machine.kubectl(`--request-timeout 10s get pods --selector app=${name} --output json`),
   );
   // biome-ignore lint/suspicious/noExplicitAny: what Kubernetes answers
   const up = pods.items.find(({ metadata, status }: any) => {
@@ -79,7 +73,7 @@ export async function podsMove(
   harm: () => Promise<void>,
 ): Promise<number> {
   try {
-    await kubectl(machine, "apply --filename -", JSON.stringify(wanderer(node)));
+    await machine.kubectl("apply --filename -", JSON.stringify(wanderer(node)));
     await waitFor(`a pod on ${node}`, 120, async () => {
       if ((await whereabouts(machine)) !== node) throw new Error("it is not up there");
     });
@@ -92,6 +86,6 @@ export async function podsMove(
     });
     return (Date.now() - struck) / 1000;
   } finally {
-    await kubectl(machine, `delete deployment ${name} --ignore-not-found --wait=false`);
+    await machine.kubectl(`delete deployment ${name} --ignore-not-found --wait=false`);
   }
 }

@@ -21,10 +21,7 @@ export async function checkKubernetes(
   const { machines } = outputs;
   const nodes = machines.filter(({ role }) => role === "kubenode");
   const [first] = nodes as [(typeof nodes)[number]];
-  const kubectl = (command: string, input = "") =>
-    reach(first.name).run(
-      `sudo kubectl --kubeconfig /etc/kubernetes/admin.conf ${command}${input && ` <<'END'\n${input}\nEND\n`}`,
-    );
+  const kubectl = (command: string, input?: string) => reach(first.name).kubectl(command, input);
   const wanted = JSON.stringify(
     probes(
       nodes.map(({ name }) => name),

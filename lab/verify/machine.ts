@@ -24,6 +24,13 @@ export class RemoteMachine {
     });
   }
 
+  /** Runs kubectl as administrator on a Kubernetes node, by way of its balancer; `input` has no line that is `END`. */
+  kubectl(command: string, input = ""): Promise<string> {
+    return this.run(
+      `sudo kubectl --kubeconfig /etc/kubernetes/admin.conf ${command}${input && ` <<'END'\n${input}\nEND\n`}`,
+    );
+  }
+
   /** Starts a shell command whose input is left to the caller. */
   start(command: string): ChildProcess {
     return spawn("ssh", [...sshOptions, `${this.user}@${this.address}`, command], {

@@ -64,8 +64,8 @@ export async function checkRelay(
 
 /** The secret that brig makes credentials of, from where brig reads it. */
 async function brigsSecret(controlPlane: RemoteMachine): Promise<string> {
-  const text = await controlPlane.run(
-    "sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get secret brig --output 'jsonpath={.data.secrets\\.json}' | base64 -d",
+  const text = await controlPlane.kubectl(
+    "get secret brig --output 'jsonpath={.data.secrets\\.json}' | base64 -d",
   );
   return JSON.parse(text).turn.secret;
 }
