@@ -37,7 +37,7 @@ func (s *rabbitmqStore) put(ctx context.Context, number int64) error {
 	return stores.Publish(ctx, s.channel, s.queue, strconv.FormatInt(number, 10))
 }
 
-// read takes the messages without acknowledging them: they come again if this has to be done again.
+// read empties the queue. What it has found the writer remembers, if this has to be done again.
 func (s *rabbitmqStore) read(ctx context.Context, _ int64, found func(int64)) error {
 	// Queues keep the order, so that this comes after everything that is there.
 	end := "end " + rand.Text()
@@ -48,23 +48,33 @@ func (s *rabbitmqStore) read(ctx context.Context, _ int64, found func(int64)) er
 	if err != nil {
 		return err
 	}
+	return takeUntil(ctx, end, deliveries, found)
+}
+
+// takeUntil takes messages up to the one that is the end and calls found with the number in each. Each is acknowledged:
+// a quorum queue is at most 2,000 messages ahead of that, even of a consumer without a limit of its own.
+func takeUntil(ctx context.Context, end string, deliveries <-chan amqp.Delivery, found func(int64)) error {
 	for {
 		select {
 		case message, open := <-deliveries:
 			if !open {
 				return errors.New("the broker has closed the channel")
 			}
-			if strings.HasPrefix(string(message.Body), "end ") {
-				if string(message.Body) == end {
-					return nil
-				}
-				continue
+			body := string(message.Body)
+			if body == end {
+				return nil
 			}
-			number, err := strconv.ParseInt(string(message.Body), 10, 64)
-			if err != nil {
+			// The ends of former attempts are passed over.
+			if !strings.HasPrefix(body, "end ") {
+				number, err := strconv.ParseInt(body, 10, 64)
+				if err != nil {
+					return err
+				}
+				found(number)
+			}
+			if err := message.Ack(false); err != nil {
 				return err
 			}
-			found(number)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
