@@ -1,5 +1,5 @@
 import { runMain } from "../toolchain/commands";
-import { table } from "../toolchain/table";
+import { markdownTable, table } from "../toolchain/table";
 import { withKeys } from "./agent";
 import { keysOf, labEnvironment, readOptions, readOutputs } from "./context";
 import { dependencyDrills } from "./drills/dependencies";
@@ -59,7 +59,7 @@ async function main(): Promise<number> {
     }),
   );
   console.log(`\n${table(heads, rows.map(cells))}`);
-  if (rest.length === 0) await writeDown("drills", markdown(rows), outputs);
+  if (rest.length === 0) await writeDown("drills", markdownTable(heads, rows.map(cells)), outputs);
   return rows.every(({ passed }) => passed) ? 0 : 1;
 }
 
@@ -75,11 +75,6 @@ const cells = ({ name, passed, seconds, seen }: Row): string[] => [
   `${seconds}`,
   seen,
 ];
-
-const markdown = (rows: readonly Row[]): string =>
-  [heads, heads.map(() => "---"), ...rows.map(cells)]
-    .map((row) => `| ${row.map((cell) => cell.replaceAll("|", "\\|").replaceAll("\n", " ")).join(" | ")} |`)
-    .join("\n");
 
 /** Holds a drill on a lab that is in order, and waits until it is so again. */
 async function hold({ name, hold }: Drill, ground: DrillGround): Promise<Row> {

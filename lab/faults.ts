@@ -1,6 +1,6 @@
 import { runMain } from "../toolchain/commands";
-import { pulumiOutput } from "../toolchain/pulumi";
-import { table } from "../toolchain/table";
+import { pulumiOutput, resourcesIn } from "../toolchain/pulumi";
+import { markdownTable, table } from "../toolchain/table";
 import { withKeys } from "./agent";
 import { keysOf, labEnvironment, readOptions, readOutputs } from "./context";
 import { type Fault, faults, type Patient, type Subject } from "./faults/faults";
@@ -30,22 +30,34 @@ async function main(): Promise<number> {
   const { env } = await labEnvironment();
   const outputs = await readOutputs(env, stack);
   const rows: Row[] = [];
+  const notSeen: string[] = [];
   await withKeys(keysOf(stack, outputs), async (agent) => {
     const reach = reachBy(outputs, agent);
     const named = (role: string) =>
       outputs.machines.filter((machine) => machine.role === role).map(({ name }) => name);
     const patient: Patient = { outputs, datanodes: named("datanode"), kubenodes: named("kubenode"), reach };
-    for (const fault of chosen) rows.push(...(await observe(fault, patient)));
+    // What the other faults show is not lost with one that goes wrong.
+    for (const fault of chosen)
+      try {
+        rows.push(...(await observe(fault, patient)));
+      } catch (error) {
+        notSeen.push(`${fault.name}: ${(error as Error).message}`);
+        console.log(`  FAIL  ${(error as Error).message}`);
+      }
   });
   const summary = await pulumiOutput(env, [
     ...["up", "--yes", "--skip-preview", "--stack", stack, "--non-interactive", "--color", "never"],
   ]);
-  const repair = /Resources:\n((?: {4}.*\n?)+)/.exec(summary)?.[1]?.trim().replace(/\s+/g, " ");
-  const shown = show(rows);
-  console.log(`\n${shown}\n\nThe next up: ${repair}`);
-  if (rest.length === 0)
-    await writeDown("faults", `\`\`\`\n${shown}\n\`\`\`\n\nThe next \`up\`: ${repair}.`, outputs);
-  return rows.every(({ missingCount, error }) => missingCount === 0 && error === "") ? 0 : 1;
+  const repair = resourcesIn(summary);
+  const list = notSeen.map((line) => `- Not seen to its end: ${line}\n`).join("");
+  const shown = `${table(heads, rows.map(cells))}\n\n${list}`;
+  console.log(`\n${shown}The next up: ${repair}`);
+  if (rest.length === 0) {
+    const markdown = markdownTable(heads, rows.map(cells));
+    await writeDown("faults", `${markdown}\n\n${list}The next \`up\`: ${repair}.`, outputs);
+  }
+  const survived = rows.every(({ missingCount, error }) => missingCount === 0 && error === "");
+  return survived && notSeen.length === 0 ? 0 : 1;
 }
 
 async function observe(fault: Fault, patient: Patient): Promise<Row[]> {
@@ -59,15 +71,23 @@ async function observe(fault: Fault, patient: Patient): Promise<Row[]> {
   );
   console.log(`  ${writers.length} writing; striking`);
   const struck = Date.now();
-  const remark = (await fault.strike(patient)) ?? "";
-  if (remark) console.log(`  ${remark}`);
-  const healthyAfter = await healthy(fault.subjects, patient, client, struck);
-  console.log("  healthy again; reading back what was acknowledged");
+  let remark = "";
+  let healthyAfter: Awaited<ReturnType<typeof healthy>> = {};
+  let trouble: unknown;
+  try {
+    remark = (await fault.strike(patient)) ?? "";
+    if (remark) console.log(`  ${remark}`);
+    healthyAfter = await healthy(fault.subjects, patient, client, struck);
+    console.log("  healthy again; reading back what was acknowledged");
+  } catch (error) {
+    trouble = error;
+  }
   const reports = await Promise.all(writers.map((writer) => writer.stop()));
   for (const report of reports)
     console.log(
       `  ${report.service}: ${report.acknowledged} acknowledged, ${report.missingCount} lost${report.error && ` (${report.error})`}, longest pause ${(report.longestPause.milliseconds / 1000).toFixed(1)} s`,
     );
+  if (trouble) throw trouble;
   return reports.map((report) => ({
     ...report,
     fault: fault.name,
@@ -96,18 +116,15 @@ async function healthy(
   return after;
 }
 
-const show = (rows: readonly Row[]): string =>
-  table(
-    ["fault", "service", "acknowledged", "lost", "longest pause", "healthy after", ""],
-    rows.map((row) => [
-      row.fault,
-      row.service,
-      `${row.acknowledged}`,
-      row.error ? `unknown: ${row.error}` : `${row.missingCount}`,
-      `${(row.longestPause.milliseconds / 1000).toFixed(1)} s`,
-      `${row.healthyAfter.toFixed(0)} s`,
-      row.remark,
-    ]),
-  );
+const heads = ["fault", "service", "acknowledged", "lost", "longest pause", "healthy after", ""];
+const cells = (row: Row): string[] => [
+  row.fault,
+  row.service,
+  `${row.acknowledged}`,
+  row.error ? `unknown: ${row.error}` : `${row.missingCount}`,
+  `${(row.longestPause.milliseconds / 1000).toFixed(1)} s`,
+  `${row.healthyAfter.toFixed(0)} s`,
+  row.remark,
+];
 
 runMain(main);

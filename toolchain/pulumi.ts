@@ -34,6 +34,10 @@ export const pulumiOutput = (
   args: readonly string[],
 ): Promise<string> => run("pulumi", args, { env, cwd: projectDirectory });
 
+/** How many resources an `up` has changed in which way, in words, from what it printed. */
+export const resourcesIn = (printed: string): string =>
+  /Resources:\n((?: {4}.*\n?)+)/.exec(printed)?.[1]?.trim().replace(/\s+/g, " ") ?? "";
+
 /** The stack that a command line names. */
 export function stackOf(args: readonly string[]): string | undefined {
   const index = args.findIndex((arg) => arg === "--stack" || arg === "-s");

@@ -10,3 +10,13 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
       .trimEnd();
   return [line(heads), line(widths.map((width) => "─".repeat(width))), ...rows.map(line)].join("\n");
 }
+
+/** The same in Markdown; with `numbers` every column but the first is aligned to the right. */
+export const markdownTable = (
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+  numbers = false,
+): string =>
+  [heads, heads.map((_, column) => (numbers && column > 0 ? "---:" : "---")), ...rows]
+    .map((row) => `| ${row.map((cell) => cell.replaceAll("|", "\\|").replaceAll("\n", " ")).join(" | ")} |`)
+    .join("\n");

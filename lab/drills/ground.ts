@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { run } from "../../toolchain/commands";
 import { projectDirectory } from "../../toolchain/environment";
-import { pulumiOutput } from "../../toolchain/pulumi";
+import { pulumiOutput, resourcesIn } from "../../toolchain/pulumi";
 import { certificateIn } from "../certificate";
 import { certificateFolder, type LabOutputs, stackFile } from "../context";
 import { checkDataServices, dataServices } from "../verify/data-services";
@@ -135,7 +135,7 @@ export class DrillGround {
   async up(edit?: Edit, ...options: string[]): Promise<string> {
     const { succeeded, text } = await this.tryUp(edit, ...options);
     if (!succeeded) throw new Error(`up has failed:\n${text.split("\n").slice(-40).join("\n")}`);
-    return /Resources:\n((?: {4}.*\n?)+)/.exec(text)?.[1]?.trim().replace(/\s+/g, " ") ?? "";
+    return resourcesIn(text);
   }
 
   upArguments = (config: string, options: readonly string[] = []): string[] => [

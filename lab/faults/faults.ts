@@ -77,8 +77,12 @@ const kubenodeOff = (index: 0 | 1): Fault => ({
     const client = patient.kubenodes.at(-1) as string;
     if (node === undefined || node === client) throw new Error("this takes three Kubernetes nodes");
     const { cut, boot } = plugs(patient, node);
-    const moved = await podsMove(patient.reach(client), node, cut);
-    await boot();
+    let moved: number;
+    try {
+      moved = await podsMove(patient.reach(client), node, cut);
+    } finally {
+      await boot();
+    }
     return `a pod of ${node} was up elsewhere after ${moved.toFixed(0)} s`;
   },
 });

@@ -1,5 +1,5 @@
 import { describeHost, type HostFacts } from "../../lab/host/facts";
-import { table } from "../../toolchain/table";
+import { markdownTable, table } from "../../toolchain/table";
 import type { ArtifactRow } from "./artifact";
 import { type Link, lengthOf, longestChain, type StateResource, sumOf } from "./chain";
 import type { Measurement } from "./measure";
@@ -101,13 +101,10 @@ export const renderScreen = (result: Result): string =>
 
 /** The result as Markdown. */
 export function renderMarkdown(result: Result): string {
-  const row = (values: readonly string[]) => `| ${values.join(" | ")} |`;
   return [
     describeMachine(result),
     "",
-    row(heads),
-    row(heads.map((_, column) => (column === 0 ? "---" : "---:"))),
-    ...result.rows.map((values) => row(cells(values))),
+    markdownTable(heads, result.rows.map(cells), true),
     "",
     "Longest chains:",
     "",
@@ -129,16 +126,10 @@ export function renderArtifact(
   result: Omit<Result, "rows">,
   rows: readonly ArtifactRow[],
 ): { readonly screen: string; readonly markdown: string } {
-  const line = (values: readonly string[]) => `| ${values.join(" | ")} |`;
+  const shown = rows.map(artifactCells);
   return {
-    screen: [describeMachine(result), "", table(artifactHeads, rows.map(artifactCells))].join("\n"),
-    markdown: [
-      describeMachine(result),
-      "",
-      line(artifactHeads),
-      line(artifactHeads.map((_, column) => (column === 0 ? "---" : "---:"))),
-      ...rows.map((row) => line(artifactCells(row))),
-    ].join("\n"),
+    screen: [describeMachine(result), "", table(artifactHeads, shown)].join("\n"),
+    markdown: [describeMachine(result), "", markdownTable(artifactHeads, shown, true)].join("\n"),
   };
 }
 
