@@ -30,6 +30,7 @@ start() {
   fi
   mountpoint --quiet "$ROOT" || mount -o loop,discard "$DIRECTORY/disk" "$ROOT"
   furnish
+  forget_groups
   rm -f "$DIRECTORY/ready"
   setsid --fork "$0" run >"$DIRECTORY/log" 2>&1 </dev/null
 }
@@ -108,6 +109,15 @@ hierarchies() { awk '$3 ~ /^cgroup2?$/ { print $2, $3, $4 }' /proc/mounts; }
 
 # The groups of this machine, one in each of them.
 groups() { hierarchies | awk -v name="wiab-$NAME" '{ print $1 "/" name }'; }
+
+# Takes the groups of a former life away. After a power cut those of all its containers would be left, and kubelet looks
+# into each of them for three seconds before it starts anything.
+forget_groups() {
+  local group
+  for group in $(groups); do
+    [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir '{}' + 2>/dev/null || true
+  done
+}
 
 # Inside the new namespaces: the machine's own view of files, devices and groups.
 first() {
@@ -192,7 +202,7 @@ END
 running() { [ -e "$DIRECTORY/pid" ] && kill -0 "$(cat "$DIRECTORY/pid")" 2>/dev/null; }
 
 stop() {
-  local group link
+  local link
   [ -e "$DIRECTORY" ] || return 0
   cut
   # The kernel takes its time with the other end.
@@ -202,9 +212,7 @@ stop() {
   for _ in $(seq 100); do
     ! mountpoint --quiet "$ROOT" || umount "$ROOT" 2>/dev/null || sleep 0.1
   done
-  for group in $(groups); do
-    [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir '{}' + 2>/dev/null || true
-  done
+  forget_groups
   rm -rf --one-file-system "$DIRECTORY"
 }
 
