@@ -156,19 +156,17 @@ type writer struct {
 }
 
 // try does something with an open store within a time, and closes the store if that fails, so that the next
-// attempt begins at another address.
+// attempt begins at another address. Opening has as much time of its own: a driver that waits for a node which does not
+// answer would leave none.
 func (w *writer) try(ctx context.Context, limit time.Duration, action func(context.Context, store) error) error {
-	limited, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	var err error
-	if w.store == nil {
-		var access stores.Access
-		if access, err = w.to.access(); err == nil {
-			w.store, err = w.open(limited, access, w.to, w.run)
-		}
+	within := func(step func(context.Context) error) error {
+		limited, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		return step(limited)
 	}
+	err := within(w.opened)
 	if err == nil {
-		err = action(limited, w.store)
+		err = within(func(ctx context.Context) error { return action(ctx, w.store) })
 	}
 	if err != nil {
 		if w.store != nil {
@@ -176,6 +174,17 @@ func (w *writer) try(ctx context.Context, limit time.Duration, action func(conte
 			w.store = nil
 		}
 		w.to.Addresses = append(w.to.Addresses[1:len(w.to.Addresses):len(w.to.Addresses)], w.to.Addresses[0])
+	}
+	return err
+}
+
+func (w *writer) opened(ctx context.Context) error {
+	if w.store != nil {
+		return nil
+	}
+	access, err := w.to.access()
+	if err == nil {
+		w.store, err = w.open(ctx, access, w.to, w.run)
 	}
 	return err
 }
