@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { renderMetaData, renderUserData } from "../../components/host/machine/cloud-init";
@@ -47,6 +48,8 @@ export async function startContainers(args: ContainersArgs): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (!existsSync(key)) await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", stack, "-f", key]);
   const publicKey = await run("ssh-keygen", ["-y", "-f", key]);
+  // An interface's name has at most 15 characters, and networks of two labs may begin and end alike.
+  const mark = createHash("sha256").update(network).digest("hex").slice(0, 8);
   await Promise.all(
     machines.map(async (machine, index) => {
       const data = {
@@ -71,8 +74,7 @@ export async function startContainers(args: ContainersArgs): Promise<void> {
           ADDRESS: `${machine.address}/${args.prefixLength}`,
           GATEWAY: gateway,
           BRIDGE: network,
-          // An interface's name has at most 15 characters.
-          LINK: `${network.slice(-9)}-c${index}`,
+          LINK: `c${index}-${mark}`,
           MEMORY_BYTES: machine.memoryGiB * 2 ** 30,
         }).map(([name, value]) => `${name}=${value}`),
         ...[script, "start"],
