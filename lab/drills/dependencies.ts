@@ -10,6 +10,8 @@ interface Dependency {
   readonly page: readonly string[];
   /** The data service whose own checks have to fail, too. @default none has */
   readonly service?: DataServiceName;
+  /** The public name that leads straight to it, by its key among the stack's URLs. @default none does */
+  readonly publicName?: string;
   readonly takeAway: (ground: DrillGround) => Promise<unknown>;
   /** Gives how it came back, in words. */
   readonly putBack: (ground: DrillGround) => Promise<string>;
@@ -38,6 +40,7 @@ const stopped = (service: DataServiceName): Dependency => ({
   name: `${service} stopped on every data node`,
   page: usersOf(service),
   service,
+  ...(service === "minio" && { publicName: "assets" }),
   takeAway: (ground) => onDataNodes(ground, `sudo systemctl stop ${units[service]}`),
   putBack: async (ground) => {
     await onDataNodes(ground, `sudo systemctl start ${units[service]}`);
@@ -93,7 +96,7 @@ const dependencies: readonly Dependency[] = [
 ];
 
 /** Takes away one dependency: page and `lab:verify` name what fails and nothing else, until it is put back. */
-const takenAway = ({ name, page, service, takeAway, putBack }: Dependency): Drill => ({
+const takenAway = ({ name, page, service, publicName, takeAway, putBack }: Dependency): Drill => ({
   name,
   hold: async (ground) => {
     let failed: string[];
@@ -105,6 +108,7 @@ const takenAway = ({ name, page, service, takeAway, putBack }: Dependency): Dril
       expectEqual(failed, [
         ...new Set(page.map((line) => `${line.split(":")[0]} and what it depends on`)),
         ...(service ? ground.namesOf("datanode").map((node) => `${node}: ${service}`) : []),
+        ...(publicName ? [`internet → ${ground.outputs.wire.urls[publicName]}`] : []),
         `a browser opens ${ground.page.url}`,
       ]);
     } finally {

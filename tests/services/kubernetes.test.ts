@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { buildLabBundle } from "../../lab/bundle";
 import { type Connections, Writer } from "../../lab/faults/writer";
 import { writeFormerList } from "../../lab/former/list";
@@ -41,6 +41,10 @@ async function made(of = nodes.names): Promise<Record<string, string>> {
   return Object.fromEntries(facts);
 }
 
+/** Waits until that is what they are made of: pods of a node that has just come are seen some moments later. */
+const areMade = (expected: Record<string, string>, of?: string[]): Promise<void> =>
+  vi.waitFor(async () => expect(await made(of)).toEqual(expected), { timeout: 2 * minutes, interval: 1000 });
+
 const complete = (version: string, etcd: string) =>
   [
     ...[version, "True", "in service", `etcd:${etcd}`],
@@ -61,7 +65,7 @@ describe("Kubernetes on three nodes", () => {
   it("is founded with the former version", { timeout: 20 * minutes }, async () => {
     await nodes.prepare();
     await nodes.complete();
-    expect(await made()).toEqual(all(complete(versions.former, "3.6.6-0")));
+    await areMade(all(complete(versions.former, "3.6.6-0")));
     expect(await image("coredns")).toMatch(/:v1\.13\.1$/);
   });
 
@@ -94,7 +98,7 @@ describe("Kubernetes on three nodes", () => {
       stderr: expect.stringMatching(/cannot join in the run that changes it/),
     });
     await nodes.apply("kubenode3", "kubernetes-member-kubenode3");
-    expect(await made()).toEqual(all(complete(versions.former, "3.6.6-0")));
+    await areMade(all(complete(versions.former, "3.6.6-0")));
   });
 
   it("is upgraded node by node under a writer, and goes on where a run was killed", {
@@ -133,7 +137,7 @@ describe("Kubernetes on three nodes", () => {
     });
 
     await nodes.complete();
-    expect(await made()).toEqual(all(complete(versions.now, "3.6.8-0")));
+    await areMade(all(complete(versions.now, "3.6.8-0")));
     expect(await image("coredns")).toMatch(/:v1\.14\.2$/);
     for (const name of nodes.names)
       expect(
@@ -165,7 +169,7 @@ describe("Kubernetes on three nodes", () => {
       expect(await nodes.succeed(name, "grep heartbeat /etc/kubernetes/manifests/etcd.yaml")).toMatch(
         /=300$/,
       );
-    expect(await made()).toEqual(all(complete(versions.now, "3.6.8-0")));
+    await areMade(all(complete(versions.now, "3.6.8-0")));
   });
 
   it("goes on from a snapshot on one node, and the others join it", { timeout: 30 * minutes }, async () => {
@@ -189,7 +193,7 @@ describe("Kubernetes on three nodes", () => {
     );
     expect([await has("before"), await has("after")]).toEqual([true, false]);
     await nodes.complete();
-    expect(await made()).toEqual(all(complete(versions.now, "3.6.8-0")));
+    await areMade(all(complete(versions.now, "3.6.8-0")));
     expect(await nodes.succeed("kubenode2", members)).toBe("3");
   });
 
@@ -220,7 +224,7 @@ describe("Kubernetes on three nodes", () => {
     const report = await writer.stop();
     console.log(`two nodes retire under a writer: ${JSON.stringify(report)}`);
     expect(report.missingCount).toBe(0);
-    expect(await made(["kubenode3"])).toEqual({ kubenode3: complete(versions.now, "3.6.8-0") });
+    await areMade({ kubenode3: complete(versions.now, "3.6.8-0") }, ["kubenode3"]);
     expect(await nodes.succeed("kubenode3", members)).toBe("1");
     expect(await nodes.kubectl("kubenode3", "get pv --output name")).not.toMatch(/kubenode[12]/);
     for (const name of ["kubenode1", "kubenode2"]) {
@@ -241,7 +245,7 @@ describe("Kubernetes on three nodes", () => {
     await nodes.plan();
     await nodes.prepare();
     await nodes.complete();
-    expect(await made()).toEqual(all(complete(versions.now, "3.6.8-0")));
+    await areMade(all(complete(versions.now, "3.6.8-0")));
     expect(await nodes.succeed("kubenode2", members)).toBe("3");
   });
 });
