@@ -99,7 +99,7 @@ const emulated = config.host.virtualization === "qemu" && plan.kubenodes.some((m
 const cluster =
   artifact &&
   new KubernetesCluster("kubernetes", {
-    clusterName: config.domain,
+    clusterName: config.network.name,
     nodes: kubenodes,
     machines: plan.machines,
     settings: config.kubernetes,

@@ -31,7 +31,7 @@ export interface KubernetesNode {
 
 /** Arguments of {@link KubernetesCluster}. */
 export interface KubernetesClusterArgs {
-  /** Name of the cluster in the kubeconfig. */
+  /** Name of the cluster in the kubeconfig. With another one, everything in the cluster is deleted and made anew. */
   readonly clusterName: string;
   /** All are control planes and workers. The first one that stays founds the cluster. */
   readonly nodes: readonly KubernetesNode[];

@@ -57,9 +57,6 @@ export const editDrills: readonly Drill[] = [
         ...["services", "supplies-sources"].map((name) => `artifact-assethost-${name}`),
         "artifact-registry-images",
         ...[...namesOf("kubenode"), ...namesOf("datanode")].map((name) => `artifact-${name}-sources`),
-        // The name of the cluster in the kubeconfig.
-        ...namesOf("kubenode").map((name) => `kubernetes-member-${name}`),
-        "kubernetes-api",
       );
       const found = await ground.preview(async (settings, folder) => {
         settings.domain = domain;

@@ -21,6 +21,8 @@ change() {
   else
     kubeadm_does "taking the cluster from $recorded to $VERSION" upgrade apply "$VERSION" --yes $UPGRADE_OPTIONS
   fi
+  # etcd comes last and takes the API server along.
+  wait_for "the API server of $NODE again" 600 ready_at "$ADDRESS"
 }
 
 # kubeadm moves a manifest away before it puts the next one there. If it was killed in between, the pod is gone.
