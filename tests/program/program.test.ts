@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Role, roles } from "../../components/config/schema";
 import { releaseNames } from "../../components/wire/releases";
+import { makeCertificate } from "../../lab/certificate";
 import { labValues, stagingValues, type Values } from "../stacks";
 import { type Run, runProgram } from "./program";
 
@@ -454,6 +458,24 @@ describe("the program with kubenodes that retire", () => {
       expect(parameter(run, `kubernetes-${name}-kept`, "NODES")?.split("\n").sort().join("\n")).toBe(list);
       expect(parameter(run, `backups-${name}-timers`, "SERVICES")).toBe(name === "kubenode3" ? "etcd" : "");
     }
+  });
+});
+
+describe("the program with another domain", () => {
+  it("has the same cluster, so that nothing in it is made anew", async () => {
+    const values = labValues("full");
+    const run = await runProgram("lab", values);
+    const folder = mkdtempSync(join(tmpdir(), "wiab-another-domain-"));
+    const domain = `another.${values.domain}`;
+    const { certificateFile, privateKeyFile } = await makeCertificate(folder, domain);
+    const another = await runProgram("lab", { ...values, domain, tls: { certificateFile, privateKeyFile } });
+    rmSync(folder, { recursive: true });
+    const names = [
+      "kubernetes-api",
+      ...["kubenode1", "kubenode2"].map((name) => `kubernetes-member-${name}`),
+    ];
+    for (const name of names) expect(inputsOf(another, name)).toEqual(inputsOf(run, name));
+    expect(inputsOf(run, "kubernetes-api").clusterIdentifier).toBe("wiab-lab");
   });
 });
 
