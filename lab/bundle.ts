@@ -1,10 +1,19 @@
-import { readdirSync, rmSync, statSync, utimesSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { buildBundle } from "../bundle/build";
 import { builderPackages, missingBuilderPackages } from "../bundle/packages";
 import { bundleKey, readSpecification } from "../bundle/read";
 import type { Specification } from "../bundle/specification";
-import { cached } from "../toolchain/cache";
+import { cacheDirectory, cached, contentKey } from "../toolchain/cache";
 import { installPackages } from "./host/packages";
 
 /**
@@ -31,10 +40,20 @@ export async function installBuilders(wanted: Specification): Promise<void> {
   await installPackages(missing, () => {});
 }
 
-/** Bundles of 2 GB each that stay in the cache: this one, and the one that a running lab may be made of, or came from. */
+/** Where each lab of this machine has noted its stack's file. */
+const usersDirectory = (): string => join(cacheDirectory(), "bundle-users");
+
+/** Has the cache keep the bundles that a lab's stack file names, for as long as it is there and names them. */
+export function keepBundlesOf(stackFile: string): void {
+  mkdirSync(usersDirectory(), { recursive: true });
+  writeFileSync(join(usersDirectory(), contentKey([stackFile])), stackFile);
+}
+
+/** Bundles of 2 GB each that stay besides those of labs: this one and the last one, which a change is tried against. */
 const kept = 2;
 
-function forgetFormer(bundle: string): void {
+/** Takes bundles out of the cache that nobody has asked for lately and no lab is made of. */
+export function forgetFormer(bundle: string): void {
   const now = new Date();
   utimesSync(bundle, now, now);
   const age = (path: string) => now.getTime() - statSync(path).mtimeMs;
@@ -42,5 +61,19 @@ function forgetFormer(bundle: string): void {
     .filter((name) => !name.includes(".building-"))
     .map((name) => join(dirname(bundle), name))
     .sort((a, b) => age(a) - age(b));
-  for (const former of bundles.slice(kept)) rmSync(former, { recursive: true, force: true });
+  const labs = stackFilesOfLabs().map((file) => readFileSync(file, "utf8"));
+  for (const former of bundles.slice(kept))
+    if (!labs.some((text) => text.includes(former))) rmSync(former, { recursive: true, force: true });
+}
+
+/** The stack files that are still there; notes of others go. */
+function stackFilesOfLabs(): string[] {
+  if (!existsSync(usersDirectory())) return [];
+  return readdirSync(usersDirectory()).flatMap((name) => {
+    const note = join(usersDirectory(), name);
+    const file = readFileSync(note, "utf8");
+    if (existsSync(file)) return [file];
+    rmSync(note);
+    return [];
+  });
 }

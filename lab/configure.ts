@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { run } from "../toolchain/commands";
+import { keepBundlesOf } from "./bundle";
 import { makeCertificate } from "./certificate";
 import { containerKey, startContainers } from "./containers/containers";
 import { certificateFolder, chartsFolder, stackFile } from "./context";
@@ -26,6 +27,7 @@ export async function configureLab(
   );
   const text = `# The ${size} lab of this machine, written by "npm run lab".\n${stringify({ ...former, config })}`;
   if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text);
+  keepBundlesOf(file);
   const { network, prefix } = labIdentity(stack);
   await startContainers({
     stack,
