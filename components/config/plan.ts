@@ -42,7 +42,12 @@ export interface Plan {
   /** Directory and pool of the machines' disks. */
   readonly poolPath: string;
   /** What the machines that the stack makes need together. */
-  readonly demand: { readonly memoryMiB: number; readonly vcpus: number; readonly diskBytes: number };
+  readonly demand: {
+    readonly machines: number;
+    readonly memoryMiB: number;
+    readonly vcpus: number;
+    readonly diskBytes: number;
+  };
   readonly dnsRecords: readonly DnsRecord[];
   readonly publicPorts: readonly PublicPort[];
 }
@@ -73,6 +78,7 @@ export function planDeployment(config: Configuration): Plan {
     gateway: gatewayOf(config.network.cidr),
     poolPath: config.host.poolPath ?? `/var/lib/libvirt/images/${config.network.name}`,
     demand: {
+      machines: own.length,
       memoryMiB: own.reduce((sum, { memoryGiB }) => sum + memoryGiB * 1024, 0),
       vcpus: own.reduce((sum, { vcpus }) => sum + vcpus, 0),
       diskBytes: own.reduce((sum, { diskGB }) => sum + diskGB * 1e9, 0),

@@ -532,5 +532,6 @@ describe("the program with a machine that exists already", () => {
 
   it("does not count it among what the host has to carry", () => {
     expect(parameter(run, "host-preflight-host", "MEMORY_MIB")).toBe(`${62464 - 12 * 1024}`);
+    expect(parameter(run, "host-preflight-host", "MACHINES")).toBe("6");
   });
 });

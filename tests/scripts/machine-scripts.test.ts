@@ -214,6 +214,18 @@ describe("preflight.sh", () => {
     expect(stdout).toContain("libvirt does not answer at qemu:///system: error: failed to get it");
   });
 
+  it("wants no more space for machines that have their disks", async () => {
+    const huge = { ...parameters(), IMAGE_BYTES: "9000000000000000" };
+    const pool = join(root, "pool");
+    mkdirSync(pool);
+    for (const name of ["base", "assethost"]) writeFileSync(join(pool, `${name}.qcow2`), "");
+    const lacking = await run("preflight/preflight.sh", "update", huge);
+    expect(lacking.stdout).toMatch(/GB free, too little to install 2 machines$/m);
+    writeFileSync(join(pool, "kubenode1.qcow2"), "");
+    expect(await run("preflight/preflight.sh", "update", huge)).toMatchObject(succeeded);
+    rmSync(pool, { recursive: true });
+  });
+
   it("looks for the artifact on the first run, and for what it takes on every run", async () => {
     const artifact = join(root, "artifact");
     const wanting = { ...parameters(), ARTIFACT_LOCATIONS: `${artifact}\nhttps://artifacts.example.com/lab` };

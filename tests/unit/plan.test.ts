@@ -6,7 +6,7 @@ describe("the plan of the staging configuration", () => {
   const plan = planDeployment(stagingConfiguration());
 
   it("has what the machines need together: 61 GiB, 29 vCPUs, 550 GB", () => {
-    expect(plan.demand).toEqual({ memoryMiB: 62464, vcpus: 29, diskBytes: 550e9 });
+    expect(plan.demand).toEqual({ machines: 7, memoryMiB: 62464, vcpus: 29, diskBytes: 550e9 });
   });
 
   it("sorts the machines by role", () => {
@@ -127,7 +127,7 @@ describe("the plan of another configuration", () => {
         values.machines[4].existing = { user: "root" };
       }),
     );
-    expect(plan.demand).toEqual({ memoryMiB: 62464 - 12288, vcpus: 25, diskBytes: 450e9 });
+    expect(plan.demand).toEqual({ machines: 6, memoryMiB: 62464 - 12288, vcpus: 25, diskBytes: 450e9 });
     expect(plan.datanodes.map(({ name }) => name)).toContain("datanode1");
   });
 

@@ -8,7 +8,7 @@
 : "${VCPUS:?vCPUs of all machines together}"
 : "${DISK_BYTES:?disks of all machines together}"
 : "${IMAGE_BYTES:?size of the disk in the image}"
-: "${MACHINES:?number of machines}"
+: "${MACHINES:?number of machines to make}"
 : "${DOMAINS:?names of the domains}"
 : "${PUBLIC_ADDRESS:?address whose ports are forwarded}"
 : "${PUBLIC_INTERFACE?interface to make for it, empty if the address is on the host already}"
@@ -88,7 +88,7 @@ check_libvirt() {
 }
 
 check_resources() {
-  local memory cpus directory free
+  local memory cpus directory free there
   memory=$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)
   [ "$MEMORY_MIB" -le "$memory" ] ||
     finding "the machines need $MEMORY_MIB MiB of memory together, the host has $memory MiB"
@@ -98,7 +98,9 @@ check_resources() {
   directory=$POOL_PATH
   until [ -d "$directory" ]; do directory=$(dirname "$directory"); done
   free=$(df --output=avail -B1 "$directory" | tail -n 1)
-  if [ "$free" -lt $((IMAGE_BYTES * (MACHINES + 1))) ]; then
+  # The image and each machine's disk; those that are there have been filled with it already.
+  there=$(find "$directory" -maxdepth 1 -name '*.qcow2' | wc -l)
+  if [ "$free" -lt $((IMAGE_BYTES * (MACHINES + 1 - there))) ]; then
     finding "$directory has $((free / 1000000000)) GB free, too little to install $MACHINES machines"
   elif [ "$free" -lt "$DISK_BYTES" ]; then
     say "note: $directory has $((free / 1000000000)) GB free, the machines' disks may grow to $((DISK_BYTES / 1000000000)) GB"

@@ -46,7 +46,7 @@ export class Preflight extends pulumi.ComponentResource {
           VCPUS: `${plan.demand.vcpus}`,
           DISK_BYTES: `${plan.demand.diskBytes}`,
           IMAGE_BYTES: `${image.virtualSizeGB * 1e9}`,
-          MACHINES: `${plan.machines.length}`,
+          MACHINES: `${plan.demand.machines}`,
           DOMAINS: plan.machines.map(({ domainName }) => domainName).join(" "),
           PUBLIC_ADDRESS: firewall.publicAddress,
           PUBLIC_INTERFACE: firewall.publicInterface ?? "",
