@@ -17,7 +17,12 @@ type Environment = Readonly<Record<string, string>>;
 /** What recovery needs of an exported state. */
 interface ExportedState {
   readonly deployment: {
-    readonly resources?: readonly { type: string; urn: string; inputs?: { name?: unknown } }[];
+    readonly resources?: readonly {
+      type: string;
+      urn: string;
+      inputs?: { name?: unknown };
+      outputs?: { name?: string; status?: { status?: string }; values?: unknown };
+    }[];
     pending_operations?: readonly { type: string }[];
   };
 }
@@ -44,10 +49,29 @@ export async function recover(env: Environment, home: string, stack: string): Pr
     await run("pulumi", ["stack", "import", "--stack", stack], { env, input: JSON.stringify(state) });
     done.push(`forgot ${pending.length} operations that never ended`);
     // An update or a deletion may have taken effect all the same: the state learns what is really there.
-    if (pending.some(({ type }) => type !== "creating"))
+    if (pending.some(({ type }) => type !== "creating")) {
       await pulumiOutput(env, ["refresh", "--yes", "--skip-preview", "--stack", stack]);
+      done.push(...(await releaseAnew(env, stack)));
+    }
   }
   return done;
+}
+
+/**
+ * Has the next run update the releases that Helm was at work on. Its own comparison would pass over one if the killed
+ * run had added values that the next one does not have: the provider asks only for those that it wants.
+ */
+async function releaseAnew(env: Environment, stack: string): Promise<string[]> {
+  const state: ExportedState = JSON.parse(await pulumiOutput(env, ["stack", "export", "--stack", stack]));
+  const interrupted = (state.deployment.resources ?? []).flatMap(({ type, outputs }) =>
+    type === "kubernetes:helm.sh/v3:Release" && outputs?.status?.status?.startsWith("pending-")
+      ? [outputs]
+      : [],
+  );
+  if (interrupted.length === 0) return [];
+  for (const outputs of interrupted) outputs.values = {};
+  await run("pulumi", ["stack", "import", "--stack", stack], { env, input: JSON.stringify(state) });
+  return interrupted.map(({ name }) => `Helm was at work on ${name}: the next run updates it`);
 }
 
 /** The local backend's locks name the process that holds them; one that is gone cannot give its lock back. */

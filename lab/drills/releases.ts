@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { projectDirectory } from "../../toolchain/environment";
 import { recover } from "../../toolchain/recover";
 import { waitFor } from "../wait";
-import type { Drill, DrillGround, Edit } from "./ground";
+import { type Drill, type DrillGround, type Edit, expectEqual } from "./ground";
 
 const image = "docker.io/library/there-is-none:1";
 
@@ -83,6 +83,8 @@ export const releaseDrills: readonly Drill[] = [
       if (!repaired.succeeded) throw new Error(repaired.text.split("\n").slice(-40).join("\n"));
       const unlocked = /account-pages: an earlier run was killed .*removed (\S+)/.exec(repaired.text)?.[1];
       if (!unlocked) throw new Error(`up says nothing of what Helm had left:\n${repaired.text}`);
+      for (const release of ["account-pages", "team-settings"])
+        expectEqual([`${release} is ${await statusOf(ground, release)}`], [`${release} is deployed`]);
       return `recover: ${done.join(", ")}; the next up removes ${unlocked} and goes on`;
     },
   },
