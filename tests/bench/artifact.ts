@@ -81,8 +81,8 @@ const manifestOf = (bundle: string): ArtifactManifest =>
   parseManifest(readFileSync(join(bundle, "manifest.json"), "utf8"));
 
 /**
- * Gives all Kubernetes nodes of a lab what they run through the mirror, then every image beforehand. The stack's
- * configuration says `seed: all` afterwards; `npm run lab` writes its own again.
+ * Gives all Kubernetes nodes of a lab what they run through the mirror, then every image beforehand. The lab is
+ * afterwards one with `seed: all`, until the next `npm run lab`.
  */
 export async function measureDistribution({
   env,
@@ -109,6 +109,7 @@ export async function measureDistribution({
     await everywhere(pullAnew(needed));
     const pulled = { seconds: (Date.now() - started) / 1000, bytes: (await received()) - before };
 
+    await everywhere("sudo crictl rmi --all >/dev/null 2>&1 || true");
     const file = stackFile(stack);
     const text = readFileSync(file, "utf8");
     const configuration = parse(text);
