@@ -109,7 +109,9 @@ export async function measureDistribution({
     await everywhere(pullAnew(needed));
     const pulled = { seconds: (Date.now() - started) / 1000, bytes: (await received()) - before };
 
-    await everywhere("sudo crictl rmi --all >/dev/null 2>&1 || true");
+    await everywhere(
+      "images=$(sudo ctr --namespace k8s.io images list --quiet) && sudo ctr --namespace k8s.io images remove $images >/dev/null",
+    );
     const file = stackFile(stack);
     const text = readFileSync(file, "utf8");
     const configuration = parse(text);
