@@ -109,8 +109,10 @@ export async function measureDistribution({
     await everywhere(pullAnew(needed));
     const pulled = { seconds: (Date.now() - started) / 1000, bytes: (await received()) - before };
 
+    // containerd's own list for Kubernetes still has what went by other names until it starts anew.
     await everywhere(
-      "images=$(sudo ctr --namespace k8s.io images list --quiet) && sudo ctr --namespace k8s.io images remove $images >/dev/null",
+      "images=$(sudo ctr --namespace k8s.io images list --quiet) && " +
+        "sudo ctr --namespace k8s.io images remove $images >/dev/null && sudo systemctl restart containerd",
     );
     const file = stackFile(stack);
     const text = readFileSync(file, "utf8");
