@@ -92,7 +92,7 @@ const stages: readonly Stage[] = [
   {
     name: "services",
     needs: ["namespaces", "toolchain", "bundle"],
-    minutes: 20,
+    minutes: 90,
     // One file at a time: each has a cluster of its own, and a machine has cores for one.
     run: () => vitest("services", ["--no-file-parallelism"]),
   },
