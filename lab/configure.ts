@@ -6,7 +6,7 @@ import { keepBundlesOf } from "./bundle";
 import { makeCertificate } from "./certificate";
 import { containerKey, startContainers } from "./containers/containers";
 import { certificateFolder, chartsFolder, stackFile } from "./context";
-import { type LabArgs, type LabSize, labConfiguration, labDomain, labIdentity, labUser } from "./stack";
+import { type LabArgs, type LabSize, labConfiguration, labDomain } from "./stack";
 
 /**
  * Writes a lab's stack configuration and keeps what the CLI has put beside it (the salt of its secrets). Makes
@@ -28,14 +28,8 @@ export async function configureLab(
   const text = `# The ${size} lab of this machine, written by "npm run lab".\n${stringify({ ...former, config })}`;
   if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text);
   keepBundlesOf(file);
-  const { network, prefix } = labIdentity(stack);
   await startContainers({
     stack,
-    network,
-    gateway: `${prefix}.1`,
-    prefixLength: 24,
-    domain: labDomain(stack),
-    user: labUser,
     image,
     machines: (configuration.machines ?? []).filter(({ existing }) => existing),
   });

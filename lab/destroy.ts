@@ -5,7 +5,6 @@ import { recover } from "../toolchain/recover";
 import { stopContainers } from "./containers/containers";
 import { certificateFolder, chartsFolder, labEnvironment, readOptions, stackFile } from "./context";
 import { stopLibvirt } from "./host/libvirt";
-import { labIdentity } from "./stack";
 
 /** `npm run lab:destroy`: takes away everything that the lab has made on this machine. */
 async function main(): Promise<number> {
@@ -23,7 +22,7 @@ async function main(): Promise<number> {
     if (code !== 0) return code;
     await pulumiOutput(env, ["stack", "rm", "--yes", "--stack", stack]);
   }
-  await stopContainers(stack, labIdentity(stack).network);
+  await stopContainers(stack);
   rmSync(stackFile(stack), { force: true });
   for (const folder of [certificateFolder(stack), chartsFolder(stack)])
     rmSync(folder, { recursive: true, force: true });

@@ -5,6 +5,7 @@ import { renderMetaData, renderUserData } from "../../components/host/machine/cl
 import { asRoot, run } from "../../toolchain/commands";
 import { stateDirectory } from "../../toolchain/environment";
 import type { GuestImage } from "../guest/image";
+import { labDomain, labIdentity, labUser } from "../stack";
 
 /** Where the disks of a lab's containers are. */
 const directoryOf = (network: string): string => `/var/lib/wiab/${network}-containers`;
@@ -22,13 +23,6 @@ export interface Container {
 /** Arguments of {@link startContainers}. */
 export interface ContainersArgs {
   readonly stack: string;
-  /** Name of the lab's network and of its bridge. */
-  readonly network: string;
-  /** Host in the network, and the length of the network's prefix. */
-  readonly gateway: string;
-  readonly prefixLength: number;
-  readonly domain: string;
-  readonly user: string;
   readonly image: GuestImage;
   readonly machines: readonly Container[];
 }
@@ -41,8 +35,8 @@ export const containerKey = (stack: string): string => join(stateDirectory, "con
  * that exist already.
  * @throws CommandError with what a container said.
  */
-export async function startContainers(args: ContainersArgs): Promise<void> {
-  const { stack, network, gateway, machines } = args;
+export async function startContainers({ stack, image, machines }: ContainersArgs): Promise<void> {
+  const { network, prefix } = labIdentity(stack);
   const key = containerKey(stack);
   const folder = join(key, "..");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -54,9 +48,9 @@ export async function startContainers(args: ContainersArgs): Promise<void> {
     machines.map(async (machine, index) => {
       const data = {
         name: machine.name,
-        domain: args.domain,
+        domain: labDomain(stack),
         mac: "",
-        user: args.user,
+        user: labUser,
         authorizedKeys: [publicKey.trim()],
       };
       const seed = join(folder, machine.name);
@@ -68,11 +62,11 @@ export async function startContainers(args: ContainersArgs): Promise<void> {
           NAME: `${network}-${machine.name}`,
           HOSTNAME: machine.name,
           DIRECTORY: join(directoryOf(network), machine.name),
-          IMAGE: args.image.disk,
+          IMAGE: image.disk,
           DISK_BYTES: machine.diskGB * 1e9,
           SEED: seed,
-          ADDRESS: `${machine.address}/${args.prefixLength}`,
-          GATEWAY: gateway,
+          ADDRESS: `${machine.address}/24`,
+          GATEWAY: `${prefix}.1`,
           BRIDGE: network,
           LINK: `c${index}-${mark}`,
           MEMORY_BYTES: machine.memoryGiB * 2 ** 30,
@@ -88,7 +82,8 @@ export const handle = (network: string, name: string, what: "cut" | "boot" | "un
   asRoot("env", [`NAME=${network}-${name}`, `DIRECTORY=${join(directoryOf(network), name)}`, script, what]);
 
 /** Ends all containers of a lab and takes them away with their disks. */
-export async function stopContainers(stack: string, network: string): Promise<void> {
+export async function stopContainers(stack: string): Promise<void> {
+  const { network } = labIdentity(stack);
   const directory = directoryOf(network);
   for (const name of existsSync(directory) ? readdirSync(directory) : []) await handle(network, name, "stop");
   await asRoot("rm", ["-rf", "--one-file-system", directory]);
