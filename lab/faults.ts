@@ -73,21 +73,20 @@ async function observe(fault: Fault, patient: Patient): Promise<Row[]> {
   const struck = Date.now();
   let remark = "";
   let healthyAfter: Awaited<ReturnType<typeof healthy>> = {};
-  let trouble: unknown;
+  let reports: readonly WriterReport[] = [];
   try {
     remark = (await fault.strike(patient)) ?? "";
     if (remark) console.log(`  ${remark}`);
     healthyAfter = await healthy(fault.subjects, patient, client, struck);
     console.log("  healthy again; reading back what was acknowledged");
-  } catch (error) {
-    trouble = error;
+  } finally {
+    // What was lost is told also of a fault that was not seen to its end.
+    reports = await Promise.all(writers.map((writer) => writer.stop()));
+    for (const report of reports)
+      console.log(
+        `  ${report.service}: ${report.acknowledged} acknowledged, ${report.missingCount} lost${report.error && ` (${report.error})`}, longest pause ${(report.longestPause.milliseconds / 1000).toFixed(1)} s`,
+      );
   }
-  const reports = await Promise.all(writers.map((writer) => writer.stop()));
-  for (const report of reports)
-    console.log(
-      `  ${report.service}: ${report.acknowledged} acknowledged, ${report.missingCount} lost${report.error && ` (${report.error})`}, longest pause ${(report.longestPause.milliseconds / 1000).toFixed(1)} s`,
-    );
-  if (trouble) throw trouble;
   return reports.map((report) => ({
     ...report,
     fault: fault.name,
