@@ -217,6 +217,10 @@ describe("preflight.sh", () => {
   it("wants no more space for machines that have their disks", async () => {
     const huge = { ...parameters(), IMAGE_BYTES: "9000000000000000" };
     const pool = join(root, "pool");
+    // Disks beside the pool are somebody else's.
+    for (const name of ["a", "b", "c"]) writeFileSync(join(root, `${name}.qcow2`), "");
+    const before = await run("preflight/preflight.sh", "update", huge);
+    expect(before.stdout).toMatch(/GB free, too little to install 2 machines$/m);
     mkdirSync(pool);
     for (const name of ["base", "assethost"]) writeFileSync(join(pool, `${name}.qcow2`), "");
     const lacking = await run("preflight/preflight.sh", "update", huge);
@@ -224,6 +228,7 @@ describe("preflight.sh", () => {
     writeFileSync(join(pool, "kubenode1.qcow2"), "");
     expect(await run("preflight/preflight.sh", "update", huge)).toMatchObject(succeeded);
     rmSync(pool, { recursive: true });
+    for (const name of ["a", "b", "c"]) rmSync(join(root, `${name}.qcow2`));
   });
 
   it("looks for the artifact on the first run, and for what it takes on every run", async () => {

@@ -99,7 +99,7 @@ check_resources() {
   until [ -d "$directory" ]; do directory=$(dirname "$directory"); done
   free=$(df --output=avail -B1 "$directory" | tail -n 1)
   # The image and each machine's disk; those that are there have been filled with it already.
-  there=$(find "$directory" -maxdepth 1 -name '*.qcow2' | wc -l)
+  there=$({ find "$POOL_PATH" -maxdepth 1 -name '*.qcow2' 2>/dev/null || true; } | wc -l)
   if [ "$free" -lt $((IMAGE_BYTES * (MACHINES + 1 - there))) ]; then
     finding "$directory has $((free / 1000000000)) GB free, too little to install $MACHINES machines"
   elif [ "$free" -lt "$DISK_BYTES" ]; then
