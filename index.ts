@@ -3,14 +3,6 @@ import { Artifact } from "./components/artifact/artifact";
 import { storePath } from "./components/artifact/plan";
 import { Backups } from "./components/backup/client";
 import { BackupStore } from "./components/backup/store";
-import {
-  loadArtifact,
-  loadCharts,
-  loadConfiguration,
-  loadFederation,
-  loadTls,
-  readPrivateKey,
-} from "./components/config/load";
 import { planDeployment } from "./components/config/plan";
 import { DataServices } from "./components/data-services/data-services";
 import { Firewall } from "./components/host/firewall/firewall";
@@ -23,8 +15,16 @@ import { TimeServer } from "./components/host/time/time-server";
 import { Admission } from "./components/kubernetes/admission";
 import { KubernetesCluster } from "./components/kubernetes/cluster";
 import { ContainerRuntime } from "./components/kubernetes/container-runtime/container-runtime";
-import type { Target } from "./components/remote/target";
+import type { Target } from "./components/machine/target";
 import { Secrets } from "./components/secrets/secrets";
+import {
+  loadArtifact,
+  loadCharts,
+  loadConfiguration,
+  loadFederation,
+  loadTls,
+  readPrivateKey,
+} from "./components/validation/load";
 import { wireServices } from "./components/wire/context";
 import { Wire } from "./components/wire/wire";
 

@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
+import { namespaceOf, type ReleaseName } from "../components/config/releases";
 import { type ChartSource, findChart } from "../components/wire/charts";
-import { namespaceOf, type ReleaseName } from "../components/wire/releases";
 import type { Values } from "../components/wire/values";
 import { findUnknown, leavesOf } from "./effects";
 import { alternatives, releasesOf, samples, valuesOf } from "./sample";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Helm } from "../bundle/charts/helm";
 import { Workshop } from "../bundle/workshop";
-import { type ReleaseName, releaseNames, releases } from "../components/wire/releases";
+import { type ReleaseName, releaseNames, releases } from "../components/config/releases";
 import { projectDirectory } from "../toolchain/environment";
 import { table } from "../toolchain/table";
 import { type ChartReport, checkChart } from "./chart";

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
+import { chooseReleases, type ReleaseName } from "../components/config/releases";
 import type { WireContext } from "../components/wire/context";
-import { chooseReleases, type ReleaseName } from "../components/wire/releases";
 import { runValues } from "../components/wire/releases/index";
 import { mergeValues, staticValues, type Values } from "../components/wire/values";
 

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Machine } from "../host/machine/machine";
-import type { Target } from "../remote/target";
+import type { Machine } from "../machine/machine";
+import type { Target } from "../machine/target";
 import type { Secrets } from "../secrets/secrets";
 import { AssetHost } from "./asset-host/asset-host";
 import type { ArtifactPlan } from "./plan";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { loadScript, runScript } from "../remote/script";
-import type { Target } from "../remote/target";
+import { loadScript, runScript } from "../machine/script";
+import type { Target } from "../machine/target";
 import type { BackupStore } from "./store";
 
 /** Arguments of {@link Backups}. */

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { loadScript, runScript } from "../remote/script";
-import type { Target } from "../remote/target";
+import { loadScript, runScript } from "../machine/script";
+import type { Target } from "../machine/target";
 
 /** A key pair of OpenSSH's that opens the store of backups and nothing else. */
 export interface BackupKeys {

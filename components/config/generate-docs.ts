@@ -112,7 +112,7 @@ editor with YAML support completes keys and marks mistakes if the file's first l
 \`# yaml-language-server: $schema=docs/configuration.schema.json\`.
 
 All problems are reported together before the first resource is made. Besides each key's own form these are checked
-across keys (\`components/config/rules.ts\`):
+across keys (\`components/validation/rules.ts\`):
 
 - \`network.cidr\` names a network (host bits zero), and the DHCP range lies in it, in order.
 - A machine's address is in the network, outside the DHCP range, and not the host's own (the network's first).

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
+import { ownMachines } from "../validation/rules";
 import { hostNames, publicNames } from "../wire/context";
 import { gatewayOf } from "./addresses";
-import { ownMachines } from "./rules";
 import type { Configuration, MachineConfiguration } from "./schema";
 
 /** A machine with all that follows from its name and network. */

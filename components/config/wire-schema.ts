@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { releaseNames } from "../wire/releases";
+import { releaseNames } from "./releases";
 
 const path = z.string().min(1);
 
@@ -22,7 +22,7 @@ export const wire = z.strictObject({
         )
         .optional()
         .describe(
-          "A Helm repository that has all the charts in the versions of `components/wire/releases.ts`.",
+          "A Helm repository that has all the charts in the versions of `components/config/releases.ts`.",
         ),
     })
     .optional()

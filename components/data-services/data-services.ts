@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Configuration } from "../config/schema";
-import { keepMembership } from "../membership/membership";
-import type { Target } from "../remote/target";
+import { keepMembership } from "../machine/membership";
+import type { Target } from "../machine/target";
 import { Cassandra } from "./cassandra/cassandra";
 import { Elasticsearch } from "./elasticsearch/elasticsearch";
 import { Minio } from "./minio/minio";

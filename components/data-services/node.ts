@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { AssetHost } from "../artifact/asset-host/asset-host";
 import type { ArtifactPlan } from "../artifact/plan";
-import type { Target } from "../remote/target";
+import type { Target } from "../machine/target";
 import type { Secrets } from "../secrets/secrets";
 
 /** What a service may know of a machine that carries it. */

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { loadScript, runScript, type ScriptArgs, type ScriptRun } from "../remote/script";
-import type { Target } from "../remote/target";
+import { loadScript, runScript, type ScriptArgs, type ScriptRun } from "../machine/script";
+import type { Target } from "../machine/target";
 
 /** A node's turn in {@link rollOut}. */
 export interface Turn {

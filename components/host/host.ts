@@ -2,7 +2,7 @@ import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
 import type { Plan } from "../config/plan";
 import type { Configuration } from "../config/schema";
-import type { Target } from "../remote/target";
+import type { Target } from "../machine/target";
 import { BaseImage } from "./image/base-image";
 import { Preflight } from "./preflight/preflight";
 import { renderDhcpRange } from "./xml";

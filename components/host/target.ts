@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Configuration } from "../config/schema";
-import type { Target } from "../remote/target";
+import type { Target } from "../machine/target";
 
 /** Where the host's scripts run: on this machine, or over SSH where the host is another one. */
 export function hostTarget({ ssh }: Configuration["host"], privateKey?: pulumi.Input<string>): Target {

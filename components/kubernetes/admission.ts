@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { ArtifactPlan } from "../artifact/plan";
 import type { MachinePlan } from "../config/plan";
-import { keepMembership } from "../membership/membership";
-import type { Target } from "../remote/target";
+import { keepMembership } from "../machine/membership";
+import type { Target } from "../machine/target";
 import { planKubernetes } from "./plan";
 import { checkVersion } from "./version/version";
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { type ReleaseName, releases } from "./releases";
+import { type ReleaseName, releases } from "../config/releases";
 
 /** A chart as the Release resource takes it. */
 export interface ChartReference {

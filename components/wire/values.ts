@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
-import type { ReleaseName } from "./releases";
+import type { ReleaseName } from "../config/releases";
 
 /** Values of a chart. What only a run knows is an output somewhere inside. */
 export interface Values {

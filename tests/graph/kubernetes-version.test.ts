@@ -9,7 +9,7 @@ beforeAll(async () => {
   project.replaceProgram(`
     import * as pulumi from "@pulumi/pulumi";
     import { versionHook } from "./components/kubernetes/version/version";
-    import { runScript } from "./components/remote/script";
+    import { runScript } from "./components/machine/script";
     runScript(
       "addons",
       {

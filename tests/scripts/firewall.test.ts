@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type FirewallArgs, firewallScript, scriptParameters } from "../../components/host/firewall/firewall";
 import type { RulesetArgs } from "../../components/host/firewall/ruleset";
-import { renderInput } from "../../components/remote/script";
+import { renderInput } from "../../components/machine/script";
 import { cable, type Ended, Namespace } from "../../lab/verify/namespace";
 
 // The host, the internet and five machines as network namespaces; nothing leaves them, and the script

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stepScript } from "../../components/kubernetes/version/version";
-import { loadScript, renderInput } from "../../components/remote/script";
+import { loadScript, renderInput } from "../../components/machine/script";
 import { ended, Machine } from "../fixtures/machine";
 
 // Which Kubernetes a node may become, by what it knows of itself.

@@ -16,7 +16,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { loadScript, renderInput } from "../../components/remote/script";
+import { loadScript, renderInput } from "../../components/machine/script";
 import { type Ended, Namespace } from "../../lab/verify/namespace";
 
 // The scripts for the host as a target runs them, in a network namespace that plays the host. Programs that

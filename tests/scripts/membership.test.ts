@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { membershipParameters } from "../../components/membership/membership";
+import { membershipParameters } from "../../components/machine/membership";
 import { Machine } from "../fixtures/machine";
 
 // Which nodes may be gone.
 
-const script = "components/membership/membership.sh";
+const script = "components/machine/membership.sh";
 let machine: Machine;
 
 beforeAll(async () => {

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { loadScript } from "../../components/remote/script";
+import { loadScript } from "../../components/machine/script";
 
 const scriptsBelow = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, encoding: "utf8" })
@@ -22,7 +22,7 @@ function findings(text: string, ...options: string[]): Promise<string> {
   });
 }
 
-const prelude = "components/remote/prelude.sh";
+const prelude = "components/machine/prelude.sh";
 /** Runs on machines that know nothing of this project as well. */
 const loader = "components/artifact/registry/load-and-push-images.sh";
 /** What stands behind the prelude in the scripts of a room, by the beginning of their paths. */

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { installationParameters } from "../../components/artifact/installation/installation";
 import { nodeParameters, replicationFactor } from "../../components/data-services/cassandra/configuration";
 import { type CassandraPlan, planCassandra } from "../../components/data-services/cassandra/plan";
-import { installationParameters } from "../../components/data-services/installation/installation";
 import type { Node } from "../../components/data-services/node";
 import { loadServiceScript } from "../../components/data-services/rolling";
-import { renderInput } from "../../components/remote/script";
+import { renderInput } from "../../components/machine/script";
 import { authorityCertificate, serverCertificate } from "../../components/secrets/certificates";
 import { ed25519FromSeed, pkcs8Pem } from "../../components/secrets/keys";
 import { Cluster } from "../fixtures/cluster";
@@ -114,7 +114,7 @@ async function prepare(name: string): Promise<void> {
   const parameters = installationParameters(plan.installation, cluster.assets);
   const { code, stderr } = await cluster.script(
     name,
-    "components/data-services/installation/install.sh",
+    "components/artifact/installation/install.sh",
     parameters,
   );
   if (code !== 0) throw new Error(stderr);

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { installationParameters } from "../../components/artifact/installation/installation";
 import { nodeParameters } from "../../components/data-services/elasticsearch/configuration";
 import { type ElasticsearchPlan, planElasticsearch } from "../../components/data-services/elasticsearch/plan";
-import { installationParameters } from "../../components/data-services/installation/installation";
 import { loadServiceScript } from "../../components/data-services/rolling";
-import { renderInput } from "../../components/remote/script";
+import { renderInput } from "../../components/machine/script";
 import { Cluster } from "../fixtures/cluster";
 import { ended, kill, until } from "../fixtures/machine";
 
@@ -19,7 +19,7 @@ async function prepare(name: string): Promise<void> {
   const parameters = installationParameters(plan.installation, cluster.assets);
   const { code, stderr } = await cluster.script(
     name,
-    "components/data-services/installation/install.sh",
+    "components/artifact/installation/install.sh",
     parameters,
   );
   if (code !== 0) throw new Error(stderr);

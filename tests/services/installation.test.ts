@@ -1,14 +1,11 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { directoryOf, installationParameters } from "../../components/artifact/installation/installation";
 import { findBinary } from "../../components/artifact/plan";
-import {
-  directoryOf,
-  installationParameters,
-} from "../../components/data-services/installation/installation";
 import { Cluster } from "../fixtures/cluster";
 
 // The programs of a service come out of the lab's bundle, and nothing of it runs.
 
-const script = "components/data-services/installation/install.sh";
+const script = "components/artifact/installation/install.sh";
 let cluster: Cluster;
 
 beforeAll(async () => {

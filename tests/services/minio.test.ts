@@ -1,11 +1,11 @@
 import { generateKeyPairSync } from "node:crypto";
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { installationParameters } from "../../components/data-services/installation/installation";
+import { installationParameters } from "../../components/artifact/installation/installation";
 import { type Identity, nodeParameters } from "../../components/data-services/minio/configuration";
 import { type MinioPlan, planMinio } from "../../components/data-services/minio/plan";
 import { loadServiceScript } from "../../components/data-services/rolling";
-import { renderInput } from "../../components/remote/script";
+import { renderInput } from "../../components/machine/script";
 import { authorityCertificate, serverCertificate } from "../../components/secrets/certificates";
 import { Cluster } from "../fixtures/cluster";
 import { ended, kill, until } from "../fixtures/machine";
@@ -45,7 +45,7 @@ class Store {
   /** Installs what the component installs. */
   async prepare(name: string): Promise<void> {
     const parameters = installationParameters(this.plan.installation, this.cluster.assets);
-    const file = "components/data-services/installation/install.sh";
+    const file = "components/artifact/installation/install.sh";
     const { code, stderr } = await this.cluster.script(name, file, parameters);
     if (code !== 0) throw new Error(stderr);
   }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { installationParameters } from "../../components/data-services/installation/installation";
+import { installationParameters } from "../../components/artifact/installation/installation";
 import {
   nodeParameters,
   readyParameters,
@@ -38,7 +38,7 @@ const settings = (retiring?: string): Settings => ({
 
 async function install(name: string): Promise<void> {
   const { installation } = planPostgresql(cluster.artifact);
-  const install = "components/data-services/installation/install.sh";
+  const install = "components/artifact/installation/install.sh";
   for (const [file, parameters] of [
     [`${room}/prepare.sh`, {}],
     [install, installationParameters(installation, cluster.assets)],

@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { installationParameters } from "../../components/data-services/installation/installation";
+import { installationParameters } from "../../components/artifact/installation/installation";
 import type { Node } from "../../components/data-services/node";
 import {
   nodeParameters,
@@ -9,7 +9,7 @@ import {
 } from "../../components/data-services/rabbitmq/configuration";
 import { planRabbitMq } from "../../components/data-services/rabbitmq/plan";
 import { loadServiceScript } from "../../components/data-services/rolling";
-import { renderInput } from "../../components/remote/script";
+import { renderInput } from "../../components/machine/script";
 import { authorityCertificate, serverCertificate } from "../../components/secrets/certificates";
 import { ed25519FromSeed, pkcs8Pem } from "../../components/secrets/keys";
 import type { Ended } from "../../lab/verify/namespace";
@@ -71,7 +71,7 @@ const health = (name: string): Promise<Ended> =>
 
 const install = (name: string): Promise<string> => {
   const { installation } = planRabbitMq(cluster.artifact);
-  const script = "components/data-services/installation/install.sh";
+  const script = "components/artifact/installation/install.sh";
   return succeeds(cluster.script(name, script, installationParameters(installation, cluster.assets)));
 };
 

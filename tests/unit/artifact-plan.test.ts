@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type ArtifactFile, type ArtifactManifest, renderManifest } from "../../components/artifact/manifest";
 import { findBinary, planArtifact, registryOf, storePath } from "../../components/artifact/plan";
 import { readManifest } from "../../components/artifact/reader/bundle";
-import { ConfigurationError, validate } from "../../components/config/validate";
 import { planRuntime } from "../../components/kubernetes/container-runtime/plan";
+import { ConfigurationError, validate } from "../../components/validation/validate";
 import { fixtureBundle, stagingConfiguration, stagingValues, surroundings, type Values } from "../stacks";
 
 const checksum = (letter: string) => letter.repeat(64);

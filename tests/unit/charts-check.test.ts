@@ -6,8 +6,8 @@ import { parse, stringify } from "yaml";
 import { checkChart, type RunHelm } from "../../checks/chart";
 import { findUnknown, leavesOf, type Render } from "../../checks/effects";
 import { releasesOf, samples, valuesOf } from "../../checks/sample";
+import { releaseNames, releases } from "../../components/config/releases";
 import { findChart } from "../../components/wire/charts";
-import { releaseNames, releases } from "../../components/wire/releases";
 import type { Values } from "../../components/wire/values";
 
 const at = (values: Values, path: string): any =>

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { readManifest } from "../../components/artifact/reader/bundle";
-import type { Surroundings } from "../../components/config/rules";
-import { ConfigurationError, validate } from "../../components/config/validate";
+import type { Surroundings } from "../../components/validation/rules";
+import { ConfigurationError, validate } from "../../components/validation/validate";
 
 const surroundings: Surroundings = {
   keyFileProblem: () => undefined,

@@ -8,7 +8,7 @@ import { renderKubeletConfig } from "../../components/kubernetes/member/kubelet"
 import { renderBalancer } from "../../components/kubernetes/node/balancer";
 import { minorOf, planKubernetes } from "../../components/kubernetes/plan";
 import { refusalOf, versionIn } from "../../components/kubernetes/version/version";
-import { renderInput } from "../../components/remote/script";
+import { renderInput } from "../../components/machine/script";
 
 const file = (kind: "binary" | "image", name: string): ArtifactFile => ({
   path: `${kind}/${name.replaceAll(/[/:]/g, "_")}`,

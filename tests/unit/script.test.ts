@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { loadScript, renderInput, shellQuote } from "../../components/remote/script";
+import { loadScript, renderInput, shellQuote } from "../../components/machine/script";
 
 interface Ended {
   readonly code: number;

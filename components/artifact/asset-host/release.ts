@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Machine } from "../../host/machine/machine";
-import { loadScript, runScript, type ScriptRun } from "../../remote/script";
-import type { Target } from "../../remote/target";
+import type { Machine } from "../../machine/machine";
+import { loadScript, runScript, type ScriptRun } from "../../machine/script";
+import type { Target } from "../../machine/target";
 import { type ArtifactFile, digestOf } from "../manifest";
 import type { ArtifactStore } from "../store/store";
 

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { loadScript, runScript, type ScriptRun } from "../../remote/script";
-import type { Target } from "../../remote/target";
+import { loadScript, runScript, type ScriptRun } from "../../machine/script";
+import type { Target } from "../../machine/target";
 import type { Secrets } from "../../secrets/secrets";
 import type { AssetHost } from "../asset-host/asset-host";
 import { digestOf } from "../manifest";

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { loadScript, runScript, type ScriptRun } from "../../remote/script";
-import type { Target } from "../../remote/target";
+import { loadScript, runScript, type ScriptRun } from "../../machine/script";
+import type { Target } from "../../machine/target";
 import type { ArchivePlan } from "../plan";
 
 /** Arguments of {@link ArtifactStore}. */

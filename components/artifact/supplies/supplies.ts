@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Machine } from "../../host/machine/machine";
-import { loadScript, runScript } from "../../remote/script";
-import type { Target } from "../../remote/target";
+import type { Machine } from "../../machine/machine";
+import { loadScript, runScript } from "../../machine/script";
+import type { Target } from "../../machine/target";
 import { digestOf } from "../manifest";
 import type { ArtifactPlan } from "../plan";
 

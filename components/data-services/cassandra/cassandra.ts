@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { loadScript, runScript } from "../../remote/script";
-import { installOn } from "../installation/installation";
+import { installOn } from "../../artifact/installation/installation";
+import { loadScript, runScript } from "../../machine/script";
 import { type Connection, type DataNode, type DataServiceArgs, stayingOf } from "../node";
 import { rollOut } from "../rolling";
 import { nodeParameters, ports, replicationFactor } from "./configuration";

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { installOn } from "../installation/installation";
+import { installOn } from "../../artifact/installation/installation";
 import { type Connection, type DataServiceArgs, leaversLast, stayingOf } from "../node";
 import { rollOut } from "../rolling";
 import { nodeParameters, ports } from "./configuration";

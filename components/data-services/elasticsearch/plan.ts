@@ -1,6 +1,6 @@
+import { directoryOf, type InstallationPlan } from "../../artifact/installation/installation";
 import type { ArtifactFile } from "../../artifact/manifest";
 import { type ArtifactPlan, findBinary } from "../../artifact/plan";
-import { directoryOf, type InstallationPlan } from "../installation/installation";
 import type { Node } from "../node";
 
 export const service = "elasticsearch";

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
+import { installOn } from "../../artifact/installation/installation";
 import type { AccessKey } from "../../secrets/secrets";
-import { installOn } from "../installation/installation";
 import { type Connection, type DataServiceArgs, stayingOf } from "../node";
 import { rollOut } from "../rolling";
 import { assetsBucket, buckets, nodeParameters, port } from "./configuration";

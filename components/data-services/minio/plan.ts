@@ -1,5 +1,5 @@
+import { directoryOf, type InstallationPlan } from "../../artifact/installation/installation";
 import { type ArtifactPlan, findBinary } from "../../artifact/plan";
-import { directoryOf, type InstallationPlan } from "../installation/installation";
 import type { Node } from "../node";
 
 export const service = "minio";

@@ -1,6 +1,6 @@
+import { directoryOf, type InstallationPlan } from "../../artifact/installation/installation";
 import type { ArtifactFile } from "../../artifact/manifest";
 import { type ArtifactPlan, findBinary } from "../../artifact/plan";
-import { directoryOf, type InstallationPlan } from "../installation/installation";
 
 export const service = "postgresql";
 

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { runScript } from "../../remote/script";
-import { installOn } from "../installation/installation";
+import { installOn } from "../../artifact/installation/installation";
+import { runScript } from "../../machine/script";
 import { type Connection, type DataNode, type DataServiceArgs, leaversLast, stayingOf } from "../node";
 import { loadServiceScript, rollOut } from "../rolling";
 import {

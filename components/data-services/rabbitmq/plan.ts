@@ -1,5 +1,5 @@
+import type { InstallationPlan } from "../../artifact/installation/installation";
 import type { ArtifactPlan } from "../../artifact/plan";
-import type { InstallationPlan } from "../installation/installation";
 import type { Node } from "../node";
 
 /**

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { loadScript, runScript } from "../../remote/script";
-import type { Target } from "../../remote/target";
+import { loadScript, runScript } from "../../machine/script";
+import type { Target } from "../../machine/target";
 import { type RulesetArgs, renderRuleset, tableComment } from "./ruleset";
 import { interfaceAlias, renderUnit } from "./unit";
 

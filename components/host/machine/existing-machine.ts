@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { MachinePlan } from "../../config/plan";
+import type { Machine } from "../../machine/machine";
 import { logIn } from "./login";
-import type { Machine } from "./machine";
 
 /** Arguments of {@link ExistingMachine}. */
 export interface ExistingMachineArgs {

@@ -1,8 +1,8 @@
 import type { types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { MachinePlan } from "../../config/plan";
-import { loadScript, runScript } from "../../remote/script";
-import type { Machine } from "./machine";
+import type { Machine } from "../../machine/machine";
+import { loadScript, runScript } from "../../machine/script";
 
 /** Arguments of {@link logIn}. */
 export interface LoginArgs {

@@ -2,13 +2,13 @@ import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
 import type { MachinePlan } from "../../config/plan";
 import type { Configuration } from "../../config/schema";
-import { loadScript, runScript } from "../../remote/script";
+import type { Machine } from "../../machine/machine";
+import { loadScript, runScript } from "../../machine/script";
 import type { Host } from "../host";
 import type { BaseImage } from "../image/base-image";
 import { renderConsoleLog } from "../xml";
 import { finishedMessage, renderMetaData, renderNetworkConfig, renderUserData } from "./cloud-init";
 import { logIn } from "./login";
-import type { Machine } from "./machine";
 
 /** Arguments of {@link VirtualMachine}. */
 export interface VirtualMachineArgs {

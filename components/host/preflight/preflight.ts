@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Plan } from "../../config/plan";
 import type { Configuration } from "../../config/schema";
-import { loadScript, runScript } from "../../remote/script";
-import type { Target } from "../../remote/target";
+import { loadScript, runScript } from "../../machine/script";
+import type { Target } from "../../machine/target";
 
 /** Arguments of {@link Preflight}. */
 export interface PreflightArgs {

@@ -1,7 +1,7 @@
 import type * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
-import { loadScript, runScript } from "../../remote/script";
-import type { Target } from "../../remote/target";
+import { loadScript, runScript } from "../../machine/script";
+import type { Target } from "../../machine/target";
 
 /** Arguments of {@link TimeServer}. */
 export interface TimeServerArgs {

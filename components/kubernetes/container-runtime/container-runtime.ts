@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { AssetHost } from "../../artifact/asset-host/asset-host";
 import type { ArtifactPlan } from "../../artifact/plan";
-import { loadScript, runScript } from "../../remote/script";
-import type { Target } from "../../remote/target";
+import { loadScript, runScript } from "../../machine/script";
+import type { Target } from "../../machine/target";
 import {
   renderContainerdConfig,
   renderContainerdUnit,

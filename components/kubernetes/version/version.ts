@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { loadScript, runScript, type ScriptRun } from "../../remote/script";
-import type { Target } from "../../remote/target";
+import { loadScript, runScript, type ScriptRun } from "../../machine/script";
+import type { Target } from "../../machine/target";
 import { minorOf } from "../plan";
 
 /** Functions that tell which versions a node may become. */

@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { callingPorts } from "../../config/plan";
-import { loadScript, runScript, type ScriptRun } from "../../remote/script";
-import type { Target } from "../../remote/target";
+import { loadScript, runScript, type ScriptRun } from "../../machine/script";
+import type { Target } from "../../machine/target";
 
 /** The first port that coturn relays through: its own default, as the chart has no value for it (RFC 8656). */
 const firstRelayPort = 49_152;

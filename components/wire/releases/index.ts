@@ -1,5 +1,5 @@
+import type { ReleaseName } from "../../config/releases";
 import type { WireContext } from "../context";
-import type { ReleaseName } from "../releases";
 import type { Values } from "../values";
 import { accountPages } from "./account-pages";
 import { cassandraExternal } from "./cassandra-external";

@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
-import type { MachinePlan } from "../../config/plan";
-import type { Target } from "../../remote/target";
+import type { MachinePlan } from "../config/plan";
+import type { Target } from "./target";
 
 /**
  * A machine that is ready to be worked on, whether the stack made it or found it. Whoever runs something

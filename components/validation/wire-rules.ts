@@ -1,9 +1,9 @@
+import { chooseReleases, type ReleaseName } from "../config/releases";
+import type { Configuration } from "../config/schema";
 import { type ChartSource, findChart } from "../wire/charts";
 import { publicNames } from "../wire/context";
-import { chooseReleases, type ReleaseName } from "../wire/releases";
 import { certificateProblems } from "../wire/tls";
 import type { Problem, Surroundings } from "./rules";
-import type { Configuration } from "./schema";
 
 type Sections<K extends keyof Configuration> = Pick<Configuration, K>;
 

@@ -1,5 +1,7 @@
 import type { ArtifactManifest } from "../artifact/manifest";
 import { planArtifact } from "../artifact/plan";
+import { gatewayOf, isBetween, isHostOf, isNetworkAddress, overlap, prefixOf } from "../config/addresses";
+import type { Configuration, MachineConfiguration } from "../config/schema";
 import { planCassandra } from "../data-services/cassandra/plan";
 import { planElasticsearch } from "../data-services/elasticsearch/plan";
 import { planMinio } from "../data-services/minio/plan";
@@ -7,8 +9,6 @@ import { planPostgresql } from "../data-services/postgresql/plan";
 import { planRabbitMq } from "../data-services/rabbitmq/plan";
 import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
-import { gatewayOf, isBetween, isHostOf, isNetworkAddress, overlap, prefixOf } from "./addresses";
-import type { Configuration, MachineConfiguration } from "./schema";
 import { chartRules, federationRules, tlsRules } from "./wire-rules";
 
 /** What is wrong with a configuration: the key concerned, what was found and what is accepted. */

@@ -1,4 +1,4 @@
-# Stands before every script that the program runs on a machine (components/remote/script.ts).
+# Stands before every script that the program runs on a machine (components/machine/script.ts).
 # A script defines `apply` (observe, skip if already so, act, verify); `update`, if later runs differ; and, if it
 # leaves behind anything that a destroy has to take away, `remove`. Its parameters are shell variables, never
 # arguments or environment, so that no process list shows them.

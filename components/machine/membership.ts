@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { loadScript, runScript, type ScriptRun } from "../remote/script";
-import type { Target } from "../remote/target";
+import { loadScript, runScript, type ScriptRun } from "./script";
+import type { Target } from "./target";
 
 /** A node as its cluster's list has it. */
 interface Listed {

@@ -4,11 +4,11 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ArtifactManifest } from "../artifact/manifest";
 import { type ArtifactPlan, planArtifact } from "../artifact/plan";
 import { readManifest as readManifestFile } from "../artifact/reader/bundle";
+import type { ReleaseName } from "../config/releases";
+import type { Configuration } from "../config/schema";
 import { type ChartReference, findChart } from "../wire/charts";
 import type { Federation, Tls } from "../wire/context";
-import type { ReleaseName } from "../wire/releases";
 import { certificateWarning } from "../wire/tls";
-import type { Configuration } from "./schema";
 import { ConfigurationError, validate } from "./validate";
 import { chartSource } from "./wire-rules";
 

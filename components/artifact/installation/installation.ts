@@ -1,8 +1,8 @@
 import type * as pulumi from "@pulumi/pulumi";
-import type { AssetHost } from "../../artifact/asset-host/asset-host";
-import type { ArtifactFile } from "../../artifact/manifest";
-import { loadScript, runScript } from "../../remote/script";
-import type { Target } from "../../remote/target";
+import { loadScript, runScript } from "../../machine/script";
+import type { Target } from "../../machine/target";
+import type { AssetHost } from "../asset-host/asset-host";
+import type { ArtifactFile } from "../manifest";
 
 /** The programs of a service. */
 export interface InstallationPlan {

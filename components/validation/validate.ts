@@ -1,7 +1,7 @@
 import { closest } from "fastest-levenshtein";
 import { z } from "zod";
+import { type Configuration, configurationSchema } from "../config/schema";
 import { checkRules, findWarnings, type Problem, type Surroundings } from "./rules";
-import { type Configuration, configurationSchema } from "./schema";
 
 /** What {@link validate} makes of a stack's values. */
 export interface Validated {
