@@ -7,6 +7,7 @@ import {
   secretParameters,
 } from "../../components/data-services/postgresql/configuration";
 import { planPostgresql } from "../../components/data-services/postgresql/plan";
+import { Namespace } from "../../lab/verify/namespace";
 import { Cluster } from "../fixtures/cluster";
 import { ended } from "../fixtures/machine";
 
@@ -18,7 +19,11 @@ const repmgr = "password-of-repmgr";
 const wireServer = "password-of-wire-server";
 const psql = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1";
 
+/** A Kubernetes node: pods arrive with its address. It has no disk, and takes its programs from a data node. */
+const kubenode = "192.168.122.21";
+
 let cluster: Cluster;
+let client: Namespace;
 /** What the cluster is configured with; it changes once, in between. */
 let wanted = { maxConnections: 100 };
 const secrets = secretParameters({ repmgr, wireServer, key: "", certificate: "" });
@@ -31,7 +36,7 @@ const settings = (retiring?: string): Settings => ({
       .filter((node) => node.name === name)
       .map((node) => ({ ...node, retiring: name === retiring })),
   ),
-  clients: [],
+  clients: [kubenode],
   tls: false,
   ...wanted,
 });
@@ -148,9 +153,14 @@ setsid bash /root/writer.sh </dev/null >/dev/null 2>&1 &`,
 
 beforeAll(async () => {
   cluster = await Cluster.start(names);
+  client = new Namespace("kubenode1");
+  cluster.join(client, kubenode);
   await Promise.all(names.map(install));
 }, 300_000);
-afterAll(() => cluster?.stop());
+afterAll(async () => {
+  await cluster?.stop();
+  client?.remove();
+});
 
 it("founds a cluster, going on where a run was killed, and a second run changes nothing", async () => {
   const machine = cluster.machine("datanode1");
@@ -199,6 +209,38 @@ it("is reached by nodes and clients alone", async () => {
   expect(await peer.run(`true </dev/tcp/${cluster.addressOf("datanode1")}/5434 && echo open`)).toBe("open");
 });
 
+/** Logs in from the Kubernetes node, with passwords that are right, and gives the answer or the refusal. */
+async function logIn(node: string, user: string, database: string, query = "select 'in'"): Promise<string> {
+  const { stdout, stderr } = await client.pipe(
+    `${query};\n`,
+    ...["chroot", cluster.machine("datanode3").path("/"), "env", "PGPASSFILE=/etc/wiab/postgresql/pgpass"],
+    ...["psql", "-XAtq", `host=${cluster.addressOf(node)} user=${user} dbname=${database} connect_timeout=5`],
+  );
+  return stdout.trim() || (/no pg_hba\.conf entry/.test(stderr) ? "refused" : stderr);
+}
+
+/** What the endpoint manager of Wire's chart learns of each node. */
+const roles = () =>
+  Promise.all(names.map((name) => logIn(name, "repmgr", "repmgr", "select pg_is_in_recovery()")));
+
+it("lets in clients as Wire's user, and as repmgr to ask which node is the primary, and to nothing else", async () => {
+  expect(await roles()).toEqual(["f", "t", "t"]);
+  const logins = ["repmgr", "wire-server"].flatMap((user) =>
+    ["repmgr", "wire-server", "postgres"].map((database) => [user, database] as const),
+  );
+  const answers = await Promise.all(
+    logins.map(async ([user, database]) => `${user} ${database}: ${await logIn("datanode1", user, database)}`),
+  );
+  expect(answers).toEqual([
+    "repmgr repmgr: in",
+    "repmgr wire-server: refused",
+    "repmgr postgres: refused",
+    "wire-server repmgr: refused",
+    "wire-server wire-server: in",
+    "wire-server postgres: refused",
+  ]);
+});
+
 it("rolls a change through, the primary too, and loses no acknowledged write", async () => {
   const before = await starts();
   const writing = await writer("datanode3");
@@ -230,6 +272,7 @@ it("promotes a standby when the primary is gone, and takes the former one back a
   );
   cluster.plug("datanode1", "in");
   await healthy("datanode1", "datanode2 is the primary");
+  expect(await roles()).toEqual(["t", "f", "t"]);
   await writing.goesOn();
   const { lost } = await writing.missing("datanode2");
   expect(lost).toEqual([]);

@@ -11,6 +11,7 @@ import {
   type Settings,
 } from "../../components/data-services/postgresql/configuration";
 import { planMemory, planPostgresql } from "../../components/data-services/postgresql/plan";
+import { methodFor } from "../fixtures/hba";
 
 const file = (kind: "apt" | "binary", path: string, name: string, version: string): ArtifactFile => ({
   ...{ path, archive: "a.tar", sha256: name.padEnd(64, "0"), size: 1 },
@@ -88,17 +89,45 @@ describe("the plan", () => {
 });
 
 describe("the configuration", () => {
-  it("lets in the nodes as repmgr, and nodes and clients as Wire's user, all by password", () => {
-    const lines = renderHba(settings()).split("\n");
-    expect(lines).toContain("host all,replication repmgr 192.168.122.33/32 scram-sha-256");
-    expect(lines).toContain("host wire-server wire-server 192.168.122.21/32 scram-sha-256");
-    expect(lines).not.toContain("host all,replication repmgr 192.168.122.21/32 scram-sha-256");
-    expect(lines.filter((line) => /trust|0\.0\.0\.0|md5/.test(line))).toEqual([]);
+  describe("lets in", () => {
+    const datanode = "192.168.122.32";
+    const kubenode = "192.168.122.21";
+    const other = "192.168.122.10";
+    const everybody = [datanode, kubenode, other].flatMap((address) =>
+      ["repmgr", "wire-server", "postgres", "wiab_monitor"].flatMap((user) =>
+        ["repmgr", "wire-server", "postgres", "replication"].map((wanted) => ({
+          ...{ address, user, database: wanted },
+        })),
+      ),
+    );
+    const expected = [
+      ...["repmgr", "wire-server", "postgres", "replication"].map((wanted) => `${datanode} repmgr ${wanted}`),
+      `${datanode} wire-server wire-server`,
+      // Wire's services, and the endpoint manager, which follows a failover.
+      `${kubenode} wire-server wire-server`,
+      `${kubenode} repmgr repmgr`,
+    ].sort();
+    const letIn = (hba: string, tls: boolean) =>
+      everybody
+        .filter((login) => methodFor(hba, { ...login, tls }) === "scram-sha-256")
+        .map((login) => `${login.address} ${login.user} ${login.database}`)
+        .sort();
+
+    it("each to what it needs, by password, and nobody else", () => {
+      expect(letIn(renderHba(settings()), false)).toEqual(expected);
+      const refused = everybody.filter((login) => methodFor(renderHba(settings()), login) === "reject");
+      expect(refused.length).toBe(everybody.length - expected.length);
+    });
+
+    it("clients by TLS alone where it is asked for, nodes among themselves without it", () => {
+      const hba = renderHba(settings({ tls: true }));
+      expect(letIn(hba, true)).toEqual(expected);
+      expect(letIn(hba, false)).toEqual(expected.filter((line) => line.startsWith(`${datanode} repmgr`)));
+    });
   });
 
-  it("wants TLS of clients where it is asked to", () => {
+  it("has a certificate where clients use TLS", () => {
     const secure = settings({ tls: true });
-    expect(renderHba(secure)).toContain("hostssl wire-server wire-server 192.168.122.21/32");
     expect(renderPostgresqlConf(node(1), secure)).toContain("ssl = on");
     expect(renderPostgresqlConf(node(1), settings())).not.toContain("ssl_key_file");
   });

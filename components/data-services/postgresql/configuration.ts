@@ -91,15 +91,25 @@ lc_messages = 'C.UTF-8'
 
 const cidr = (address: string) => (address.includes("/") ? address : `${address}/32`);
 
+/**
+ * Who gets in, and from where; whoever is not named does not. Pods arrive with the addresses of their machines.
+ */
 export const renderHba = ({ nodes, clients, tls }: Settings): string => {
-  const addresses = nodes.map(({ address }) => address);
+  const remote = tls ? "hostssl" : "host";
+  const own = (address: string) => `${remote} ${database} ${database} ${cidr(address)} scram-sha-256`;
   return [
     "local all postgres peer",
     "local all wiab_monitor peer map=wiab",
-    ...addresses.map((address) => `host all,replication repmgr ${cidr(address)} scram-sha-256`),
-    ...[...addresses, ...clients].map(
-      (address) => `${tls ? "hostssl" : "host"} ${database} ${database} ${cidr(address)} scram-sha-256`,
-    ),
+    ...nodes.flatMap(({ address }) => [
+      `host all,replication repmgr ${cidr(address)} scram-sha-256`,
+      own(address),
+    ]),
+    ...clients.flatMap((address) => [
+      own(address),
+      // The endpoint manager of Wire's chart asks each node as repmgr whether it is the primary, and sends
+      // postgresql-external-rw there: without it nobody finds the new one after a failover. It needs no other database.
+      `${remote} repmgr repmgr ${cidr(address)} scram-sha-256`,
+    ]),
     "",
   ].join("\n");
 };
