@@ -4,13 +4,14 @@ import { withKeys } from "./agent";
 import { keysOf, labEnvironment, readOptions, readOutputs } from "./context";
 import { dependencyDrills } from "./drills/dependencies";
 import { editDrills } from "./drills/edits";
+import { failoverDrills } from "./drills/failover";
 import { type Drill, DrillGround, expectEqual } from "./drills/ground";
 import { releaseDrills } from "./drills/releases";
 import { writeDown } from "./record";
 import { withInternet } from "./verify/internet";
 import { reachBy } from "./verify/machine";
 
-const drills: readonly Drill[] = [...dependencyDrills, ...editDrills, ...releaseDrills];
+const drills: readonly Drill[] = [...dependencyDrills, ...failoverDrills, ...editDrills, ...releaseDrills];
 
 /** How a drill has ended. */
 interface Row {

@@ -229,7 +229,9 @@ it("lets in clients as Wire's user, and as repmgr to ask which node is the prima
     ["repmgr", "wire-server", "postgres"].map((database) => [user, database] as const),
   );
   const answers = await Promise.all(
-    logins.map(async ([user, database]) => `${user} ${database}: ${await logIn("datanode1", user, database)}`),
+    logins.map(
+      async ([user, database]) => `${user} ${database}: ${await logIn("datanode1", user, database)}`,
+    ),
   );
   expect(answers).toEqual([
     "repmgr repmgr: in",

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { reportIn, verdict, writerPod, writesAgain } from "../../lab/drills/failover";
 import { expectEqual } from "../../lab/drills/ground";
+import type { WriterReport } from "../../lab/faults/writer";
 import { failing, type Summary } from "../../lab/verify/page";
 
 const check = (name: string, ok: boolean) => ({ name, ok, at: "2026-06-01T00:00:00Z" });
@@ -31,5 +33,59 @@ describe("a drill", () => {
     expect(() => expectEqual([], [])).not.toThrow();
     expect(() => expectEqual(["a", "c"], ["a", "b"])).toThrow(/^too much: c; missing: b$/);
     expect(() => expectEqual([], ["b"])).toThrow(/^missing: b$/);
+  });
+});
+
+describe("a failover under a pod that writes", () => {
+  const report: WriterReport = {
+    ...{ service: "postgresql" as const, acknowledged: 900, missingCount: 0, error: "", errors: [] },
+    longestPause: { at: "2026-06-01T00:00:00Z", milliseconds: 41_250 },
+  };
+
+  it("has the pod use the name that Wire's services use, and its password stand in a secret alone", () => {
+    const connection = {
+      addresses: ["192.168.122.31"],
+      port: 5432,
+      username: "wire-server",
+      password: "hidden",
+    };
+    const objects = writerPod("conformance:4", { ...connection, database: "wire-server", authority: "PEM" });
+    const { items } = objects as { items: { kind: string; stringData?: Record<string, string> }[] };
+    const settings = JSON.parse(items[0]?.stringData?.["settings.json"] ?? "");
+    expect(settings).toMatchObject({
+      addresses: ["postgresql-external-rw"],
+      password: "hidden",
+      unverified: true,
+    });
+    expect(JSON.stringify(items[1])).not.toContain("hidden");
+    expect(items.map(({ kind }) => kind)).toEqual(["Secret", "Pod"]);
+  });
+
+  it.each([
+    ["", false],
+    ["10:00:00.000 postgresql: record 1 acknowledged\n", false],
+    ["a: record 1 acknowledged\nb: record 40: connection refused\n", false],
+    ["a: record 1 acknowledged\nb: record 40: connection refused\nc: record 40 acknowledged\n", true],
+    ["a: record 1 acknowledged\nb: record 4: x\nc: record 4 acknowledged\nd: record 9: reset\n", false],
+  ])("knows from its log whether it writes again: %j", (log, expected) => {
+    expect(writesAgain(log)).toBe(expected);
+  });
+
+  it("finds the report after what the writer has said, and says so if there is none", () => {
+    const log = `a: record 1 acknowledged\n${JSON.stringify(report, undefined, 2)}\nconformance write: something\n`;
+    expect(reportIn(log)).toEqual(report);
+    expect(() => reportIn("a: record 1 acknowledged\n{\n")).toThrow(/made no report:\na: record 1/);
+  });
+
+  it("says how long the pause was, and fails for what is gone or could not be read", () => {
+    expect(verdict(report, "datanode1", "datanode2")).toBe(
+      "datanode2 took over from datanode1; a pod wrote on through postgresql-external-rw after 41.3 s; 900 acknowledged, none lost",
+    );
+    expect(() => verdict({ ...report, missingCount: 2 }, "a", "b")).toThrow(
+      "2 of 900 acknowledged records are gone",
+    );
+    expect(() => verdict({ ...report, error: "timeout" }, "a", "b")).toThrow(
+      "not everything could be read back: timeout",
+    );
   });
 });

@@ -2,12 +2,15 @@ package standins
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"wiab-staging/lab/conformance/kubernetes"
@@ -30,23 +33,14 @@ func FollowPrimary(ctx context.Context, arguments []string) error {
 		if err != nil {
 			return err
 		}
-		roles := map[string][]string{}
-		for _, node := range strings.Split(*nodes, ",") {
-			primary, err := isPrimary(ctx, stores.Access{
+		roles, err := rolesOf(strings.Split(*nodes, ","), func(node string) (bool, error) {
+			return isPrimary(ctx, stores.Access{
 				Hosts: []string{node}, Port: stores.Port(*port),
 				User: "repmgr", Password: strings.TrimSpace(string(password)), Database: "repmgr",
 			})
-			switch {
-			case err != nil:
-				fmt.Printf("%s: %v\n", node, err)
-			case primary:
-				roles["rw"] = append(roles["rw"], node)
-			default:
-				roles["ro"] = append(roles["ro"], node)
-			}
-		}
-		if len(roles["rw"]) != 1 {
-			return fmt.Errorf("%d primaries: the services stay as they are", len(roles["rw"]))
+		})
+		if err != nil {
+			return err
 		}
 		now := fmt.Sprint(roles)
 		if now != before {
@@ -54,24 +48,69 @@ func FollowPrimary(ctx context.Context, arguments []string) error {
 			before = now
 		}
 		// Each time: an upgrade of the release puts back what the values say.
-		for _, role := range slices.Sorted(maps.Keys(roles)) {
+		return publish(roles, func(role string, endpoints any) error {
 			slice := fmt.Sprintf("/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices/postgresql-external-%s", *namespace, role)
-			var endpoints []map[string]any
-			for _, address := range roles[role] {
-				endpoints = append(endpoints, map[string]any{"addresses": []string{address}})
-			}
-			if err := kubernetes.Ask(ctx, "PATCH", slice, map[string]any{"endpoints": endpoints}, nil); err != nil {
-				return err
-			}
-		}
-		return nil
+			return kubernetes.Ask(ctx, "PATCH", slice, map[string]any{"endpoints": endpoints}, nil)
+		})
 	})
 }
 
+// rolesOf asks all nodes at the same time, since one that is off takes its time, and says which are read-write (rw) and
+// read-only (ro). One that does not answer is neither. It is an error if there is not just one primary.
+func rolesOf(nodes []string, primary func(node string) (bool, error)) (map[string][]string, error) {
+	found := make([]string, len(nodes))
+	failed := make([]error, len(nodes))
+	var all sync.WaitGroup
+	for i, node := range nodes {
+		all.Go(func() {
+			is, err := primary(node)
+			switch {
+			case err != nil:
+				failed[i] = fmt.Errorf("%s: %w", node, err)
+			case is:
+				found[i] = "rw"
+			default:
+				found[i] = "ro"
+			}
+		})
+	}
+	all.Wait()
+	roles := map[string][]string{}
+	for i, role := range found {
+		if role != "" {
+			roles[role] = append(roles[role], nodes[i])
+		}
+	}
+	if count := len(roles["rw"]); count != 1 {
+		return nil, errors.Join(fmt.Errorf("%d primaries: the services stay as they are", count), errors.Join(failed...))
+	}
+	return roles, nil
+}
+
+// publish has each role's name lead to its nodes. A role that nobody has keeps those that it had.
+func publish(roles map[string][]string, patch func(role string, endpoints any) error) error {
+	for _, role := range slices.Sorted(maps.Keys(roles)) {
+		var endpoints []map[string]any
+		for _, address := range roles[role] {
+			endpoints = append(endpoints, map[string]any{"addresses": []string{address}})
+		}
+		if err := patch(role, endpoints); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isPrimary uses TLS where the node has it, as PostgreSQL's own library does, and believes whoever answers.
 func isPrimary(ctx context.Context, node stores.Access) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, stores.DialTimeout)
 	defer cancel()
-	connection, err := stores.PostgreSQL(ctx, node, "any")
+	encrypted := node
+	encrypted.TLS = &tls.Config{InsecureSkipVerify: true}
+	connection, err := stores.PostgreSQL(ctx, encrypted, "any")
+	if err != nil && strings.Contains(err.Error(), "refused TLS") {
+		connection, err = stores.PostgreSQL(ctx, node, "any")
+	}
 	if err != nil {
 		return false, err
 	}

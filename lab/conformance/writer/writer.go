@@ -16,13 +16,16 @@ import (
 	"wiab-staging/lab/conformance/stores"
 )
 
-// target is what the mode `write` gets on standard input: a service to write to.
+// target is what the mode `write` gets as settings: a service to write to.
 type target struct {
 	// Addresses of the nodes, each tried in turn.
 	Addresses []string
 	Port      stores.Port
 	// Authority in PEM where the service wants TLS.
 	Authority string
+	// Unverified believes whoever answers, as `sslmode: require` does: a name that leads to several nodes is in none of
+	// their certificates.
+	Unverified bool
 	// User and Password for PostgreSQL and RabbitMQ.
 	User, Password string
 	Database       string
@@ -48,7 +51,7 @@ func (to target) access() (stores.Access, error) {
 	}
 	var err error
 	if to.Authority != "" {
-		access.TLS, err = stores.Trusting(to.Authority, false)
+		access.TLS, err = stores.Trusting(to.Authority, to.Unverified)
 	}
 	return access, err
 }
@@ -108,19 +111,15 @@ const notable = time.Second
 func Run(ctx context.Context, arguments []string) error {
 	flags := flag.NewFlagSet("write", flag.ExitOnError)
 	service := flags.String("service", "", "cassandra, postgresql, elasticsearch, minio or rabbitmq")
+	settings := flags.String("settings", "", "a file; standard input without it")
 	_ = flags.Parse(arguments)
 	opener := services[*service]
 	if opener == nil {
 		return fmt.Errorf("--service %q: there are cassandra, postgresql, elasticsearch, minio and rabbitmq", *service)
 	}
-	to := target{EveryMilliseconds: 50, AttemptSeconds: 5, VerifySeconds: 300}
-	decoder := json.NewDecoder(os.Stdin)
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&to); err != nil {
-		return fmt.Errorf("settings on standard input: %w", err)
-	}
-	if len(to.Addresses) == 0 {
-		return errors.New("settings on standard input: addresses is empty")
+	to, err := readTarget(*settings)
+	if err != nil {
+		return fmt.Errorf("settings in %s: %w", cmp.Or(*settings, "standard input"), err)
 	}
 	if to.Replicas == 0 {
 		to.Replicas = min(3, len(to.Addresses))
@@ -145,6 +144,25 @@ func Run(ctx context.Context, arguments []string) error {
 		return errors.New("nothing was acknowledged")
 	}
 	return nil
+}
+
+func readTarget(file string) (target, error) {
+	to := target{EveryMilliseconds: 50, AttemptSeconds: 5, VerifySeconds: 300}
+	input := os.Stdin
+	if file != "" {
+		var err error
+		if input, err = os.Open(file); err != nil {
+			return to, err
+		}
+		defer input.Close()
+	}
+	decoder := json.NewDecoder(input)
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(&to)
+	if err == nil && len(to.Addresses) == 0 {
+		err = errors.New("addresses is empty")
+	}
+	return to, err
 }
 
 type writer struct {
