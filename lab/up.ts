@@ -37,7 +37,7 @@ async function main(): Promise<number> {
   await configureLab({ stack, size, facts, image, bundle });
 
   await createStack(env, stack);
-  for (const line of await recover(env, home, stack)) console.log(line);
+  for (const line of await recover(env, home, stack, async () => true)) console.log(line);
   const code = await pulumi(env, ["up", "--yes", "--skip-preview", "--stack", stack, "--suppress-outputs"]);
   if (code !== 0) {
     console.error(

@@ -1,13 +1,19 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline/promises";
 import { fileURLToPath } from "node:url";
-import { type Plan, planDeployment } from "../components/config/plan";
-import type { Configuration } from "../components/config/schema";
-import type { Surroundings } from "../components/validation/rules";
-import { validate } from "../components/validation/validate";
+import { shellQuote } from "../components/machine/script";
 import { run, runMain } from "./commands";
 import { pulumiEnvironment } from "./environment";
+import {
+  findHalfMade,
+  nameOf,
+  type PendingOperation,
+  type RecordedResource,
+  takeAway,
+  type Virsh,
+} from "./half-made";
 import { installToolchain } from "./install";
 import { endOrphans, isAlive } from "./processes";
 import { pulumiOutput, stackOf } from "./pulumi";
@@ -17,33 +23,34 @@ type Environment = Readonly<Record<string, string>>;
 /** What recovery needs of an exported state. */
 interface ExportedState {
   readonly deployment: {
-    readonly resources?: readonly {
-      type: string;
-      urn: string;
-      inputs?: { name?: unknown };
+    readonly resources?: readonly (RecordedResource & {
       outputs?: { name?: string; status?: { status?: string }; values?: unknown };
-    }[];
-    pending_operations?: readonly { type: string }[];
+    })[];
+    pending_operations?: readonly PendingOperation[];
   };
 }
 
 /**
  * Prepares a stack whose last run was killed for the next one: gives its lock back, ends plugins that
- * outlived their engine, takes half-made objects off the host and forgets operations that never ended.
- * An object counts as half-made if the host has it under a name of this stack, the state does not, and
- * the stack's preflight had found that name free. On an orderly stack it does nothing.
+ * outlived their engine, takes off the host what operations that never ended were making, and forgets those.
+ * On an orderly stack it does nothing.
+ * @param confirm - Is asked before anything is deleted, with what would be, a line each.
  * @returns what was done, a line each.
- * @throws Error if another process is at work on the stack.
+ * @throws Error if another process is at work on the stack, or `confirm` says no.
  */
-export async function recover(env: Environment, home: string, stack: string): Promise<string[]> {
+export async function recover(
+  env: Environment,
+  home: string,
+  stack: string,
+  confirm: (objects: readonly string[]) => Promise<boolean>,
+): Promise<string[]> {
   const done = await giveLockBack(env, stack);
   done.push(...(await endOrphans(home)).map((name) => `ended ${name}, which had outlived its engine`));
   const state: ExportedState = JSON.parse(await pulumiOutput(env, ["stack", "export", "--stack", stack]));
   const { resources = [], pending_operations: pending = [] } = state.deployment;
-  if (resources.some(({ urn }) => urn.endsWith("::host-preflight-host"))) {
-    const recorded = new Set(resources.map(({ type, inputs }) => `${type} ${inputs?.name}`));
-    done.push(...(await removeHalfMade(await readConfiguration(env, stack), recorded)));
-  }
+  const uri = resources.find(({ type }) => type === "pulumi:providers:libvirt")?.inputs?.uri;
+  if (typeof uri === "string")
+    done.push(...(await removeHalfMade(virshAt(uri), pending, resources, confirm)));
   if (pending.length > 0) {
     delete state.deployment.pending_operations;
     await run("pulumi", ["stack", "import", "--stack", stack], { env, input: JSON.stringify(state) });
@@ -74,6 +81,22 @@ async function releaseAnew(env: Environment, stack: string): Promise<string[]> {
   return interrupted.map(({ name }) => `Helm was at work on ${name}: the next run updates it`);
 }
 
+async function removeHalfMade(
+  virsh: Virsh,
+  pending: readonly PendingOperation[],
+  resources: readonly RecordedResource[],
+  confirm: (objects: readonly string[]) => Promise<boolean>,
+): Promise<string[]> {
+  const { halfMade, kept } = await findHalfMade(virsh, pending, resources);
+  if (halfMade.length === 0) return [...kept];
+  if (!(await confirm(halfMade.map(nameOf))))
+    throw new Error(
+      "nothing was deleted, and the operations that never ended are not forgotten; --yes deletes what is listed",
+    );
+  for (const object of halfMade) await takeAway(virsh, object);
+  return [...kept, ...halfMade.map((object) => `took away the half-made ${nameOf(object)}`)];
+}
+
 /** The local backend's locks name the process that holds them; one that is gone cannot give its lock back. */
 async function giveLockBack(env: Environment, stack: string): Promise<string[]> {
   const backend = env.PULUMI_BACKEND_URL;
@@ -94,79 +117,35 @@ async function giveLockBack(env: Environment, stack: string): Promise<string[]> 
   return [`gave back the lock of a run that is gone`];
 }
 
-async function readConfiguration(env: Environment, stack: string): Promise<Configuration> {
-  const shown: Record<string, { value?: string; objectValue?: unknown; secret?: boolean }> = JSON.parse(
-    await pulumiOutput(env, ["config", "--json", "--stack", stack]),
+/** Asks libvirt on the host that the stack's provider names: directly, or through SSH, for a workstation need not have its client. */
+export function virshAt(uri: string): Virsh {
+  const { protocol, username, hostname: host, port, searchParams } = new URL(uri);
+  const command = ["--connect", "qemu:///system"];
+  if (protocol !== "qemu+ssh:") return (...args) => run("virsh", [...command, ...args]);
+  const keyFile = searchParams.get("keyfile");
+  const options = [...(keyFile ? ["-i", keyFile] : []), ...(port ? ["-p", port] : [])];
+  return (...args) =>
+    run("ssh", [...options, `${username}@${host}`, "virsh", ...command, ...args.map(shellQuote)]);
+}
+
+/** Lets the operator decide about a list; without a terminal to ask on, nobody has. */
+async function ask(objects: readonly string[]): Promise<boolean> {
+  console.log(
+    `a run that was killed has left on the host:\n${objects.map((line) => `  ${line}`).join("\n")}`,
   );
-  // Secrets stay where they are, and files may be gone: nothing here depends on either.
-  const values = Object.entries(shown)
-    .filter(([key, { secret }]) => !secret && !/:(artifact|features|tls|wire)$/.test(key))
-    .map(([key, { value, objectValue }]) => [key.slice(key.indexOf(":") + 1), objectValue ?? value]);
-  const useless = (path: string): never => {
-    throw new Error(`${path} is of no use here`);
-  };
-  const surroundings: Surroundings = {
-    keyFileProblem: () => undefined,
-    isSecret: () => true,
-    readManifest: useless,
-    readText: useless,
-  };
-  return validate(Object.fromEntries(values), surroundings).config;
-}
-
-async function removeHalfMade(config: Configuration, recorded: ReadonlySet<string>): Promise<string[]> {
-  const virsh = (...args: string[]) => hostVirsh(config, args);
-  const exists = (...args: string[]) =>
-    virsh(...args).then(
-      () => true,
-      () => false,
-    );
-  const { name: network } = config.network;
-  const plan: Plan = planDeployment(config);
-  const done: string[] = [];
-
-  for (const { domainName } of plan.machines) {
-    if (recorded.has(`libvirt:index/domain:Domain ${domainName}`) || !(await exists("dominfo", domainName)))
-      continue;
-    await exists("destroy", domainName);
-    await virsh("undefine", domainName, "--nvram", "--managed-save");
-    done.push(`took away the half-made domain ${domainName}`);
-  }
-  for (const { name } of plan.machines) {
-    const volume = `${name}.qcow2`;
-    if (
-      recorded.has(`libvirt:index/volume:Volume ${volume}`) ||
-      !(await exists("vol-info", volume, "--pool", network))
-    )
-      continue;
-    await virsh("vol-delete", volume, "--pool", network);
-    done.push(`took away the half-made volume ${volume}`);
-  }
-  for (const [type, kind] of [
-    ["libvirt:index/network:Network", "net"],
-    ["libvirt:index/pool:Pool", "pool"],
-  ] as const) {
-    if (recorded.has(`${type} ${network}`) || !(await exists(`${kind}-info`, network))) continue;
-    await exists(`${kind}-destroy`, network);
-    await virsh(`${kind}-undefine`, network);
-    done.push(`took away the half-made ${kind === "net" ? "network" : "pool"} ${network}`);
-  }
-  return done;
-}
-
-/** Asks libvirt on the host: directly, or through SSH, since a workstation need not have libvirt's client. */
-function hostVirsh({ host: { ssh } }: Configuration, args: readonly string[]): Promise<string> {
-  const command = ["virsh", "--connect", "qemu:///system", ...args];
-  if (!ssh) return run("virsh", command.slice(1));
-  const key = ssh.privateKeyFile ? ["-i", ssh.privateKeyFile] : [];
-  return run("ssh", [...key, "-p", `${ssh.port}`, `${ssh.user}@${ssh.address}`, ...command]);
+  if (process.argv.includes("--yes")) return true;
+  if (!process.stdin.isTTY) return false;
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await terminal.question("Delete them? (yes/no) ");
+  terminal.close();
+  return answer.trim() === "yes";
 }
 
 async function main(): Promise<number> {
   const stack = stackOf(process.argv.slice(2));
   if (!stack) throw new Error("which stack? npm run recover -- --stack staging");
   const toolchain = await installToolchain();
-  const done = await recover(pulumiEnvironment(toolchain, stack), toolchain.home, stack);
+  const done = await recover(pulumiEnvironment(toolchain, stack), toolchain.home, stack, ask);
   for (const line of done) console.log(line);
   if (done.length === 0) console.log(`stack ${stack} is in order`);
   return 0;
