@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
 import type { ArtifactManifest } from "../artifact/manifest";
@@ -9,7 +9,8 @@ import type { Configuration } from "../config/schema";
 import { type ChartReference, findChart } from "../wire/charts";
 import type { Federation, Tls } from "../wire/context";
 import { certificateWarning } from "../wire/tls";
-import { ConfigurationError, validate } from "./validate";
+import { readStackFile, type StackFile, strayKeys } from "./stack-file";
+import { ConfigurationError, sectionNames, validate } from "./validate";
 import { chartSource } from "./wire-rules";
 
 /**
@@ -30,6 +31,8 @@ export function loadConfiguration(): Configuration {
       readText,
       readManifest,
       isSecret: (key) => runtime.isConfigSecret(`${project}:${key}`),
+      stackFile: findStackFile(project, pulumi.getStack(), Object.keys(values)),
+      strayKeys: strayKeys(Object.keys(pulumi.runtime.allConfig()), project, sectionNames),
     });
     for (const warning of warnings) void pulumi.log.warn(warning);
     return config;
@@ -37,6 +40,17 @@ export function loadConfiguration(): Configuration {
     // The engine shows this kind of error as it is, without a stack trace.
     throw error instanceof ConfigurationError ? new pulumi.RunError(error.message) : error;
   }
+}
+
+/** The text of the stack's file; undefined where the engine was given another one (`--config-file`). */
+function findStackFile(project: string, stack: string, keys: readonly string[]): StackFile | undefined {
+  const name = `Pulumi.${stack}.yaml`;
+  if (!existsSync(name)) return undefined;
+  const file = readStackFile(name, readFileSync(name, "utf8"), project);
+  const own = file.keys.flatMap((key) =>
+    key.startsWith(`${project}:`) ? [key.slice(key.lastIndexOf(":") + 1)] : [],
+  );
+  return own.sort().join() === [...keys].sort().join() ? file : undefined;
 }
 
 /** The SDK has this function but leaves it out of its type declarations. */

@@ -9,12 +9,15 @@ import { planPostgresql } from "../data-services/postgresql/plan";
 import { planRabbitMq } from "../data-services/rabbitmq/plan";
 import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
+import type { StackFile } from "./stack-file";
 import { chartRules, federationRules, tlsRules } from "./wire-rules";
 
 /** What is wrong with a configuration: the key concerned, what was found and what is accepted. */
 export interface Problem {
   readonly key: string;
   readonly message: string;
+  /** Line of the stack's file. @default that of the key */
+  readonly line?: number;
 }
 
 /** What the rules need to know of the world outside the configuration. */
@@ -27,6 +30,10 @@ export interface Surroundings {
   readonly readManifest: (path: string) => ArtifactManifest;
   /** Whether the value of a top-level key is marked secret in the stack's configuration. */
   readonly isSecret: (key: string) => boolean;
+  /** The text that the values come from; undefined where it is not at hand. */
+  readonly stackFile?: StackFile;
+  /** Keys of the stack that lie in no namespace which anything reads. */
+  readonly strayKeys?: readonly Problem[];
 }
 
 /** A configuration of which only some sections are needed. */

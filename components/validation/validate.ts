@@ -1,7 +1,8 @@
-import { closest } from "fastest-levenshtein";
 import { z } from "zod";
 import { type Configuration, configurationSchema } from "../config/schema";
+import { expectation, meant } from "./expectations";
 import { checkRules, findWarnings, type Problem, type Surroundings } from "./rules";
+import type { StackFile } from "./stack-file";
 
 /** What {@link validate} makes of a stack's values. */
 export interface Validated {
@@ -12,8 +13,15 @@ export interface Validated {
 
 /** A configuration that is refused; the message lists every problem with its key. */
 export class ConfigurationError extends Error {
-  constructor(readonly problems: readonly Problem[]) {
-    const lines = problems.map(({ key, message }) => `  - ${key}: ${message}`);
+  /** @param file text that the keys stand in, for their lines. */
+  constructor(
+    readonly problems: readonly Problem[],
+    file?: Pick<StackFile, "name" | "lineOf">,
+  ) {
+    const lines = problems.map(({ key, message, line = file?.lineOf(key) }) => {
+      const where = file && line !== undefined ? ` (${file.name}:${line})` : "";
+      return `  - ${key}: ${message}${where}`;
+    });
     const count = problems.length === 1 ? "one problem" : `${problems.length} problems`;
     super(`the configuration has ${count}, nothing was changed:\n${lines.join("\n")}`);
     this.name = "ConfigurationError";
@@ -26,18 +34,21 @@ export class ConfigurationError extends Error {
  * reads does not even have the right types.
  */
 export function validate(values: Readonly<Record<string, unknown>>, surroundings: Surroundings): Validated {
+  const { stackFile, strayKeys = [] } = surroundings;
   const parsed = configurationSchema.safeParse(values, { reportInput: true });
-  if (parsed.success) {
-    const problems = checkRules(parsed.data, surroundings);
-    if (problems.length > 0) throw new ConfigurationError(problems);
-    return { config: parsed.data, warnings: findWarnings(parsed.data) };
-  }
-  const { issues } = parsed.error;
-  throw new ConfigurationError([
+  const issues = parsed.error?.issues ?? [];
+  const problems = [
+    ...(stackFile?.problems ?? []),
+    ...strayKeys,
     ...issues.flatMap(describeIssue),
-    ...checkRules(readableSections(values, issues), surroundings),
-  ]);
+    ...checkRules(parsed.data ?? readableSections(values, issues), surroundings),
+  ];
+  if (problems.length > 0 || !parsed.data) throw new ConfigurationError(problems, stackFile);
+  return { config: parsed.data, warnings: findWarnings(parsed.data) };
 }
+
+/** The keys at the top of a configuration. */
+export const sectionNames = Object.keys(configurationSchema.shape);
 
 /** The sections of a refused configuration that have the right types once unknown keys are left out. */
 function readableSections(
@@ -63,20 +74,18 @@ function describeIssue(issue: z.core.$ZodIssue): Problem[] {
   const key = formatPath(issue.path);
   if (issue.code === "unrecognized_keys") {
     const known = knownKeys(issue.path);
-    return issue.keys.map((unknown) => ({
-      key: formatPath([...issue.path, unknown]),
-      message: `is not a known key; did you mean ${closest(unknown, known)}? Known here: ${known.join(", ")}`,
-    }));
+    return issue.keys.map((unknown) => {
+      const near = meant(unknown, known);
+      return {
+        key: formatPath([...issue.path, unknown]),
+        message: `is not a known key${near === undefined ? "." : `; did you mean ${near}?`} Known here: ${known.join(", ")}`,
+      };
+    });
   }
   if (issue.input === undefined) return [{ key, message: `is missing: ${expectation(issue)}` }];
   const found = key.endsWith("password") ? "something else" : JSON.stringify(issue.input);
   return [{ key, message: `${expectation(issue)}; found ${found}` }];
 }
-
-const expectation = (issue: z.core.$ZodIssue): string =>
-  issue.code === "invalid_type" ? `must be of type ${issue.expected}` : lowerFirst(issue.message);
-
-const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
 
 /** Writes a path as an operator would: machines[3].address. */
 const formatPath = (path: readonly PropertyKey[]): string =>
@@ -93,8 +102,11 @@ function knownKeys(path: readonly PropertyKey[]): string[] {
     const inner = unwrap(schema);
     if (inner instanceof z.ZodArray) schema = inner.element;
     else if (inner instanceof z.ZodObject) schema = inner.shape[String(part)];
+    else if (inner instanceof z.ZodRecord) schema = inner.valueType;
   }
   const object = unwrap(schema);
+  if (object instanceof z.ZodRecord)
+    return object.keyType instanceof z.ZodEnum ? object.keyType.options.map(String) : [];
   return object instanceof z.ZodObject ? Object.keys(object.shape) : [];
 }
 
