@@ -30,6 +30,11 @@ import { Wire } from "./components/wire/wire";
 
 const config = loadConfiguration();
 const plan = planDeployment(config);
+// Whatever may still fail does so here, before the first resource exists.
+const artifactPlan = loadArtifact(config);
+const chart = loadCharts(config);
+const tls = loadTls(config);
+const federation = loadFederation(config);
 const target = hostTarget(config.host, readPrivateKey(config.host.ssh?.privateKeyFile));
 
 const secrets = new Secrets("secrets", {
@@ -58,7 +63,6 @@ const machines = plan.machines.map((machine) =>
       }).machine,
 );
 
-const artifactPlan = loadArtifact(config);
 const artifact =
   artifactPlan &&
   new Artifact("artifact", {
@@ -146,8 +150,6 @@ if (artifact && dataServices) {
   for (const { name } of plan.datanodes) backUp(name, dataServices.targetOf(name), services);
 }
 
-const chart = loadCharts(config);
-const tls = loadTls(config);
 const wire =
   artifact &&
   cluster &&
@@ -164,7 +166,7 @@ const wire =
       podNetwork: config.kubernetes.podCidr,
       mail: config.mail,
       features: config.features,
-      federation: loadFederation(config),
+      federation,
       tls,
       services: wireServices(dataServices.connections),
       secrets,

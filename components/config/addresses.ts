@@ -24,6 +24,12 @@ export function isHostOf(cidr: string, address: string): boolean {
   return toNumber(address) > first && toNumber(address) < last;
 }
 
+/** Whether an address lies in a network, its first and last one included. */
+export const contains = (cidr: string, address: string): boolean => overlap(cidr, `${address}/32`);
+
+/** The network that an address with a prefix lies in: 192.168.122.0/24 of 192.168.122.7/24. */
+export const networkOf = (cidr: string): string => `${toAddress(bounds(cidr).first)}/${bounds(cidr).prefix}`;
+
 /** The network's first host address, which libvirt gives to the bridge. */
 export const gatewayOf = (cidr: string): string => toAddress(bounds(cidr).first + 1);
 

@@ -115,17 +115,25 @@ All problems are reported together before the first resource is made. Besides ea
 across keys (\`components/validation/rules.ts\`):
 
 - \`network.cidr\` names a network (host bits zero), and the DHCP range lies in it, in order.
-- A machine's address is in the network, outside the DHCP range, and not the host's own (the network's first).
-- Names and addresses of machines are unique.
+- A machine's address is in the network, outside the DHCP range, and not the host's own (the network's first). One that
+  exists already may be anywhere else, but keeps to this where it is in the network.
+- Every address (public, of the host's SSH, of the mail relay, of the API, of each machine) lies outside the networks of
+  machines, pods and services that are not its own, those networks have nothing in common, and none is one that packets
+  are not sent to (loopback, link-local, multicast, reserved).
+- Names and addresses of machines are unique, and no name is taken: by the kernel, libvirt, nft's language, the
+  machines' users and groups or the program's own resources (\`components/validation/reserved-names.ts\`).
+- \`host.ssh.port\` is no port that goes to the machines.
 - There is exactly one assethost, which never retires, and an odd number of kubenodes and of datanodes that stay.
 - The machines fit into \`host.capacity\`, where it is given: memory is an error, vCPUs are a warning.
 - No disk is smaller than the image, and an image from a URL has a checksum.
-- \`firewall.publicAddress\` is not an address of the machines' network.
 - \`calling.node\` is a kubenode that stays.
 - A manifest can be read, its artifact has what a Kubernetes node's container runtime is made of, and several artifacts
   have no different files in one place and no different images under one name.
 - An asset host with \`existing\` has a \`privateKeyFile\`: the host logs in with it.
-- A private key file can be read, by its owner alone, and is a private key.
+- A private key file can be read, by its owner alone, and is a whole private key without a passphrase; a public key is a
+  whole one of a type that OpenSSH takes, RSA from 2048 bits.
+- Nothing is given twice to be read once: the file has one YAML document, keys of this program's namespace alone, and no
+  word that YAML 1.1 and 1.2 read as different values.
 - \`mail.relay.password\` is encrypted.
 - Charts come from one place, and a folder has one for each release that is asked for.
 - Where there are charts there is a certificate, or a way to get one: Let's Encrypt needs a way out.

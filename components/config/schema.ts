@@ -14,16 +14,35 @@ const ipv4 = z.ipv4({ error: "must be an IPv4 address such as 192.168.122.21" })
 const port = z.int().min(1).max(65535);
 const path = z.string().min(1);
 
+/** A user who exists already, on the host or on a machine. */
+const account = z
+  .string()
+  .regex(
+    /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/,
+    "must be a user name: at most 32 letters, digits, dots, hyphens and underscores, a letter or underscore first",
+  );
+
+/** Where a server is; IPv6 is no goal of this program. */
+const serverAddress = z
+  .string()
+  .regex(
+    /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/,
+    "must be a name or an IPv4 address alone, without user, port or brackets",
+  );
+
 const hostName = z
   .string()
-  .regex(/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be a host name: lower-case letters, digits and hyphens");
+  .regex(
+    /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    "must be a host name: at most 63 lower-case letters, digits and hyphens, with a letter first and no hyphen last",
+  );
 
 /** Linux refuses longer interface names (IFNAMSIZ, 15 characters and a NUL). */
 const interfaceName = z
   .string()
   .regex(
     /^[a-z][a-z0-9_.-]{0,14}$/,
-    "must be an interface name: at most 15 characters, starting with a letter",
+    "must be an interface name: at most 15 lower-case letters, digits, dots, hyphens and underscores, a letter first",
   );
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 checksum: 64 hexadecimal digits");
@@ -32,7 +51,7 @@ const domainName = z
   .string()
   .regex(
     /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/,
-    "must be a domain name such as wire.example.com, in lower case and without a trailing dot",
+    "must be a domain name such as wire.example.com: in lower case, two labels or more of at most 63 letters, digits and hyphens, and without a trailing dot",
   )
   .describe("The domain below which all of Wire's host names lie, for example `wire.example.com`.");
 
@@ -41,7 +60,7 @@ const ssh = z.strictObject({
     .string()
     .regex(
       /^[a-z_][a-z0-9_-]{0,31}$/,
-      "must be a user name: lower-case letters, digits, hyphens and underscores",
+      "must be a user name: at most 32 lower-case letters, digits, hyphens and underscores, with no digit or hyphen first",
     )
     .default("demo")
     .describe("The user that cloud-init creates on every machine, with sudo."),
@@ -51,7 +70,7 @@ const ssh = z.strictObject({
         .string()
         .regex(
           /^(ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/=]+( .*)?$/,
-          "must be a line of an OpenSSH public key file",
+          "must be a line of an OpenSSH public key file: the type first, without options before it",
         ),
     )
     .default([])
@@ -59,12 +78,8 @@ const ssh = z.strictObject({
 });
 
 const hostSsh = z.strictObject({
-  address: z.string().min(1).describe("Name or address under which the workstation reaches the host."),
-  user: z
-    .string()
-    .min(1)
-    .default("root")
-    .describe("A user who is root or may use `sudo` without a password."),
+  address: serverAddress.describe("Name or address under which the workstation reaches the host."),
+  user: account.default("root").describe("A user who is root or may use `sudo` without a password."),
   port: port.default(22).describe("TCP port of the host's SSH server."),
   privateKeyFile: path
     .optional()
@@ -103,7 +118,7 @@ const network = z.strictObject({
     .string()
     .regex(
       /^[a-z][a-z0-9-]{0,14}$/,
-      "must be at most 15 lower-case letters, digits and hyphens: the bridge and the firewall table are named after it",
+      "must be at most 15 lower-case letters, digits and hyphens, a letter first: the bridge and the firewall table are named after it",
     )
     .default("wirebox")
     .describe(
@@ -173,7 +188,7 @@ const machine = z.strictObject({
     ),
   existing: z
     .strictObject({
-      user: z.string().min(1).describe("SSH user, root or one who may use `sudo` without a password."),
+      user: account.describe("SSH user, root or one who may use `sudo` without a password."),
       port: port.default(22).describe("TCP port of its SSH server."),
       privateKeyFile: path
         .optional()
@@ -273,7 +288,7 @@ const mail = z.strictObject({
     .describe("Address that Wire's mail comes from. Default: `wire@<domain>`."),
   relay: z
     .strictObject({
-      host: z.string().min(1).describe("Name or address of the SMTP server."),
+      host: serverAddress.describe("Name or address of the SMTP server."),
       port: port.default(587).describe("TCP port of the SMTP server."),
       username: z.string().min(1).optional().describe("User to log in as."),
       password: z

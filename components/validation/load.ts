@@ -9,6 +9,7 @@ import type { Configuration } from "../config/schema";
 import { type ChartReference, findChart } from "../wire/charts";
 import type { Federation, Tls } from "../wire/context";
 import { certificateWarning } from "../wire/tls";
+import { privateKeyProblem } from "./ssh-keys";
 import { readStackFile, type StackFile, strayKeys } from "./stack-file";
 import { ConfigurationError, sectionNames, validate } from "./validate";
 import { chartSource } from "./wire-rules";
@@ -121,9 +122,8 @@ export function keyFileProblem(path: string): string | undefined {
     const { mode } = statSync(file);
     if (mode & 0o077)
       return `${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run chmod 600 ${path}`;
-    return readFileSync(file, "utf8").includes("PRIVATE KEY-----")
-      ? undefined
-      : `${path} is not a private key in PEM or OpenSSH format`;
+    const problem = privateKeyProblem(readFileSync(file, "utf8"));
+    return problem && `${path} ${problem}`;
   } catch (error) {
     return `${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`;
   }

@@ -1,14 +1,18 @@
 import type { ArtifactManifest } from "../artifact/manifest";
 import { planArtifact } from "../artifact/plan";
-import { gatewayOf, isBetween, isHostOf, isNetworkAddress, overlap, prefixOf } from "../config/addresses";
 import type { Configuration, MachineConfiguration } from "../config/schema";
-import { planCassandra } from "../data-services/cassandra/plan";
+import { planCassandra, tlsRefusal } from "../data-services/cassandra/plan";
 import { planElasticsearch } from "../data-services/elasticsearch/plan";
 import { planMinio } from "../data-services/minio/plan";
 import { planPostgresql } from "../data-services/postgresql/plan";
 import { planRabbitMq } from "../data-services/rabbitmq/plan";
+import { forwardedTcpPorts } from "../host/firewall/ruleset";
 import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
+import { publicNames } from "../wire/context";
+import { addressRules } from "./address-rules";
+import { interfaceName, machineName, networkName, userName } from "./reserved-names";
+import { publicKeyProblem } from "./ssh-keys";
 import type { StackFile } from "./stack-file";
 import { chartRules, federationRules, tlsRules } from "./wire-rules";
 
@@ -38,6 +42,7 @@ export interface Surroundings {
 
 /** A configuration of which only some sections are needed. */
 type Sections<K extends keyof Configuration> = Pick<Configuration, K>;
+type Named = Sections<"network" | "firewall" | "machines" | "ssh" | "domain">;
 
 /** A rule across keys, with the sections of the configuration that it reads. */
 type Rule = (config: Partial<Configuration>, surroundings: Surroundings) => Problem[];
@@ -54,14 +59,16 @@ function rule<K extends keyof Configuration>(
 /** All that the rules find; one that reads a section which is not there is left out. */
 export const checkRules: Rule = (config, surroundings) =>
   [
-    rule(["network", "firewall"], networkRules),
-    rule(["network", "machines"], machineRules),
+    rule(["network", "firewall", "machines", "ssh", "domain"], nameRules),
+    rule(["network", "firewall", "kubernetes", "machines", "host", "mail"], addressRules),
     rule(["machines"], roleRules),
     rule(["host", "machines"], capacityRules),
     rule(["image", "machines"], imageRules),
-    rule(["kubernetes", "network", "machines"], kubernetesRules),
     rule(["calling", "machines"], callingRules),
     rule(["host", "machines"], keyFileRules),
+    rule(["ssh"], publicKeyRules),
+    rule(["host", "calling"], hostPortRules),
+    rule(["artifact", "dataServices"], serviceTlsRules),
     rule(["artifact"], artifactRules),
     rule(["artifact", "machines"], assetHostRules),
     rule(["mail"], secretRules),
@@ -147,65 +154,41 @@ export const ownMachines = ({ machines }: Sections<"machines">): MachineConfigur
 const sum = <T>(items: readonly T[], value: (item: T) => number): number =>
   items.reduce((total, item) => total + value(item), 0);
 
-function networkRules({ network, firewall }: Sections<"network" | "firewall">): Problem[] {
-  const problems: Problem[] = [];
-  if (!isNetworkAddress(network.cidr))
-    problems.push({
-      key: "network.cidr",
-      message: `${network.cidr} does not name a network: its host bits must be zero`,
-    });
-  const { start, end } = network.dhcpRange;
-  for (const [key, address] of [
-    ["start", start],
-    ["end", end],
-  ] as const)
-    if (!isHostOf(network.cidr, address))
-      problems.push({
-        key: `network.dhcpRange.${key}`,
-        message: `${address} is outside the network ${network.cidr}`,
-      });
-  if (!isBetween(end, start, end))
-    problems.push({ key: "network.dhcpRange", message: `the end ${end} lies before the start ${start}` });
-  if (isHostOf(network.cidr, firewall.publicAddress))
-    problems.push({
-      key: "firewall.publicAddress",
-      message: `${firewall.publicAddress} is inside the machines' network ${network.cidr}; it must be an address of the host that clients reach`,
-    });
-  return problems;
-}
-
-function machineRules({ machines, network }: Sections<"machines" | "network">): Problem[] {
-  const problems: Problem[] = [];
-  const { start, end } = network.dhcpRange;
-  machines.forEach((machine, index) => {
-    const key = `machines[${index}]`;
-    const earlier = machines.slice(0, index);
-    if (earlier.some(({ name }) => name === machine.name))
-      problems.push({ key: `${key}.name`, message: `the name ${machine.name} is given twice` });
-    const twin = earlier.find(({ address }) => address === machine.address);
-    if (twin)
-      problems.push({
-        key: `${key}.address`,
-        message: `${machine.name} has the address ${machine.address} of ${twin.name}`,
-      });
-    if (machine.existing) return;
-    if (!isHostOf(network.cidr, machine.address))
-      problems.push({
-        key: `${key}.address`,
-        message: `${machine.name}: ${machine.address} is outside the network ${network.cidr}`,
-      });
-    else if (machine.address === gatewayOf(network.cidr))
-      problems.push({
-        key: `${key}.address`,
-        message: `${machine.name}: ${machine.address} is the host's own address in the network`,
-      });
-    else if (isBetween(machine.address, start, end))
-      problems.push({
-        key: `${key}.address`,
-        message: `${machine.name}: ${machine.address} is inside the DHCP range ${start} to ${end}`,
-      });
-  });
-  return problems;
+function nameRules({ network, firewall, machines, ssh, domain }: Named): Problem[] {
+  const taken = (key: string, name: string | undefined, reserved: (name: string) => string | undefined) => {
+    const reason = name === undefined ? undefined : reserved(name);
+    return reason === undefined ? [] : [{ key, message: `${name} is taken: ${reason}; choose another name` }];
+  };
+  const longest = [...publicNames(domain, { teamSettings: true, calling: true, federation: true })]
+    .concat(machines.map(({ name }) => `${name}.${domain}`))
+    .reduce((one, other) => (other.length > one.length ? other : one));
+  return [
+    ...taken("network.name", network.name, networkName),
+    ...taken("firewall.publicInterface", firewall.publicInterface, interfaceName),
+    ...(firewall.publicInterface === network.name
+      ? [
+          {
+            key: "firewall.publicInterface",
+            message: `${network.name} is the machines' bridge (network.name); choose another name`,
+          },
+        ]
+      : []),
+    ...taken("ssh.user", ssh.user, userName),
+    ...machines.flatMap(({ name }, index) => [
+      ...taken(`machines[${index}].name`, name, machineName),
+      ...(machines.slice(0, index).some((earlier) => earlier.name === name)
+        ? [{ key: `machines[${index}].name`, message: `the name ${name} is given twice` }]
+        : []),
+    ]),
+    ...(longest.length > 253
+      ? [
+          {
+            key: "domain",
+            message: `is too long: ${longest} has ${longest.length} characters, DNS takes 253`,
+          },
+        ]
+      : []),
+  ];
 }
 
 function roleRules({ machines }: Sections<"machines">): Problem[] {
@@ -266,39 +249,6 @@ function imageRules(config: Sections<"image" | "machines">): Problem[] {
   return problems;
 }
 
-function kubernetesRules({
-  kubernetes: { podCidr, serviceCidr },
-  network,
-  machines,
-}: Sections<"kubernetes" | "network" | "machines">): Problem[] {
-  const problems: Problem[] = [];
-  const networks = [
-    ["network.cidr", network.cidr],
-    ["kubernetes.serviceCidr", serviceCidr],
-    ["kubernetes.podCidr", podCidr],
-  ] as const;
-  networks.forEach(([key, cidr], index) => {
-    if (index > 0 && !isNetworkAddress(cidr))
-      problems.push({ key, message: `${cidr} does not name a network: its host bits must be zero` });
-    for (const [otherKey, other] of networks.slice(0, index))
-      if (overlap(cidr, other))
-        problems.push({ key, message: `${cidr} has addresses of ${other} (${otherKey}) in it` });
-  });
-  // kubeadm gives each node a /24; Kubernetes takes no more than 20 bits for services.
-  const nodes = machines.filter(({ role }) => role === "kubenode").length;
-  if (2 ** (24 - prefixOf(podCidr)) < nodes)
-    problems.push({
-      key: "kubernetes.podCidr",
-      message: `${podCidr} is too small: each of the ${nodes} kubenodes takes a /24`,
-    });
-  if (prefixOf(serviceCidr) < 12 || prefixOf(serviceCidr) > 24)
-    problems.push({
-      key: "kubernetes.serviceCidr",
-      message: `${serviceCidr} must have a prefix from /12 to /24`,
-    });
-  return problems;
-}
-
 function callingRules({ calling, machines }: Sections<"calling" | "machines">): Problem[] {
   if (calling.node === undefined) return [];
   const names = machines
@@ -326,6 +276,46 @@ function keyFileRules(config: Sections<"host" | "machines">, { keyFileProblem }:
     const message = file && keyFileProblem(file);
     return message ? [{ key, message }] : [];
   });
+}
+
+function publicKeyRules({ ssh }: Sections<"ssh">): Problem[] {
+  return ssh.authorizedKeys.flatMap((line, index) => {
+    const message = publicKeyProblem(line);
+    return message ? [{ key: `ssh.authorizedKeys[${index}]`, message }] : [];
+  });
+}
+
+/** The host's SSH server would be out of reach on a port that the firewall sends to the machines. */
+function hostPortRules({ host, calling }: Sections<"host" | "calling">): Problem[] {
+  const { port } = host.ssh ?? {};
+  return port !== undefined && forwardedTcpPorts(calling.enabled).includes(port)
+    ? [
+        {
+          key: "host.ssh.port",
+          message: `${port} is forwarded to the machines (${forwardedTcpPorts(calling.enabled).join(", ")} are): let the host's sshd listen on another port, 22 or 2222 for example`,
+        },
+      ]
+    : [];
+}
+
+function serviceTlsRules(
+  { artifact, dataServices }: Sections<"artifact" | "dataServices">,
+  { readManifest }: Surroundings,
+): Problem[] {
+  if (!artifact || !dataServices.tls) return [];
+  try {
+    const message = tlsRefusal(
+      planCassandra(
+        planArtifact(
+          artifact.sources.map(({ manifest, location }) => ({ manifest: readManifest(manifest), location })),
+        ),
+      ),
+    );
+    return message ? [{ key: "dataServices.tls", message }] : [];
+  } catch {
+    // What is wrong with the artifact itself is artifactRules' to say.
+    return [];
+  }
 }
 
 function secretRules({ mail }: Sections<"mail">, { isSecret }: Surroundings): Problem[] {

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
@@ -8,7 +9,6 @@ import { ScratchProject } from "./project";
 const password = "correct-horse-battery-staple";
 /** What the engine prints for a value that a later step gives. */
 const unknownValue = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
-const keyBody = "bm90IGEga2V5IGJ1dCBhIHNlbnRpbmVs";
 
 /** Files of the operator's, outside the project: what a preview writes is searched for them. */
 const files = mkdtempSync(join(tmpdir(), "wiab-operator-"));
@@ -32,8 +32,9 @@ async function staging(change: (values: Values) => void): Promise<ScratchProject
 describe("secrets of the operator's", () => {
   it("show neither in a preview nor in anything that it writes", async () => {
     const privateKeyFile = join(files, "key");
-    const key = `-----BEGIN OPENSSH PRIVATE KEY-----\n${keyBody}\n-----END OPENSSH PRIVATE KEY-----\n`;
-    writeFileSync(privateKeyFile, key, { mode: 0o600 });
+    execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", privateKeyFile]);
+    const keyBody = readFileSync(privateKeyFile, "utf8").split("\n")[2] as string;
+    expect(keyBody.length).toBeGreaterThan(60);
     const project = await staging((values) => {
       values.host.ssh.privateKeyFile = privateKeyFile;
       values.machines[0].existing = { user: "admin", privateKeyFile };

@@ -200,7 +200,7 @@ describe("a configuration is refused for", () => {
     [
       "a public address among the machines'",
       (c) => (c.firewall.publicAddress = "192.168.122.50"),
-      /^firewall\.publicAddress: .* inside the machines' network/,
+      /^firewall\.publicAddress: .* inside 192\.168\.122\.0\/24 \(network\.cidr\)/,
     ],
   ];
 

@@ -1,10 +1,22 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { keyFileProblem } from "../../components/validation/load";
+import { privateKeyProblem, publicKeyProblem } from "../../components/validation/ssh-keys";
 
-const key = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n";
+/** A key as ssh-keygen makes it. */
+function keygen(...options: string[]): { readonly key: string; readonly publicKey: string } {
+  const folder = mkdtempSync(join(tmpdir(), "wiab-keygen-"));
+  const path = join(folder, "id");
+  execFileSync("ssh-keygen", ["-q", "-N", "", "-C", "somebody", "-f", path, ...options]);
+  const made = { key: readFileSync(path, "utf8"), publicKey: readFileSync(`${path}.pub`, "utf8").trim() };
+  rmSync(folder, { recursive: true });
+  return made;
+}
+
+const { key, publicKey } = keygen("-t", "ed25519");
 
 describe("a private key file", () => {
   let directory: string;
@@ -25,7 +37,15 @@ describe("a private key file", () => {
 
   it("can be used when it is the operator's alone", () => {
     expect(keyFileProblem(file("id", key, 0o600))).toBeUndefined();
-    expect(keyFileProblem(file("pem", "-----BEGIN RSA PRIVATE KEY-----\n", 0o400))).toBeUndefined();
+    for (const options of [
+      ["-t", "rsa", "-b", "2048", "-m", "PEM"],
+      ["-t", "ecdsa", "-m", "PKCS8"],
+      ["-t", "rsa", "-b", "2048"],
+    ])
+      expect(
+        keyFileProblem(file(options.join(""), keygen(...options).key, 0o400)),
+        options.join(" "),
+      ).toBeUndefined();
   });
 
   it.each([0o640, 0o604, 0o620, 0o601, 0o777])("is refused with mode %o, with what to do", (mode) => {
@@ -37,7 +57,38 @@ describe("a private key file", () => {
 
   it("is refused when it is something else", () => {
     const path = file("id.pub", "ssh-ed25519 AAAA somebody\n", 0o600);
-    expect(keyFileProblem(path)).toBe(`${path} is not a private key in PEM or OpenSSH format`);
+    expect(keyFileProblem(path)).toBe(`${path} is a public key; the private one has no .pub in its name`);
+    expect(keyFileProblem(file("notes", "nothing\n", 0o600))).toMatch(
+      /not a private key in PEM or OpenSSH format$/,
+    );
+    expect(keyFileProblem(file("ppk", "PuTTY-User-Key-File-3: ssh-ed25519\n", 0o600))).toMatch(/puttygen/);
+  });
+
+  it("is refused with a passphrase, in every format", () => {
+    for (const options of [
+      ["-t", "ed25519"],
+      ["-t", "rsa", "-m", "PEM"],
+      ["-t", "ecdsa", "-m", "PKCS8"],
+    ]) {
+      const path = file("id", keygen("-N", "hunter2", ...options).key, 0o600);
+      expect(keyFileProblem(path), options.join(" ")).toMatch(
+        /has a passphrase, and nobody can type it here/,
+      );
+      rmSync(path);
+    }
+  });
+
+  it("is refused when it was cut short, wherever, and never shown", () => {
+    const lines = key.trimEnd().split("\n");
+    const pem = keygen("-t", "rsa", "-b", "2048", "-m", "PEM").key.trimEnd().split("\n");
+    for (const whole of [lines, pem])
+      for (let missing = 1; missing < whole.length - 1; missing++) {
+        const broken = [...whole.slice(0, missing), ...whole.slice(missing + 1)].join("\n");
+        const problem = privateKeyProblem(broken);
+        expect(problem, `without line ${missing}`).toMatch(/cut short or damaged|passphrase/);
+        expect(whole.some((line) => line.length > 60 && problem?.includes(line))).toBe(false);
+      }
+    expect(privateKeyProblem(lines.slice(0, 3).join("\n"))).toMatch(/is cut short/);
   });
 
   it("is refused when it is not there or is a folder", () => {
@@ -52,5 +103,46 @@ describe("a private key file", () => {
     file("id", key, 0o600);
     expect(keyFileProblem("~/id")).toBeUndefined();
     expect(keyFileProblem("~/other")).toBe("~/other cannot be read: ENOENT");
+  });
+});
+
+describe("a public key", () => {
+  it.each([
+    ["ed25519"],
+    ["rsa", "-b", "2048"],
+    ["ecdsa", "-b", "256"],
+    ["ecdsa", "-b", "384"],
+    ["ecdsa", "-b", "521"],
+  ])("of type %s is taken, and refused when any part of it is missing", (...options) => {
+    const line = keygen("-t", ...options).publicKey;
+    expect(publicKeyProblem(line)).toBeUndefined();
+    const [type, body = ""] = line.split(" ");
+    for (const cut of [4, 8, body.length / 2, body.length - 4])
+      expect(publicKeyProblem(`${type} ${body.slice(0, Math.floor(cut))} x`), `${cut}`).toMatch(
+        /cut short or damaged/,
+      );
+  });
+
+  it.each([
+    ["a DSA key", "ssh-dss AAAAB3NzaC1kc3MAAACBAP1 x", /DSA key, which OpenSSH takes no more/],
+    [
+      "a key of another type than it says",
+      publicKey.replace("ssh-ed25519", "ssh-rsa"),
+      /cut short|another type/,
+    ],
+    ["a short RSA key", keygen("-t", "rsa", "-b", "1024").publicKey, /RSA key of 1024 bits; 2048 or more/],
+    ["options before it", `no-pty ${publicKey}`, /does not begin with a key type/],
+    [
+      "a certificate",
+      publicKey.replace("ssh-ed25519", "ssh-ed25519-cert-v01@openssh.com"),
+      /is a certificate/,
+    ],
+    ["a private key", key, /is a private key/],
+    ["two keys in one entry", `${publicKey}\n${publicKey}`, /has several lines/],
+  ])("is refused: %s", (_name, line, message) => {
+    expect(publicKeyProblem(line)).toMatch(message);
+    const body = line.split(/\s+/).find((word) => /^[A-Z]{4}[A-Za-z0-9+/]{12}/.test(word)) ?? "";
+    expect(body).not.toBe("");
+    expect(publicKeyProblem(line)).not.toContain(body.slice(0, 16));
   });
 });

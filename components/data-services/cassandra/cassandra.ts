@@ -29,10 +29,6 @@ export class Cassandra extends pulumi.ComponentResource {
     const plan = planCassandra(args.artifact);
     const staying = stayingOf(nodes);
     const [first] = staying;
-    if (args.tls && !plan.edition.tls)
-      throw new Error(
-        `Cassandra ${plan.version} runs on Java ${plan.edition.java.version}, which knows no Ed25519 certificates: set dataServices.tls to false`,
-      );
 
     // A machine that comes in place of this one has no leave: hence without its identity.
     const founder = runScript(

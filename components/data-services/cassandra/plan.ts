@@ -93,6 +93,12 @@ export function planCassandra(artifact: ArtifactPlan): CassandraPlan {
   };
 }
 
+/** Why clients cannot reach this Cassandra by TLS; undefined if they can. */
+export const tlsRefusal = ({ version, edition }: CassandraPlan): string | undefined =>
+  edition.tls
+    ? undefined
+    : `Cassandra ${version} of the artifact runs on Java ${edition.java.version}, which knows no Ed25519 certificates: set it to false`;
+
 /** The folder in the archive. */
 const treeOf = ({ path }: ArtifactFile): string => path.replace(/^.*\//, "").replace(/(-bin)?\.tar\.gz$/, "");
 

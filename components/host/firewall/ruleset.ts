@@ -39,6 +39,13 @@ export const planRuleset = (config: Configuration, plan: Plan): RulesetArgs => (
   sshPort: config.host.ssh?.port,
 });
 
+/** TCP ports of the public address that go to the machines. */
+export const forwardedTcpPorts = (calling: boolean): readonly number[] => [
+  80,
+  443,
+  ...(calling ? [callingPorts.turn] : []),
+];
+
 /** Tells this project's tables from others of the same name; firewall.sh touches none without it. */
 export const tableComment = "wiab firewall";
 
@@ -74,7 +81,7 @@ export function renderRuleset(args: RulesetArgs): string {
   if (args.kubenodes.length === 0) {
     throw new Error(`firewall "${name}": there is no kubenode to forward ports 80 and 443 to`);
   }
-  if ([80, 443, ...(callingNode ? [turn] : [])].includes(sshPort)) {
+  if (forwardedTcpPorts(callingNode !== undefined).includes(sshPort)) {
     throw new Error(
       `firewall "${name}": SSH port ${sshPort} of the host is one that is forwarded to the machines; move sshd`,
     );

@@ -1,0 +1,209 @@
+import { isIPv4 } from "node:net";
+import {
+  addressIn,
+  contains,
+  gatewayOf,
+  isBetween,
+  isHostOf,
+  isNetworkAddress,
+  networkOf,
+  overlap,
+  prefixOf,
+} from "../config/addresses";
+import type { Configuration } from "../config/schema";
+import type { Problem } from "./rules";
+
+type Sections<K extends keyof Configuration> = Pick<Configuration, K>;
+/** The sections that have addresses in them. */
+type Addressed = Sections<"network" | "firewall" | "kubernetes" | "machines" | "host" | "mail">;
+
+/** What no machine and no network of machines can have (RFC 6890). */
+const special = [
+  ["0.0.0.0/8", "means this host itself"],
+  ["127.0.0.0/8", "is every machine's own loopback"],
+  ["169.254.0.0/16", "is link-local, and not forwarded"],
+  ["224.0.0.0/4", "is for multicast"],
+  ["240.0.0.0/4", "is reserved, and not forwarded"],
+] as const;
+
+/** A network of the configuration's, with its key. */
+type Named = readonly [key: string, cidr: string];
+
+/**
+ * Every address against every network and range: what is the machines', the pods' or the services' is nobody else's,
+ * and each is one that packets can be sent to.
+ */
+export function addressRules(config: Addressed): Problem[] {
+  const { network, kubernetes } = config;
+  const machines: Named = ["network.cidr", network.cidr];
+  const inCluster: Named[] = [
+    ["kubernetes.serviceCidr", kubernetes.serviceCidr],
+    ["kubernetes.podCidr", kubernetes.podCidr],
+  ];
+  return [
+    ...[machines, ...inCluster].flatMap(networkProblems),
+    ...overlaps([machines, ...inCluster]),
+    ...sizes(config),
+    ...rangeProblems(config),
+    ...machineProblems(config, inCluster),
+    ...outsiders(config).flatMap((one) => outsiderProblems(one, [machines, ...inCluster], config)),
+  ];
+}
+
+function networkProblems([key, cidr]: Named): Problem[] {
+  const reserved = special.find(([other]) => overlap(cidr, other));
+  return [
+    ...(isNetworkAddress(cidr)
+      ? []
+      : [
+          {
+            key,
+            message: `${cidr} does not name a network: its host bits must be zero, as in ${networkOf(cidr)}`,
+          },
+        ]),
+    ...(reserved
+      ? [{ key, message: `${cidr} has addresses of ${reserved[0]} in it, which ${reserved[1]}` }]
+      : []),
+  ];
+}
+
+const overlaps = (networks: readonly Named[]): Problem[] =>
+  networks.flatMap(([key, cidr], index) =>
+    networks
+      .slice(0, index)
+      .flatMap(([otherKey, other]) =>
+        overlap(cidr, other)
+          ? [{ key, message: `${cidr} has addresses of ${other} (${otherKey}) in it` }]
+          : [],
+      ),
+  );
+
+function sizes({ network, kubernetes: { podCidr, serviceCidr }, machines }: Addressed): Problem[] {
+  const problems: Problem[] = [];
+  // Two addresses for machines at least, besides the host's own.
+  if (prefixOf(network.cidr) > 29)
+    problems.push({
+      key: "network.cidr",
+      message: `${network.cidr} is too small for machines, a dynamic range and the host: the prefix is /29 at most`,
+    });
+  // kubeadm gives each node a /24; Kubernetes takes no more than 20 bits for services.
+  const nodes = machines.filter(({ role }) => role === "kubenode").length;
+  if (2 ** (24 - prefixOf(podCidr)) < nodes)
+    problems.push({
+      key: "kubernetes.podCidr",
+      message: `${podCidr} is too small: each of the ${nodes} kubenodes takes a /24`,
+    });
+  if (prefixOf(serviceCidr) < 12 || prefixOf(serviceCidr) > 24)
+    problems.push({
+      key: "kubernetes.serviceCidr",
+      message: `${serviceCidr} must have a prefix from /12 to /24`,
+    });
+  return problems;
+}
+
+function rangeProblems({ network: { cidr, dhcpRange } }: Addressed): Problem[] {
+  const { start, end } = dhcpRange;
+  const problems: Problem[] = [];
+  for (const [key, address] of [
+    ["start", start],
+    ["end", end],
+  ] as const)
+    if (!isHostOf(cidr, address))
+      problems.push({
+        key: `network.dhcpRange.${key}`,
+        message: `${address} is outside the network ${cidr}`,
+      });
+  if (!isBetween(end, start, end))
+    problems.push({ key: "network.dhcpRange", message: `the end ${end} lies before the start ${start}` });
+  else if (isBetween(gatewayOf(cidr), start, end))
+    problems.push({
+      key: "network.dhcpRange",
+      message: `${gatewayOf(cidr)} is the host's own address in the network; start behind it`,
+    });
+  return problems;
+}
+
+function machineProblems({ machines, network, firewall }: Addressed, inCluster: readonly Named[]): Problem[] {
+  const { cidr, dhcpRange } = network;
+  const { start, end } = dhcpRange;
+  const taken = new Set(machines.map(({ address }) => address));
+  const free = (): string => {
+    for (let number = 2; number < 2 ** (32 - prefixOf(cidr)) - 1 && number < 1024; number++) {
+      const address = addressIn(cidr, number);
+      if (!taken.has(address) && !isBetween(address, start, end)) return `; free is ${address}, for example`;
+    }
+    return "";
+  };
+  return machines.flatMap(({ name, address, existing }, index) => {
+    const key = `machines[${index}].address`;
+    const because = (message: string): Problem[] => [{ key, message: `${name}: ${message}` }];
+    const twin = machines.slice(0, index).find((other) => other.address === address);
+    if (twin) return [{ key, message: `${name} has the address ${address} of ${twin.name}${free()}` }];
+    if (address === firewall.publicAddress)
+      return because(`${address} is the host's public address (firewall.publicAddress)`);
+    const reserved = special.find(([other]) => contains(other, address));
+    if (reserved) return because(`${address} is in ${reserved[0]}, which ${reserved[1]}`);
+    const foreign = inCluster.find(([, other]) => contains(other, address));
+    if (foreign) return because(`${address} is in ${foreign[1]} (${foreign[0]}), which only the cluster has`);
+    // A machine that exists already may be anywhere else; in the machines' network it keeps to the same rules.
+    if (!isHostOf(cidr, address))
+      return existing && !contains(cidr, address)
+        ? []
+        : because(`${address} is outside the network ${cidr}, or its first or last address${free()}`);
+    if (address === gatewayOf(cidr))
+      return because(`${address} is the host's own address in the network${free()}`);
+    return isBetween(address, start, end)
+      ? because(`${address} is inside the DHCP range ${start} to ${end}${free()}`)
+      : [];
+  });
+}
+
+/** An address of something that is no machine of the stack's. */
+interface Outsider {
+  readonly key: string;
+  readonly address: string;
+  /** What it has to be. */
+  readonly meaning: string;
+  /** Whether it may be the host's own address in the machines' network. */
+  readonly mayBeGateway: boolean;
+  /** Whether it may be one that the workstation alone knows. */
+  readonly mayBeLoopback: boolean;
+}
+
+function outsiders({ firewall, host, mail, kubernetes }: Addressed): Outsider[] {
+  const api = kubernetes.api?.replace(/:\d+$/, "");
+  const all = [
+    [
+      "firewall.publicAddress",
+      firewall.publicAddress,
+      "an address of the host that clients reach",
+      false,
+      false,
+    ],
+    ["host.ssh.address", host.ssh?.address, "where the workstation reaches the host", false, true],
+    ["mail.relay.host", mail.relay?.host, "a server that pods reach", true, false],
+    ["kubernetes.api", api, "where the workstation reaches the API", true, true],
+  ] as const;
+  return all.flatMap(([key, address, meaning, mayBeGateway, mayBeLoopback]) =>
+    address !== undefined && isIPv4(address) ? [{ key, address, meaning, mayBeGateway, mayBeLoopback }] : [],
+  );
+}
+
+function outsiderProblems(
+  { key, address, meaning, mayBeGateway, mayBeLoopback }: Outsider,
+  networks: readonly Named[],
+  { network, machines }: Addressed,
+): Problem[] {
+  const reserved = special.find(([other]) => contains(other, address));
+  if (reserved)
+    return mayBeLoopback && reserved[0] === "127.0.0.0/8"
+      ? []
+      : [{ key, message: `${address} is in ${reserved[0]}, which ${reserved[1]}; it must be ${meaning}` }];
+  if (mayBeGateway && address === gatewayOf(network.cidr)) return [];
+  // The API is one of the machines'.
+  if (key === "kubernetes.api" && machines.some((machine) => machine.address === address)) return [];
+  const inside = networks.find(([, cidr]) => contains(cidr, address));
+  return inside
+    ? [{ key, message: `${address} is inside ${inside[1]} (${inside[0]}); it must be ${meaning}` }]
+    : [];
+}
