@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { ownMachines } from "../validation/rules";
-import { hostNames, publicNames } from "../wire/context";
 import { gatewayOf } from "./addresses";
+import { hostNames, publicNames } from "./names";
+import { callingPorts, ingressNodePorts } from "./ports";
 import type { Configuration, MachineConfiguration } from "./schema";
 
 /** A machine with all that follows from its name and network. */
@@ -52,11 +52,6 @@ export interface Plan {
   readonly publicPorts: readonly PublicPort[];
 }
 
-/** NodePorts of the ingress controller (seed 000). */
-export const ingressNodePorts = { http: 31772, https: 31773 } as const;
-/** TURN's control port and the range of media relays (seed 000). */
-export const callingPorts = { turn: 3478, media: { first: 32768, last: 65535 } } as const;
-
 /** Works out a checked configuration. Pure: the same configuration gives the same plan. */
 export function planDeployment(config: Configuration): Plan {
   const machines = config.machines.map((machine) => planMachine(config.network.name, machine));
@@ -87,6 +82,10 @@ export function planDeployment(config: Configuration): Plan {
     publicPorts: planPublicPorts(servingKubenodes, callingNode),
   };
 }
+
+/** The machines that the stack makes, without those that exist already. */
+export const ownMachines = ({ machines }: Pick<Configuration, "machines">): MachineConfiguration[] =>
+  machines.filter((machine) => !machine.existing);
 
 function planMachine(network: string, machine: MachineConfiguration): MachinePlan {
   const domainName = `${network}-${machine.name}`;

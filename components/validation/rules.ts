@@ -1,6 +1,8 @@
 import type { ArtifactManifest } from "../artifact/manifest";
 import { planArtifact } from "../artifact/plan";
-import type { Configuration, MachineConfiguration } from "../config/schema";
+import { publicNames } from "../config/names";
+import { ownMachines } from "../config/plan";
+import type { Configuration } from "../config/schema";
 import { planCassandra, tlsRefusal } from "../data-services/cassandra/plan";
 import { planElasticsearch } from "../data-services/elasticsearch/plan";
 import { planMinio } from "../data-services/minio/plan";
@@ -9,7 +11,6 @@ import { planRabbitMq } from "../data-services/rabbitmq/plan";
 import { forwardedTcpPorts } from "../host/firewall/ruleset";
 import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
-import { publicNames } from "../wire/context";
 import { addressRules } from "./address-rules";
 import { interfaceName, machineName, networkName, userName } from "./reserved-names";
 import { publicKeyProblem } from "./ssh-keys";
@@ -146,10 +147,6 @@ export function findWarnings(config: Configuration): string[] {
       : []),
   ];
 }
-
-/** The machines that the stack makes, without those that exist already. */
-export const ownMachines = ({ machines }: Sections<"machines">): MachineConfiguration[] =>
-  machines.filter((machine) => !machine.existing);
 
 const sum = <T>(items: readonly T[], value: (item: T) => number): number =>
   items.reduce((total, item) => total + value(item), 0);

@@ -1,7 +1,7 @@
+import { publicNames } from "../config/names";
 import { chooseReleases, type ReleaseName } from "../config/releases";
 import type { Configuration } from "../config/schema";
 import { type ChartSource, findChart } from "../wire/charts";
-import { publicNames } from "../wire/context";
 import { certificateProblems } from "../wire/tls";
 import type { Problem, Surroundings } from "./rules";
 

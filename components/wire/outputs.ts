@@ -1,4 +1,5 @@
-import { publicNames, type WireContext } from "./context";
+import { publicNames } from "../config/names";
+import type { WireContext } from "./context";
 
 /** The public host names as URLs, under their first label: `webapp`, `teams`, `nginz-https`, … */
 export const urlsOf = ({ domain, features, callingNode, federation }: WireContext): Record<string, string> =>

@@ -1,12 +1,13 @@
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { publicNames } from "../config/names";
 import { chooseReleases, namespaceOf, type ReleaseName, releases } from "../config/releases";
 import { loadScript, runScript } from "../machine/script";
 import type { Target } from "../machine/target";
 import { shareMediaPorts } from "./calling/ports";
 import type { ChartReference } from "./charts";
 import { releaseHooks } from "./cluster/hooks";
-import { publicNames, type WireContext } from "./context";
+import type { WireContext } from "./context";
 import { adminCommands, urlsOf } from "./outputs";
 import { turnUris } from "./releases/brig";
 import { authoritySecret } from "./releases/databases";

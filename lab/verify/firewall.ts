@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { ingressNodePorts } from "../../components/config/plan";
+import { ingressNodePorts } from "../../components/config/ports";
 import type { LabOutputs } from "../context";
 import { uplink } from "./internet";
 import type { RemoteMachine } from "./machine";

@@ -1,4 +1,5 @@
-import { callingPorts, ingressNodePorts, type Plan } from "../../config/plan";
+import type { Plan } from "../../config/plan";
+import { callingPorts, ingressNodePorts } from "../../config/ports";
 import type { Configuration } from "../../config/schema";
 
 /** What the rules depend on; all of it is known before anything is deployed. */

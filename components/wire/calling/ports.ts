@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { callingPorts } from "../../config/plan";
+import { callingPorts } from "../../config/ports";
 import { loadScript, runScript, type ScriptRun } from "../../machine/script";
 import type { Target } from "../../machine/target";
 

@@ -1,4 +1,5 @@
-import { hostNames, replicas, sender, type WireContext } from "../context";
+import { hostNames } from "../../config/names";
+import { replicas, sender, type WireContext } from "../context";
 import type { Values } from "../values";
 import { connections } from "./databases";
 import { pageUrls } from "./web";

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { hostNames, issuerName, type WireContext } from "../context";
+import { hostNames } from "../../config/names";
+import { issuerName, type WireContext } from "../context";
 import type { Values } from "../values";
 
 /** The server of conference calls, on the calling node's own network. */

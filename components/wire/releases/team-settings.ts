@@ -1,4 +1,5 @@
-import { hostNames, type WireContext } from "../context";
+import { hostNames } from "../../config/names";
+import type { WireContext } from "../context";
 import type { Values } from "../values";
 import { contentSecurityPolicy, pageUrls } from "./web";
 

@@ -1,4 +1,4 @@
-import { hostNames } from "../context";
+import { hostNames } from "../../config/names";
 
 /** Where a page served from a domain may load things from: all of that domain. */
 export function contentSecurityPolicy(domain: string): Record<string, string> {
