@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import type { Connections } from "../tests/acceptance/faults/writer";
 import { localBackend, projectDirectory, stateDirectory } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
 import { pulumiOutput } from "../toolchain/pulumi";
 import { containerKey } from "./containers/containers";
-import type { Connections } from "./faults/writer";
 import type { LabSize } from "./stack";
 
 /** What a lab command was told. */

@@ -48,7 +48,7 @@ export const labValues = (size: LabSize): Values =>
       virtualSizeBytes: 2_000_000_000,
     },
     bundle: fixtureBundle,
-    charts: join(projectDirectory, "lab/charts"),
+    charts: join(projectDirectory, "stand-in/charts"),
     certificate: fixtureCertificate(),
     containerKey: "/lab/key",
   });

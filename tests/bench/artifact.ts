@@ -6,7 +6,7 @@ import { buildBundle } from "../../bundle/build";
 import { type ArtifactManifest, parseManifest } from "../../components/artifact/manifest";
 import { withKeys } from "../../lab/agent";
 import { keysOf, readOutputs, stackFile } from "../../lab/context";
-import { RemoteMachine } from "../../lab/verify/machine";
+import { RemoteMachine } from "../acceptance/verify/machine";
 import type { Timings } from "./chain";
 import { measure } from "./measure";
 

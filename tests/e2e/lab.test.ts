@@ -73,7 +73,7 @@ async function domainIds(): Promise<Record<string, string>> {
 async function addImage(folder: string, bundle: string): Promise<void> {
   const list = join(folder, "lab");
   mkdirSync(list);
-  for (const path of ["lab/bundle", "lab/charts", "lab/conformance", "charts-values"])
+  for (const path of ["lab/bundle", "stand-in", "charts-values"])
     symlinkSync(join(projectDirectory, path), join(folder, path));
   const specification = parse(readFileSync(join(projectDirectory, "lab/bundle.yaml"), "utf8"));
   const hello = specification.images.find(({ reference }: { reference: string }) =>

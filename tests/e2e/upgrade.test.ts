@@ -2,10 +2,10 @@ import { spawn } from "node:child_process";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { withKeys } from "../../lab/agent";
 import { keysOf, labEnvironment, readOutputs } from "../../lab/context";
-import { clusterIsHealthy } from "../../lab/faults/kubernetes";
-import { Writer } from "../../lab/faults/writer";
-import { reachBy } from "../../lab/verify/machine";
 import { projectDirectory } from "../../toolchain/environment";
+import { clusterIsHealthy } from "../acceptance/faults/kubernetes";
+import { Writer } from "../acceptance/faults/writer";
+import { reachBy } from "../acceptance/verify/machine";
 
 // A full lab that begins one minor version of Kubernetes below, and is taken to the lab's own while somebody writes to
 // the API.

@@ -10,7 +10,7 @@ import {
 } from "../../components/artifact/asset-host/configuration";
 import { authorityCertificate, serverCertificate } from "../../components/secrets/certificates";
 import { ed25519FromSeed, pkcs8Pem } from "../../components/secrets/keys";
-import { cable, type Ended, Namespace } from "../../lab/verify/namespace";
+import { cable, type Ended, Namespace } from "../acceptance/verify/namespace";
 import { dockerArchive, imageFile } from "../fixtures/archives";
 import { ended, kill, Machine, onHost, scriptInput, until } from "../fixtures/machine";
 

@@ -19,7 +19,7 @@ import type { ArtifactManifest } from "../../components/artifact/manifest";
 import { planArtifact } from "../../components/artifact/plan";
 import { readWireArtifact } from "../../components/artifact/reader/wire";
 import { storeParameters } from "../../components/artifact/store/store";
-import type { Ended } from "../../lab/verify/namespace";
+import type { Ended } from "../acceptance/verify/namespace";
 import { packTar, sha256 } from "../fixtures/archives";
 import { ended, type HostRun, kill, onHost, scriptInput, until } from "../fixtures/machine";
 import { makeWireArtifact } from "../fixtures/wire-artifact";

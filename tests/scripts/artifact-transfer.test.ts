@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openSshEd25519 } from "../../components/secrets/keys";
-import { cable, type Ended, Namespace } from "../../lab/verify/namespace";
+import { cable, type Ended, Namespace } from "../acceptance/verify/namespace";
 import { sha256 } from "../fixtures/archives";
 import { ended, kill, Machine, onHost, scriptInput, until } from "../fixtures/machine";
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type FirewallArgs, firewallScript, scriptParameters } from "../../components/host/firewall/firewall";
 import type { RulesetArgs } from "../../components/host/firewall/ruleset";
 import { renderInput } from "../../components/machine/script";
-import { cable, type Ended, Namespace } from "../../lab/verify/namespace";
+import { cable, type Ended, Namespace } from "../acceptance/verify/namespace";
 
 // The host, the internet and five machines as network namespaces; nothing leaves them, and the script
 // writes under a temporary folder. Every probe is a real packet through the kernel's own nft.

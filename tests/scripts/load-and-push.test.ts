@@ -14,8 +14,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Ended, Namespace } from "../../lab/verify/namespace";
 import { waitUntil } from "../../toolchain/commands";
+import { type Ended, Namespace } from "../acceptance/verify/namespace";
 import {
   dockerArchive,
   type ImageArchive,

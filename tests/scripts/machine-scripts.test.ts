@@ -17,7 +17,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { loadScript, renderInput } from "../../components/machine/script";
-import { type Ended, Namespace } from "../../lab/verify/namespace";
+import { type Ended, Namespace } from "../acceptance/verify/namespace";
 
 // The scripts for the host as a target runs them, in a network namespace that plays the host. Programs that
 // would reach the machine itself (virsh above all) are stand-ins that lie first on the scripts' PATH, in a

@@ -40,7 +40,11 @@ const installed = scriptsBelow("components").filter((file) => readFileSync(file,
 const scripts = scriptsBelow("components").filter(
   (file) => ![prelude, ...Object.values(shared).flat(), ...installed].includes(file),
 );
-const programs = [".ci/run", ...installed, ...["bundle", "lab", "toolchain"].flatMap(scriptsBelow)];
+const programs = [
+  ".ci/run",
+  ...installed,
+  ...["bundle", "lab", "tests/acceptance", "toolchain"].flatMap(scriptsBelow),
+];
 
 describe("shellcheck", () => {
   it("has scripts to look at", () => {

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { cable } from "../../lab/verify/namespace";
+import { cable } from "../acceptance/verify/namespace";
 import { Machine } from "../fixtures/machine";
 
 // A host with a real chronyd, and a machine that asks it for the time.

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { makeCertificate } from "../../lab/certificate";
-import { Namespace } from "../../lab/verify/namespace";
+import { Namespace } from "../acceptance/verify/namespace";
 import { ended, onHost, scriptInput } from "../fixtures/machine";
 
 // The scripts of Wire's room, in a network of their own.

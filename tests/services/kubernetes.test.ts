@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { buildLabBundle } from "../../lab/bundle";
-import { type Connections, Writer } from "../../lab/faults/writer";
 import { writeFormerList } from "../../lab/former/list";
+import { type Connections, Writer } from "../acceptance/faults/writer";
 import { Kubenodes } from "../fixtures/kubenodes";
 import { until } from "../fixtures/machine";
 

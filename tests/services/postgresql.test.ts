@@ -7,7 +7,7 @@ import {
   secretParameters,
 } from "../../components/data-services/postgresql/configuration";
 import { planPostgresql } from "../../components/data-services/postgresql/plan";
-import { Namespace } from "../../lab/verify/namespace";
+import { Namespace } from "../acceptance/verify/namespace";
 import { Cluster } from "../fixtures/cluster";
 import { ended } from "../fixtures/machine";
 

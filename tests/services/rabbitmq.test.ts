@@ -12,7 +12,7 @@ import { loadServiceScript } from "../../components/data-services/rolling";
 import { renderInput } from "../../components/machine/script";
 import { authorityCertificate, serverCertificate } from "../../components/secrets/certificates";
 import { ed25519FromSeed, pkcs8Pem } from "../../components/secrets/keys";
-import type { Ended } from "../../lab/verify/namespace";
+import type { Ended } from "../acceptance/verify/namespace";
 import { Cluster } from "../fixtures/cluster";
 import { ended, kill, until as untilSoon } from "../fixtures/machine";
 

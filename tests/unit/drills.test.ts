@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { reportIn, verdict, writerPod, writesAgain } from "../../lab/drills/failover";
-import { expectEqual } from "../../lab/drills/ground";
-import type { WriterReport } from "../../lab/faults/writer";
-import { failing, type Summary } from "../../lab/verify/page";
+import { reportIn, verdict, writerPod, writesAgain } from "../acceptance/drills/failover";
+import { expectEqual } from "../acceptance/drills/ground";
+import type { WriterReport } from "../acceptance/faults/writer";
+import { failing, type Summary } from "../acceptance/verify/page";
 
 const check = (name: string, ok: boolean) => ({ name, ok, at: "2026-06-01T00:00:00Z" });
 

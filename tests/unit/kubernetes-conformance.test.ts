@@ -2,11 +2,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readSpecification } from "../../bundle/read";
-import { testSupplies } from "../../lab/kubernetes-conformance/images";
-import { testModule } from "../../lab/kubernetes-conformance/programs";
-import { showProgress } from "../../lab/kubernetes-conformance/progress";
-import { renderResults, type SpecReport, sumUp } from "../../lab/kubernetes-conformance/results";
-import { ginkgoChoice, leftOut, rulesFor } from "../../lab/kubernetes-conformance/selection";
+import { testSupplies } from "../acceptance/kubernetes-conformance/images";
+import { testModule } from "../acceptance/kubernetes-conformance/programs";
+import { showProgress } from "../acceptance/kubernetes-conformance/progress";
+import { renderResults, type SpecReport, sumUp } from "../acceptance/kubernetes-conformance/results";
+import { ginkgoChoice, leftOut, rulesFor } from "../acceptance/kubernetes-conformance/selection";
 
 const names = {
   serial: "[sig-apps] Daemon set [Serial] should run and stop simple daemon [Conformance]",

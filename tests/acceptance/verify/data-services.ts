@@ -1,0 +1,28 @@
+import type { LabOutputs } from "../../../lab/context";
+import { waitFor } from "../../../lab/wait";
+import type { RemoteMachine } from "./machine";
+import type { Report } from "./report";
+
+/** Each has a program on its nodes that looks at the whole cluster from there (components/data-services). */
+export const dataServices = ["cassandra", "postgresql", "elasticsearch", "minio", "rabbitmq"] as const;
+export type DataServiceName = (typeof dataServices)[number];
+
+/**
+ * Waits until each service on each of its nodes says that it is healthy; the answer has what was measured. The last
+ * complaint is the error.
+ * @param patience - Seconds that services have after a boot; emulated machines take minutes.
+ */
+export async function checkDataServices(
+  report: Report,
+  { machines }: LabOutputs,
+  reach: (name: string) => RemoteMachine,
+  patience = 900,
+): Promise<void> {
+  for (const service of dataServices)
+    for (const { name } of machines.filter(({ role }) => role === "datanode"))
+      await report.check(`${name}: ${service}`, () =>
+        waitFor(`${service} on ${name} to be healthy`, patience, async () =>
+          (await reach(name).run(`sudo /opt/wiab/${service}/health`)).trim(),
+        ),
+      );
+}
