@@ -5,6 +5,7 @@ import { Backups } from "./components/backup/client";
 import { BackupStore } from "./components/backup/store";
 import { planDeployment } from "./components/config/plan";
 import { DataServices } from "./components/data-services/data-services";
+import type { PendingOutputs } from "./components/deployment/outputs";
 import { Firewall } from "./components/host/firewall/firewall";
 import { planRuleset } from "./components/host/firewall/ruleset";
 import { Host } from "./components/host/host";
@@ -226,4 +227,4 @@ export = {
   sshUser: config.ssh.user,
   sshPublicKey: secrets.ssh.publicKey,
   sshPrivateKey: secrets.ssh.privateKey,
-};
+} satisfies PendingOutputs;

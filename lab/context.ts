@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { Connections } from "../tests/acceptance/faults/writer";
+import type { StackOutputs } from "../components/deployment/outputs";
 import { localBackend, projectDirectory, stateDirectory } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
 import { pulumiOutput } from "../toolchain/pulumi";
@@ -60,42 +60,10 @@ export const certificateFolder = (stack: string): string => join(stateDirectory,
 /** Where a lab has its bundle's charts: one place whatever the bundle, or each new one would change all releases. */
 export const chartsFolder = (stack: string): string => join(stateDirectory, "charts", stack);
 
-/** What the lab's stack has put out (index.ts). */
-export interface LabOutputs {
-  readonly domain: string;
-  readonly machines: readonly {
-    readonly name: string;
-    readonly role: string;
-    readonly address: string;
-    readonly memoryGiB: number;
-    readonly vcpus: number;
-    readonly diskGB: number;
-    /** Whether it was there before the stack: in a lab, a container. */
-    readonly existing: boolean;
-  }[];
-  readonly network: { readonly name: string; readonly cidr: string; readonly gateway: string };
-  readonly publicAddress: string;
-  readonly callingNode: string | null;
-  readonly dnsRecords: readonly { readonly name: string; readonly type: string; readonly value: string }[];
-  readonly publicPorts: readonly {
-    readonly protocol: string;
-    readonly ports: string;
-    readonly target: string;
-  }[];
-  readonly assets: { readonly url: string; readonly registry: string; readonly authority: string };
-  /** Where the data services are and how to log in to them; secret. */
-  readonly dataServices: Connections;
-  /** Secret; null where Kubernetes is left out. */
-  readonly kubeconfig: string | null;
-  /** Null where nothing of Wire is. */
-  readonly wire: {
-    readonly urls: Readonly<Record<string, string>>;
-    readonly turnUris: readonly string[];
-  } | null;
-  readonly sshUser: string;
-  /** Secret: handed to an SSH agent and nowhere else. */
-  readonly sshPrivateKey: string;
-}
+/** What the lab's stack has put out: like any other stack, and there is always an artifact. */
+export type LabOutputs = StackOutputs & {
+  readonly [K in "assets" | "dataServices"]: NonNullable<StackOutputs[K]>;
+};
 
 /** Reads a lab's outputs, secrets included. */
 export async function readOutputs(env: Readonly<Record<string, string>>, stack: string): Promise<LabOutputs> {

@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
+import { recover } from "../cli/recover";
 import { runMain } from "../toolchain/commands";
 import { pulumi, pulumiOutput } from "../toolchain/pulumi";
-import { recover } from "../toolchain/recover";
 import { stopContainers } from "./containers/containers";
 import { certificateFolder, chartsFolder, labEnvironment, readOptions, stackFile } from "./context";
 import { stopLibvirt } from "./host/libvirt";

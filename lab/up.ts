@@ -1,6 +1,6 @@
+import { recover } from "../cli/recover";
 import { runMain } from "../toolchain/commands";
 import { createStack, pulumi } from "../toolchain/pulumi";
-import { recover } from "../toolchain/recover";
 import { table } from "../toolchain/table";
 import { buildLabBundle } from "./bundle";
 import { certificateIn } from "./certificate";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { readManifest } from "../components/artifact/reader/bundle";
 import type { Configuration } from "../components/config/schema";
-import type { Surroundings } from "../components/validation/rules";
+import type { Surroundings } from "../components/validation/surroundings";
 import { validate } from "../components/validation/validate";
 import { certificateIn, type LabCertificate } from "../lab/certificate";
 import { type LabSize, labConfiguration } from "../lab/stack";

@@ -1,10 +1,6 @@
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { readStackFile } from "../components/validation/stack-file";
-import { run, runMain } from "./commands";
-import { hasOwnBackend, projectDirectory, pulumiEnvironment } from "./environment";
-import { installToolchain } from "./install";
+import { run } from "./commands";
+import { projectDirectory } from "./environment";
 
 /**
  * Runs the pinned CLI in the project with this process's own terminal, and gives its exit code. Ctrl-C
@@ -54,34 +50,3 @@ export async function createStack(env: Readonly<Record<string, string>>, stack: 
   console.error(`making stack ${stack}; its state is kept in .state/ of this checkout (docs/operations.md)`);
   await pulumiOutput(env, ["stack", "init", stack, "--non-interactive", "--no-select"]);
 }
-
-/**
- * Refuses a stack's file that is no YAML, with the line in it: the engine's own message counts lines otherwise.
- * @throws Error with all of them.
- */
-export function checkSyntax(stack: string, directory = projectDirectory): void {
-  const name = `Pulumi.${stack}.yaml`;
-  const file = join(directory, name);
-  if (!existsSync(file)) return;
-  const { syntax } = readStackFile(name, readFileSync(file, "utf8"), "wiab-staging");
-  if (syntax.length > 0)
-    throw new Error(syntax.map(({ message, line }) => `${name}:${line} ${message}`).join("\n"));
-}
-
-async function main(): Promise<number> {
-  const args = process.argv.slice(2);
-  const toolchain = await installToolchain();
-  const stack = stackOf(args);
-  if (stack) checkSyntax(stack);
-  const env = pulumiEnvironment(toolchain, stack);
-  if (
-    stack &&
-    args[0] !== "stack" &&
-    !hasOwnBackend(stack) &&
-    existsSync(join(projectDirectory, `Pulumi.${stack}.yaml`))
-  )
-    await createStack(env, stack);
-  return pulumi(env, args);
-}
-
-if (require.main === module) runMain(main);

@@ -11,7 +11,7 @@ import {
   prefixOf,
 } from "../config/addresses";
 import type { Configuration } from "../config/schema";
-import type { Problem } from "./rules";
+import type { Problem } from "./problem";
 
 type Sections<K extends keyof Configuration> = Pick<Configuration, K>;
 /** The sections that have addresses in them. */

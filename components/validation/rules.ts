@@ -1,4 +1,3 @@
-import type { ArtifactManifest } from "../artifact/manifest";
 import { planArtifact } from "../artifact/plan";
 import { publicNames } from "../config/names";
 import { ownMachines } from "../config/plan";
@@ -12,37 +11,12 @@ import { forwardedTcpPorts } from "../host/firewall/ruleset";
 import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
 import { addressRules } from "./address-rules";
+import type { Problem, Sections } from "./problem";
 import { interfaceName, machineName, networkName, userName } from "./reserved-names";
 import { publicKeyProblem } from "./ssh-keys";
-import type { StackFile } from "./stack-file";
+import type { Surroundings } from "./surroundings";
 import { chartRules, federationRules, tlsRules } from "./wire-rules";
 
-/** What is wrong with a configuration: the key concerned, what was found and what is accepted. */
-export interface Problem {
-  readonly key: string;
-  readonly message: string;
-  /** Line of the stack's file. @default that of the key */
-  readonly line?: number;
-}
-
-/** What the rules need to know of the world outside the configuration. */
-export interface Surroundings {
-  /** Why a file on the workstation cannot be used as a private key; undefined if it can. */
-  readonly keyFileProblem: (path: string) => string | undefined;
-  /** Reads a text file on the workstation; throws an Error that says why it cannot. */
-  readonly readText: (path: string) => string;
-  /** Reads the manifest of an artifact; throws an Error that says why it cannot. */
-  readonly readManifest: (path: string) => ArtifactManifest;
-  /** Whether the value of a top-level key is marked secret in the stack's configuration. */
-  readonly isSecret: (key: string) => boolean;
-  /** The text that the values come from; undefined where it is not at hand. */
-  readonly stackFile?: StackFile;
-  /** Keys of the stack that lie in no namespace which anything reads. */
-  readonly strayKeys?: readonly Problem[];
-}
-
-/** A configuration of which only some sections are needed. */
-type Sections<K extends keyof Configuration> = Pick<Configuration, K>;
 type Named = Sections<"network" | "firewall" | "machines" | "ssh" | "domain">;
 
 /** A rule across keys, with the sections of the configuration that it reads. */

@@ -11,7 +11,7 @@ import {
   type Scalar,
   visit,
 } from "yaml";
-import type { Problem } from "./rules";
+import type { Problem } from "./problem";
 
 /**
  * The text of a `Pulumi.<stack>.yaml`. The engine hands its values over as JSON: what it has turned around on the

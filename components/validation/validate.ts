@@ -1,8 +1,11 @@
 import { z } from "zod";
 import { type Configuration, configurationSchema } from "../config/schema";
+
 import { expectation, meant } from "./expectations";
-import { checkRules, findWarnings, type Problem, type Surroundings } from "./rules";
+import type { Problem } from "./problem";
+import { checkRules, findWarnings } from "./rules";
 import type { StackFile } from "./stack-file";
+import type { Surroundings } from "./surroundings";
 
 /** What {@link validate} makes of a stack's values. */
 export interface Validated {

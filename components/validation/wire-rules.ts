@@ -1,11 +1,9 @@
 import { publicNames } from "../config/names";
 import { chooseReleases, type ReleaseName } from "../config/releases";
-import type { Configuration } from "../config/schema";
 import { type ChartSource, findChart } from "../wire/charts";
 import { certificateProblems } from "../wire/tls";
-import type { Problem, Surroundings } from "./rules";
-
-type Sections<K extends keyof Configuration> = Pick<Configuration, K>;
+import type { Problem, Sections } from "./problem";
+import type { Surroundings } from "./surroundings";
 
 /** The releases that a configuration asks for. */
 export const plannedReleases = ({

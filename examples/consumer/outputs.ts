@@ -1,38 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-
-/** What a stack of this project puts out for others. */
-export interface DeploymentOutputs {
-  readonly domain: string;
-  readonly machines: readonly {
-    readonly name: string;
-    readonly role: "assethost" | "kubenode" | "datanode";
-    readonly address: string;
-    readonly memoryGiB: number;
-    readonly vcpus: number;
-    readonly diskGB: number;
-    /** The command by which a person logs in. */
-    readonly ssh: string;
-  }[];
-  readonly network: { readonly name: string; readonly cidr: string; readonly gateway: string };
-  readonly publicAddress: string;
-  /** Address of the machine that carries calls; null where calling is off. */
-  readonly callingNode: string | null;
-  readonly publicPorts: readonly {
-    readonly protocol: "tcp" | "udp";
-    /** A port or a range such as `32768-65535`. */
-    readonly ports: string;
-    readonly target: string;
-  }[];
-  readonly dnsRecords: readonly {
-    readonly name: string;
-    readonly type: "A" | "SRV" | "TXT";
-    readonly value: string;
-  }[];
-  readonly sshUser: string;
-  readonly sshPublicKey: string;
-  /** Secret. */
-  readonly sshPrivateKey: string;
-}
+import type { StackOutputs } from "../../components/deployment/outputs";
 
 /**
  * Reads outputs of another stack. Each keeps whether it is secret, which the stack's outputs taken all
@@ -41,10 +8,10 @@ export interface DeploymentOutputs {
  * @param names the outputs that are wanted; null counts as a value.
  * @throws pulumi.RunError naming all that the stack lacks.
  */
-export function readOutputs<Name extends keyof DeploymentOutputs>(
+export function readOutputs<Name extends keyof StackOutputs>(
   stack: string,
   names: readonly Name[],
-): { readonly [N in Name]: pulumi.Output<DeploymentOutputs[N]> } {
+): { readonly [N in Name]: pulumi.Output<StackOutputs[N]> } {
   const reference = new pulumi.StackReference(stack);
   const checked = pulumi.unsecret(reference.outputs).apply((outputs) => {
     const missing = names.filter((name) => !(name in outputs));
@@ -56,6 +23,6 @@ export function readOutputs<Name extends keyof DeploymentOutputs>(
   });
   const read = (name: Name) => checked.apply(() => reference.getOutput(name));
   return Object.fromEntries(names.map((name) => [name, read(name)])) as {
-    readonly [N in Name]: pulumi.Output<DeploymentOutputs[N]>;
+    readonly [N in Name]: pulumi.Output<StackOutputs[N]>;
   };
 }

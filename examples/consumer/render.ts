@@ -1,7 +1,7 @@
-import type { DeploymentOutputs } from "./outputs";
+import type { StackOutputs } from "../../components/deployment/outputs";
 
 /** DNS records as lines of a zone file (RFC 1035); names are absolute, so they suit any zone above them. */
-export function renderZone(records: DeploymentOutputs["dnsRecords"]): string {
+export function renderZone(records: StackOutputs["dnsRecords"]): string {
   const lines = records.map(({ name, type, value }) => {
     const data = type === "TXT" ? `"${value.replace(/["\\]/g, "\\$&")}"` : value;
     return `${name}. 300 IN ${type} ${data}\n`;
@@ -10,7 +10,7 @@ export function renderZone(records: DeploymentOutputs["dnsRecords"]): string {
 }
 
 /** The machines as an Ansible inventory in INI form, a group for each role. */
-export function renderInventory(machines: DeploymentOutputs["machines"]): string {
+export function renderInventory(machines: StackOutputs["machines"]): string {
   const roles = [...new Set(machines.map(({ role }) => role))];
   const groups = roles.map((role) => {
     const hosts = machines.filter((machine) => machine.role === role).map(renderHost);
@@ -20,7 +20,7 @@ export function renderInventory(machines: DeploymentOutputs["machines"]): string
 }
 
 /** Takes the login command apart, since Ansible wants the port apart from the other options. */
-function renderHost({ name, ssh }: DeploymentOutputs["machines"][number]): string {
+function renderHost({ name, ssh }: StackOutputs["machines"][number]): string {
   const [, user, address] = /(\S+)@(\S+)$/.exec(ssh) ?? [];
   const [, port] = / -p (\d+) /.exec(ssh) ?? [];
   const [jump] = /-J \S+/.exec(ssh) ?? [];
@@ -32,5 +32,5 @@ function renderHost({ name, ssh }: DeploymentOutputs["machines"][number]): strin
 }
 
 /** The ports that the world may reach, `<ports>/<protocol>`, as for a firewall in front of the host. */
-export const renderPorts = (ports: DeploymentOutputs["publicPorts"]): string[] =>
+export const renderPorts = (ports: StackOutputs["publicPorts"]): string[] =>
   ports.map(({ protocol, ports }) => `${ports}/${protocol}`);

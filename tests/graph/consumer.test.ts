@@ -2,7 +2,7 @@ import { cpSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type * as pulumi from "@pulumi/pulumi";
 import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from "vitest";
-import type { DeploymentOutputs } from "../../examples/consumer/outputs";
+import type { StackOutputs } from "../../components/deployment/outputs";
 import { renderInventory, renderZone } from "../../examples/consumer/render";
 import { run } from "../../toolchain/commands";
 import { projectDirectory } from "../../toolchain/environment";
@@ -65,7 +65,7 @@ afterAll(() => producer?.remove());
 
 describe("examples/consumer", () => {
   it("declares the outputs that index.ts has", () => {
-    expectTypeOf<pulumi.Unwrap<typeof import("../../index")>>().toExtend<DeploymentOutputs>();
+    expectTypeOf<pulumi.Unwrap<typeof import("../../index")>>().toExtend<StackOutputs>();
   });
 
   it("turns a stack's outputs into a zone, an inventory and ports, and keeps the key secret", async () => {
@@ -128,7 +128,7 @@ describe("its renderers", () => {
   it("tell Ansible a port of its own, and no jump where there is none", () => {
     const machine = {
       ...{ name: "old", role: "datanode" as const, address: "192.0.2.7" },
-      ...{ memoryGiB: 4, vcpus: 2, diskGB: 20 },
+      ...{ memoryGiB: 4, vcpus: 2, diskGB: 20, existing: true },
     };
     expect(renderInventory([{ ...machine, ssh: "ssh -p 2222 admin@192.0.2.7" }])).toBe(
       "[datanode]\nold ansible_host=192.0.2.7 ansible_user=admin ansible_port=2222\n",

@@ -3,7 +3,7 @@ import * as x509 from "@peculiar/x509";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
-import { plain } from "../../checks/sample";
+import { plain } from "../../cli/sample";
 import { Secrets } from "../../components/secrets/secrets";
 import type { WireContext } from "../../components/wire/context";
 import { predecessors, Wire, type WireArgs } from "../../components/wire/wire";

@@ -10,7 +10,7 @@ import { readSpecification } from "../../bundle/read";
 import { buildGo } from "../../bundle/sources/program";
 import type { GoSource } from "../../bundle/specification";
 import { Workshop } from "../../bundle/workshop";
-import { releasesOf, type Sample, samples, valuesOf } from "../../checks/sample";
+import { releasesOf, type Sample, samples, valuesOf } from "../../cli/sample";
 import { namespaceOf, type ReleaseName } from "../../components/config/releases";
 import { mergeValues, type Values } from "../../components/wire/values";
 import { run } from "../../toolchain/commands";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { readManifest } from "../../components/artifact/reader/bundle";
-import type { Surroundings } from "../../components/validation/rules";
+import type { Surroundings } from "../../components/validation/surroundings";
 import { ConfigurationError, validate } from "../../components/validation/validate";
 
 const surroundings: Surroundings = {

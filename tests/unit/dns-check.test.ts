@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import { checkRecords, isServer } from "../../checks/dns";
+import { checkRecords, isServer } from "../../cli/dns";
 import type { DnsRecord } from "../../components/config/plan";
 import { projectDirectory } from "../../toolchain/environment";
 import { type DnsServer, startDnsServer } from "../fixtures/dns-server";
@@ -87,7 +87,7 @@ describe("npm run dns:check", () => {
   const check = (...args: string[]) =>
     new Promise<{ code: number | null; text: string }>((resolve) => {
       const tsx = join(projectDirectory, "node_modules/.bin/tsx");
-      const child = spawn(tsx, [join(projectDirectory, "checks/dns-check.ts"), ...args]);
+      const child = spawn(tsx, [join(projectDirectory, "cli/dns-check.ts"), ...args]);
       let text = "";
       for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (text += chunk));
       child.on("close", (code) => resolve({ code, text }));

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { recover, virshAt } from "../../toolchain/recover";
+import { recover, virshAt } from "../../cli/recover";
 
 // The host is a folder with a file for each object, and a virsh that knows as much of it as recovery asks for; the
 // engine's state is a file that a stand-in for the CLI exports and imports.

@@ -1,4 +1,4 @@
-import type { Surroundings } from "../../components/validation/rules";
+import type { Surroundings } from "../../components/validation/surroundings";
 import { ConfigurationError, validate } from "../../components/validation/validate";
 import { stagingValues, surroundings, type Values } from "../stacks";
 

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
+import { recover } from "../../../cli/recover";
 import { waitFor } from "../../../lab/wait";
 import { projectDirectory } from "../../../toolchain/environment";
-import { recover } from "../../../toolchain/recover";
 import { type Drill, type DrillGround, type Edit, expectEqual } from "./ground";
 
 const image = "docker.io/library/there-is-none:1";

@@ -2,31 +2,17 @@ import type { ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { LabOutputs } from "../../../lab/context";
 import type { DataServiceName } from "../verify/data-services";
 import type { RemoteMachine } from "../verify/machine";
 import type { Subject } from "./faults";
 
-interface Reached {
-  readonly addresses: readonly string[];
-  readonly port: number;
-  readonly authority?: string;
-}
+/** Where the services are and how to log in to them, as the stack's output `dataServices` has it. */
+export type Connections = LabOutputs["dataServices"];
 
 interface LogIn {
   readonly username: string;
   readonly password: string;
-}
-
-/** Where the services are and how to log in to them, as the stack's output `dataServices` has it. */
-export interface Connections {
-  readonly cassandra: Reached & { readonly replicationFactor: number };
-  readonly postgresql: Reached & LogIn & { readonly database: string };
-  readonly elasticsearch: Reached;
-  readonly minio: Reached & {
-    readonly cargohold: { readonly accessKey: string; readonly secretKey: string };
-    readonly buckets: { readonly assets: string };
-  };
-  readonly rabbitmq: Reached & LogIn & { readonly virtualHost: string };
 }
 
 /** The settings of the writer for a service. */

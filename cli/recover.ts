@@ -3,9 +3,13 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { fileURLToPath } from "node:url";
+
 import { shellQuote } from "../components/machine/script";
-import { run, runMain } from "./commands";
-import { pulumiEnvironment } from "./environment";
+import { run, runMain } from "../toolchain/commands";
+import { pulumiEnvironment } from "../toolchain/environment";
+import { installToolchain } from "../toolchain/install";
+import { endOrphans, isAlive } from "../toolchain/processes";
+import { pulumiOutput, stackOf } from "../toolchain/pulumi";
 import {
   findHalfMade,
   nameOf,
@@ -14,9 +18,6 @@ import {
   takeAway,
   type Virsh,
 } from "./half-made";
-import { installToolchain } from "./install";
-import { endOrphans, isAlive } from "./processes";
-import { pulumiOutput, stackOf } from "./pulumi";
 
 type Environment = Readonly<Record<string, string>>;
 

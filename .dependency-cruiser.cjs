@@ -1,0 +1,55 @@
+/**
+ * The layers of the tree, the lowest first: a room imports from rooms in lower layers alone, types included, and from
+ * none beside it. docs/architecture.md says what each is for.
+ */
+const layers = [
+  ["toolchain"],
+  ["components/config"],
+  ["components/machine", "components/secrets"],
+  ["components/host", "components/artifact", "components/backup"],
+  ["components/data-services", "components/kubernetes"],
+  ["components/wire"],
+  ["components/validation"],
+  ["components/deployment"],
+  ["index.ts", "bundle", "examples"],
+  ["cli"],
+  ["lab"],
+  ["tests"],
+];
+
+const within = (rooms) => `^(${rooms.join("|").replaceAll(".", "\\.")})(/|$)`;
+
+/** @type {import("dependency-cruiser").IConfiguration} */
+module.exports = {
+  forbidden: [
+    { name: "no-circles", severity: "error", from: {}, to: { circular: true } },
+    ...layers.flatMap((layer, index) =>
+      layer.map((room) => ({
+        name: `${room}-imports-downwards`,
+        severity: "error",
+        from: { path: within([room]) },
+        to: { path: within([...layer.filter((other) => other !== room), ...layers.slice(index + 1).flat()]) },
+      })),
+    ),
+    {
+      name: "the-program-stands-alone",
+      comment: "A stack is previewed and brought up without what builds bundles, tools and labs.",
+      severity: "error",
+      from: { path: within(["components", "index.ts"]) },
+      to: { path: within(["toolchain", "bundle", "cli", "lab", "tests"]) },
+    },
+    {
+      name: "no-development-packages-in-the-program",
+      severity: "error",
+      from: { path: within(["components", "index.ts"]) },
+      to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["npm"] },
+    },
+  ],
+  options: {
+    // Types count: who reads a file follows them too.
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    doNotFollow: { path: "^(node_modules|sdks)" },
+    cache: { folder: "node_modules/.cache/dependency-cruiser", strategy: "content" },
+  },
+};

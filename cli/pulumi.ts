@@ -1,0 +1,39 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { readStackFile } from "../components/validation/stack-file";
+import { runMain } from "../toolchain/commands";
+import { hasOwnBackend, projectDirectory, pulumiEnvironment } from "../toolchain/environment";
+import { installToolchain } from "../toolchain/install";
+import { createStack, pulumi, stackOf } from "../toolchain/pulumi";
+
+/**
+ * Refuses a stack's file that is no YAML, with the line in it: the engine's own message counts lines otherwise.
+ * @throws Error with all of them.
+ */
+export function checkSyntax(stack: string, directory = projectDirectory): void {
+  const name = `Pulumi.${stack}.yaml`;
+  const file = join(directory, name);
+  if (!existsSync(file)) return;
+  const { syntax } = readStackFile(name, readFileSync(file, "utf8"), "wiab-staging");
+  if (syntax.length > 0)
+    throw new Error(syntax.map(({ message, line }) => `${name}:${line} ${message}`).join("\n"));
+}
+
+/** `npm run pulumi`: the pinned CLI with the project's own backend. */
+async function main(): Promise<number> {
+  const args = process.argv.slice(2);
+  const toolchain = await installToolchain();
+  const stack = stackOf(args);
+  if (stack) checkSyntax(stack);
+  const env = pulumiEnvironment(toolchain, stack);
+  if (
+    stack &&
+    args[0] !== "stack" &&
+    !hasOwnBackend(stack) &&
+    existsSync(join(projectDirectory, `Pulumi.${stack}.yaml`))
+  )
+    await createStack(env, stack);
+  return pulumi(env, args);
+}
+
+if (require.main === module) runMain(main);

@@ -1,0 +1,62 @@
+import type * as pulumi from "@pulumi/pulumi";
+import type { DnsRecord, PublicPort } from "../config/plan";
+import type { ReleaseName } from "../config/releases";
+import type { Role } from "../config/schema";
+import type { DataServices } from "../data-services/data-services";
+import type { ReleaseState } from "../wire/wire";
+
+/** What a stack puts out, as those see it who read it: other stacks, the lab, people. */
+export interface StackOutputs {
+  readonly domain: string;
+  readonly machines: readonly {
+    readonly name: string;
+    readonly role: Role;
+    readonly address: string;
+    readonly memoryGiB: number;
+    readonly vcpus: number;
+    readonly diskGB: number;
+    /** Whether it was there before the stack. */
+    readonly existing: boolean;
+    /** The command by which a person logs in. */
+    readonly ssh: string;
+  }[];
+  readonly network: { readonly name: string; readonly cidr: string; readonly gateway: string };
+  readonly publicAddress: string;
+  /** Address of the machine that carries calls; null where calling is off. */
+  readonly callingNode: string | null;
+  readonly publicPorts: readonly PublicPort[];
+  readonly dnsRecords: readonly DnsRecord[];
+  /** Null without an artifact. */
+  readonly assets: {
+    readonly url: string;
+    readonly registry: string;
+    /** Certificate of the authority that has signed the asset host's, in PEM. */
+    readonly authority: string;
+  } | null;
+  /** Where the data services are, and how to log in to them. Secret; null without an artifact. */
+  readonly dataServices: pulumi.Unwrap<DataServices["connections"]> | null;
+  /** The administrator's. Secret; null without an artifact. */
+  readonly kubeconfig: string | null;
+  /** Null without charts. */
+  readonly wire: {
+    /** Public URLs by the first label of their names: `webapp`, `nginz-https`, … */
+    readonly urls: Readonly<Record<string, string>>;
+    /** The relays that clients are told of; none where calling is off. */
+    readonly turnUris: readonly string[];
+    /** The server of conference calls; null where calling is off. */
+    readonly sftUrl: string | null;
+    /** Commands for a control plane node, by what they do. */
+    readonly adminCommands: Readonly<Record<string, string>>;
+    readonly releases: Readonly<Partial<Record<ReleaseName, pulumi.Unwrap<ReleaseState>>>>;
+  } | null;
+  readonly sshUser: string;
+  readonly sshPublicKey: string;
+  /** Secret. */
+  readonly sshPrivateKey: string;
+}
+
+/** A value any part of which may be an output still. */
+type Pending<T> = pulumi.Input<T> | (T extends object ? { readonly [K in keyof T]: Pending<T[K]> } : T);
+
+/** What index.ts exports: {@link StackOutputs} before the run has made them. */
+export type PendingOutputs = { readonly [K in keyof StackOutputs]: Pending<StackOutputs[K]> };
