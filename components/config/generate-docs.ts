@@ -138,7 +138,9 @@ across keys (\`components/validation/rules.ts\`):
 - Charts come from one place, and a folder has one for each release that is asked for.
 - Where there are charts there is a certificate, or a way to get one: Let's Encrypt needs a way out.
 - A certificate of one's own covers all host names, is valid now, is followed by the authorities up to a root (the root,
-  too, where not everybody knows it), and belongs to its key.
+  too, where not everybody knows it), belongs to its key, and has what browsers, Go and the ingress controller take: RSA
+  from 2048 bits or ECDSA on P-256 or P-384, SHA-256 or better, the purpose of a server, authorities that may sign, no
+  byte order mark.
 
 Machines with \`existing\` count for roles, names and addresses only: their address may lie anywhere.
 `;

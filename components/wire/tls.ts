@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
+import { strengthProblems } from "./certificate-strength";
 
 /** What a certificate is checked for. */
 export interface CertificateCheck {
@@ -14,6 +15,9 @@ export interface CertificateCheck {
 /** A certificate that runs out within these days is warned about. */
 const warningDays = 14;
 
+/** Days that Apple's systems let a server's certificate be valid for, whoever has signed it (HT210176). */
+const appleDays = 825;
+
 const day = 24 * 60 * 60 * 1000;
 
 /** What is wrong with a certificate and its key, each in words that say what to do; nothing if both can be used. */
@@ -26,17 +30,24 @@ export function certificateProblems({ certificate, privateKey, names, now }: Cer
     ...nameProblems(leaf, names),
     ...chain.flatMap((one) => dateProblems(one, now)),
     ...(leaf.ca ? ["begins with the certificate of an authority; the server's own has to be the first"] : []),
+    ...strengthProblems(chain),
     ...chainProblems(leaf, authorities),
     ...keyProblems(leaf, privateKey),
   ];
 }
 
-/** Why certificates are to be renewed soon; undefined if they last. */
+/** What is worth knowing of a certificate that can be used: that it runs out, or that some clients refuse it. */
 export function certificateWarning(certificate: string, now: Date): string | undefined {
   const chain = parseChain(certificate);
-  const ends = typeof chain === "string" ? [] : chain.map(({ validTo }) => Date.parse(validTo));
-  const days = Math.floor((Math.min(...ends) - now.getTime()) / day);
-  return days >= 0 && days < warningDays ? `runs out in ${days} days` : undefined;
+  if (typeof chain === "string" || !chain[0]) return undefined;
+  const days = Math.floor(
+    (Math.min(...chain.map(({ validTo }) => Date.parse(validTo))) - now.getTime()) / day,
+  );
+  if (days >= 0 && days < warningDays) return `runs out in ${days} days`;
+  const lifetime = Math.round((Date.parse(chain[0].validTo) - Date.parse(chain[0].validFrom)) / day);
+  return lifetime > appleDays
+    ? `is valid for ${lifetime} days; iOS and macOS take ${appleDays} at most`
+    : undefined;
 }
 
 /** The SHA-256 fingerprint of the certificate that the servers show, as OpenSSL writes it. */
@@ -44,9 +55,11 @@ export const fingerprintOf = (certificate: string): string => new X509Certificat
 
 /** All certificates of a file, or why they cannot be read. */
 function parseChain(text: string): X509Certificate[] | string {
+  if (text.includes("\uFEFF"))
+    return "begins with a byte order mark, which OpenSSL takes for a part of the first line: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE takes it off";
   // OpenSSL, and nginx with it, is stricter than Node: upstream's example has two dashes too many.
   const line = text
-    .split(/\r?\n/)
+    .split(/\r\n|\r|\n/)
     .find((one) => /^-+(BEGIN|END)/.test(one) && !/^-----(BEGIN|END) CERTIFICATE-----\s*$/.test(one));
   if (line !== undefined) return `has a line that belongs to no certificate in PEM: ${line}`;
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
@@ -59,7 +72,9 @@ function parseChain(text: string): X509Certificate[] | string {
 
 function nameProblems(leaf: X509Certificate, names: readonly string[]): string[] {
   // Not in the common name: browsers have not looked at that for years.
-  const missing = names.filter((name) => leaf.checkHost(name, { subject: "never" }) === undefined);
+  const missing = names.filter(
+    (name) => leaf.checkHost(name, { subject: "never", partialWildcards: false }) === undefined,
+  );
   return missing.length > 0
     ? [
         `does not cover ${missing.join(", ")}; it is for ${leaf.subjectAltName?.replaceAll("DNS:", "") ?? "no name at all"}`,
