@@ -99,6 +99,17 @@ export const registryOf = (reference: string): string => reference.slice(0, refe
 export const findBinary = ({ served }: ArtifactPlan, name: string): ArtifactFile | undefined =>
   served.find((file) => file.kind === "binary" && file.name === name);
 
+/**
+ * What is to be said of Debian packages that no image of a machine has and the artifact has not either.
+ * @returns Nothing if it has them all.
+ */
+export function lackingPackages({ served }: ArtifactPlan, names: readonly string[]): string[] {
+  const lacking = names.filter((name) => !served.some((file) => file.kind === "apt" && file.name === name));
+  const hint =
+    "Wire's artifact needs the bundle of bundle/asset-host-jammy.yaml beside it, see docs/artifact.md";
+  return lacking.length > 0 ? [`the Debian packages ${lacking.join(", ")} (${hint})`] : [];
+}
+
 /** Directory on the host for the unpacked artifact. */
 export const storePath = ({ artifact, network }: Configuration): string =>
   artifact?.storePath ?? `/var/lib/wiab/${network.name}`;

@@ -20,7 +20,7 @@ import { flannelObjects } from "./network/flannel";
 import { balancerEndpoint, renderBalancer, renderBalancerUnit } from "./node/balancer";
 import { renderKubeconfig } from "./pki/kubeconfig";
 import { clusterPki } from "./pki/pki";
-import { planKubernetes } from "./plan";
+import { nodePackages, planKubernetes } from "./plan";
 import { stepScript, versionHook } from "./version/version";
 
 /** A machine that becomes a node, with its container runtime. */
@@ -91,11 +91,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         `${name}-${machine.name}-programs`,
         {
           service,
-          // What kubeadm looks for, and the balancer.
-          packages: [
-            ...["conntrack", "ethtool", "haproxy", "iptables", "socat"],
-            ...(plan.cniPlugins ? [] : ["containernetworking-plugins"]),
-          ],
+          packages: [...nodePackages, ...(plan.cniPlugins ? [] : ["containernetworking-plugins"])],
           units: ["haproxy"],
           files: [
             ...Object.values(plan.binaries),

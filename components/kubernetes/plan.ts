@@ -1,5 +1,5 @@
 import type { ArtifactFile } from "../artifact/manifest";
-import { type ArtifactPlan, findBinary } from "../artifact/plan";
+import { type ArtifactPlan, findBinary, lackingPackages } from "../artifact/plan";
 
 /** The image of a component, as kubeadm wants to be told of it. */
 export interface ComponentImage {
@@ -29,6 +29,12 @@ export type PodNetwork =
   | { readonly kind: "flannel"; readonly image: string }
   /** The archive has Calico's own manifests. */
   | { readonly kind: "calico"; readonly manifests: ArtifactFile };
+
+/**
+ * Debian packages of a node: what kubeadm looks for, and the balancer. Ubuntu's image has ethtool and iptables; an artifact
+ * has to have the others.
+ */
+export const nodePackages = ["conntrack", "ethtool", "haproxy", "iptables", "socat"] as const;
 
 const programs = ["kubeadm", "kubelet", "kubectl"] as const;
 
@@ -72,6 +78,7 @@ export function planKubernetes(artifact: ArtifactPlan): KubernetesPlan {
   const { network } = plan;
   if (plan.etcdTools.length === 0) lacking.push("etcdctl and etcdutl, and an archive of etcd too");
   if (!network) lacking.push("flannel's image, and Calico's archive too");
+  lacking.push(...lackingPackages(artifact, ["conntrack", "haproxy", "socat"]));
   if (lacking.length > 0 || !network)
     throw new Error(`the artifact lacks ${lacking.join(", ")}: no Kubernetes cluster can be made of it`);
   return { ...plan, network };

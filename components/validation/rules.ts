@@ -1,3 +1,4 @@
+import { checkAssetHost } from "../artifact/asset-host/plan";
 import { planArtifact } from "../artifact/plan";
 import { publicNames } from "../config/names";
 import { ownMachines } from "../config/plan";
@@ -79,6 +80,7 @@ function artifactRules({ artifact }: Sections<"artifact">, { readManifest }: Sur
 
 /** Whatever is made of an artifact says what it lacks. */
 const artifactUsers = [
+  checkAssetHost,
   planRuntime,
   planKubernetes,
   planCassandra,

@@ -228,6 +228,22 @@ describe("the configuration of artifacts", () => {
     ).toEqual([
       "artifact.sources: the artifact lacks the binary containerd: no Kubernetes node can be made of it",
     ]);
+    for (const [name, message] of [
+      ["haproxy", "no Kubernetes cluster can be made of it"],
+      ["nginx", "no asset host can be made of it"],
+    ])
+      expect(
+        problems({
+          sources: [
+            written(
+              "one.json",
+              whole.filter((file) => file.name !== name),
+            ),
+          ],
+        }),
+      ).toEqual([
+        `artifact.sources: the artifact lacks the Debian packages ${name} (Wire's artifact needs the bundle of bundle/asset-host-jammy.yaml beside it, see docs/artifact.md): ${message}`,
+      ]);
     const other = [binary("crictl", { sha256: checksum("f") })];
     expect(problems({ sources: [written("one.json", whole), written("two.json", other)] })).toEqual([
       "artifact.sources: two artifacts have different files at binaries/crictl; build one of them anew without it",

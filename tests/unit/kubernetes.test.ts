@@ -10,7 +10,7 @@ import { minorOf, planKubernetes } from "../../components/kubernetes/plan";
 import { refusalOf, versionIn } from "../../components/kubernetes/version/version";
 import { renderInput } from "../../components/machine/script";
 
-const file = (kind: "binary" | "image", name: string): ArtifactFile => ({
+const file = (kind: ArtifactFile["kind"], name: string): ArtifactFile => ({
   path: `${kind}/${name.replaceAll(/[/:]/g, "_")}`,
   archive: "a.tar",
   sha256: "0".repeat(64),
@@ -21,9 +21,17 @@ const file = (kind: "binary" | "image", name: string): ArtifactFile => ({
     image: { reference: name, id: `sha256:${"1".repeat(64)}`, format: "docker-archive", set: "system" },
   }),
 });
-const artifactOf = (binaries: readonly string[], images: readonly string[]): ArtifactPlan => ({
+const artifactOf = (
+  binaries: readonly string[],
+  images: readonly string[],
+  packages: readonly string[] = ["conntrack", "haproxy", "socat"],
+): ArtifactPlan => ({
   archives: [],
-  served: [...binaries.map((name) => file("binary", name)), ...images.map((name) => file("image", name))],
+  served: [
+    ...binaries.map((name) => file("binary", name)),
+    ...images.map((name) => file("image", name)),
+    ...packages.map((name) => file("apt", name)),
+  ],
   apt: [],
   images: images.map((name) => file("image", name)),
   registries: [],

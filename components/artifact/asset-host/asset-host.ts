@@ -8,6 +8,7 @@ import type { ArtifactPlan } from "../plan";
 import type { ArtifactStore } from "../store/store";
 import { Supplies } from "../supplies/supplies";
 import { assetPorts, assetRoots, renderNginxConfig, renderRegistryConfig } from "./configuration";
+import { checkAssetHost } from "./plan";
 import { Release } from "./release";
 
 /** Arguments of {@link AssetHost}. */
@@ -43,6 +44,7 @@ export class AssetHost extends pulumi.ComponentResource {
   constructor(name: string, args: AssetHostArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:artifact:AssetHost", name, {}, options);
     const { artifact, machine, secrets, store } = args;
+    checkAssetHost(artifact);
     const child = { parent: this };
     const isImage = ({ kind }: ArtifactFile) => kind === "image";
 
