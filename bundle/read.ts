@@ -2,6 +2,8 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
+import { quotePath } from "../components/config/quote";
+import { parseYaml } from "../components/config/yaml";
 import { contentKey } from "../toolchain/cache";
 import { goVersion } from "../toolchain/pins";
 import { localDependencies } from "./charts/dependencies";
@@ -58,9 +60,9 @@ export function readSpecification(file: string): Listed {
 
 function parsedYaml(file: string): unknown {
   try {
-    return parse(readFileSync(file, "utf8"));
+    return parseYaml(readFileSync(file, "utf8"), quotePath(file));
   } catch (error) {
-    throw new Error(`cannot read ${file}: ${(error as Error).message}`, { cause: error });
+    throw new Error(`cannot read ${quotePath(file)}: ${(error as Error).message}`);
   }
 }
 

@@ -1,9 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { parse } from "yaml";
 import { planDnsRecords } from "../components/config/plan";
+import { quote } from "../components/config/quote";
 import { configurationSchema } from "../components/config/schema";
+import { parseYaml } from "../components/config/yaml";
+import { describeIssues } from "../components/validation/validate";
 import { projectDirectory } from "../toolchain/environment";
 import { table } from "../toolchain/table";
 import { checkRecords, isServer, type RecordReport } from "./dns";
@@ -23,13 +25,14 @@ const sections = configurationSchema.pick({ domain: true, firewall: true, callin
 function readRecords(stack: string) {
   const file = join(projectDirectory, `Pulumi.${stack}.yaml`);
   if (!existsSync(file)) throw new Error(`there is no ${file}; ${usage}`);
-  const { config = {} }: { config?: Record<string, unknown> } = parse(readFileSync(file, "utf8")) ?? {};
+  const { config = {} }: { config?: Record<string, unknown> } =
+    (parseYaml(readFileSync(file, "utf8"), file) as { config?: Record<string, unknown> } | null) ?? {};
   const values = Object.fromEntries(
     Object.keys(sections.shape).map((key) => [key, config[`wiab-staging:${key}`]]),
   );
-  const parsed = sections.safeParse(values);
+  const parsed = sections.safeParse(values, { reportInput: true });
   if (parsed.success) return planDnsRecords(parsed.data);
-  const problems = parsed.error.issues.map(({ path, message }) => `  - ${path.join(".")}: ${message}`);
+  const problems = describeIssues(parsed.error.issues).map(({ key, message }) => `  - ${key}: ${message}`);
   throw new Error(`${file} cannot be used:\n${problems.join("\n")}`);
 }
 
@@ -45,7 +48,7 @@ async function main(): Promise<number> {
     options: { stack: { type: "string", default: "staging" }, server: { type: "string" } },
   });
   if (values.server !== undefined && !isServer(values.server))
-    throw new Error(`${values.server} is not the address of a DNS server; ${usage}`);
+    throw new Error(`${quote(values.server)} is not the address of a DNS server; ${usage}`);
   const reports = await checkRecords(readRecords(values.stack), values.server);
   console.log(table(["name", "type", "value", "the DNS has it"], reports.map(row)));
   return reports.every(({ state }) => state === "ok") ? 0 : 1;

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { quote } from "../components/config/quote";
 import type { StackOutputs } from "../components/deployment/outputs";
 import { localBackend, projectDirectory, stateDirectory } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
@@ -33,7 +34,7 @@ export function readOptions(defaultStack = "lab"): LabOptions {
   const { stack, size, former } = values;
   checkLabName(stack);
   if (size !== undefined && size !== "full" && size !== "small")
-    throw new Error(`--size ${size}: accepted are full and small`);
+    throw new Error(`--size ${quote(size)}: accepted are full and small`);
   return { stack, size, former, rest: positionals };
 }
 
@@ -41,7 +42,7 @@ export function readOptions(defaultStack = "lab"): LabOptions {
 export function checkLabName(stack: string): void {
   if (!/^lab[a-z0-9-]*$/.test(stack))
     throw new Error(
-      `--stack ${stack}: a lab's name starts with "lab" and has lower-case letters, digits and hyphens`,
+      `--stack ${quote(stack)}: a lab's name starts with "lab" and has lower-case letters, digits and hyphens`,
     );
 }
 

@@ -85,7 +85,7 @@ function fixtureCertificate(): LabCertificate {
 export const surroundings: Surroundings = {
   keyFileProblem: () => undefined,
   readText: (path) => readFileSync(path, "utf8"),
-  isSecret: () => true,
+  encrypted: [["mail"], ["wire"]],
   readManifest,
 };
 

@@ -84,9 +84,22 @@ export type ArtifactManifest = z.output<typeof manifest>;
  * @throws Error with every place where it is not one.
  */
 export function parseManifest(text: string): ArtifactManifest {
-  const parsed = manifest.safeParse(JSON.parse(text));
-  if (!parsed.success) throw new Error(z.prettifyError(parsed.error));
+  const parsed = manifest.safeParse(parseJson(text));
+  if (!parsed.success) throw new Error(parsed.error.issues.map(describe).join("\n"));
   return parsed.data;
+}
+
+/** Without names of keys that are not known, for the same reason as below. */
+const describe = ({ code, message, path }: z.core.$ZodIssue): string =>
+  `${path.join(".") || "it"}: ${code === "unrecognized_keys" ? "has a key that is not known" : message}`;
+
+/** Without the parser's own words, which have some of the text: it may be another file altogether, a key for one. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error("it is not JSON");
+  }
 }
 
 /** A manifest as text: the same manifest gives the same bytes. */

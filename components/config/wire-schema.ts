@@ -31,7 +31,7 @@ export const wire = z.strictObject({
     .partialRecord(z.enum(releaseNames), z.record(z.string(), z.unknown()))
     .default({})
     .describe(
-      "Chart values by release, which take precedence over all others: `webapp: {replicaCount: 1}`. Passwords are not for here.",
+      "Chart values by release, which take precedence over all others: `webapp: {replicaCount: 1}`. A secret among them has to be stored encrypted: `pulumi config set --secret --path 'wire.values.webapp.…'`.",
     ),
 });
 

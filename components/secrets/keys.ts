@@ -6,6 +6,7 @@ import {
   hkdfSync,
   type KeyObject,
 } from "node:crypto";
+import { quote } from "../config/quote";
 
 /**
  * Key pairs as pure functions of secret input. The input is what the state keeps, so these functions must
@@ -126,7 +127,7 @@ export function zauthKeyPair(seed: Buffer): EncodedKeyPair {
 export function openSshEd25519(seed: Buffer, comment: string): EncodedKeyPair {
   if (!/^\P{C}+$/u.test(comment)) {
     throw new RangeError(
-      `the comment of an SSH key has to be one line of printable characters: ${JSON.stringify(comment)}`,
+      `the comment of an SSH key has to be one line of printable characters: ${quote(comment)}`,
     );
   }
   const type = "ssh-ed25519";

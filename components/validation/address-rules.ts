@@ -134,11 +134,11 @@ function machineProblems({ machines, network, firewall }: Addressed, inCluster: 
     }
     return "";
   };
-  return machines.flatMap(({ name, address, existing }, index) => {
+  return machines.flatMap(({ address, existing }, index) => {
     const key = `machines[${index}].address`;
-    const because = (message: string): Problem[] => [{ key, message: `${name}: ${message}` }];
-    const twin = machines.slice(0, index).find((other) => other.address === address);
-    if (twin) return [{ key, message: `${name} has the address ${address} of ${twin.name}${free()}` }];
+    const because = (message: string): Problem[] => [{ key, message }];
+    const twin = machines.findIndex((other) => other.address === address);
+    if (twin < index) return because(`${address} is the address of machines[${twin}] already${free()}`);
     if (address === firewall.publicAddress)
       return because(`${address} is the host's public address (firewall.publicAddress)`);
     const reserved = special.find(([other]) => contains(other, address));

@@ -1,5 +1,6 @@
 import { closest, distance } from "fastest-levenshtein";
 import type { z } from "zod";
+import { quote } from "../config/quote";
 
 /** The known word that somebody may have meant; undefined where none is near. */
 export function meant(word: string, known: readonly string[]): string | undefined {
@@ -48,7 +49,7 @@ export function expectation(issue: z.core.$ZodIssue): string {
 
 function withNearest(rule: string, values: readonly number[]): string {
   const positive = [...new Set(values)].filter((value) => Number.isFinite(value) && value > 0);
-  return positive.length > 0 ? `${rule}, such as ${positive.join(" or ")}` : rule;
+  return positive.length > 0 ? `${rule}, such as ${positive.map(quote).join(" or ")}` : rule;
 }
 
 /** Bytes of the units that sizes are written in. */
@@ -81,8 +82,8 @@ function otherwiseWritten(type: string, input: unknown, key: PropertyKey | undef
   const [, digits, unit = ""] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(input) ?? [];
   const own = /(GiB|MiB|GB)$/.exec(String(key))?.[1];
   if (digits === undefined) return "";
-  if (unit === "") return `: write ${Number(digits)}, without quotes`;
+  if (unit === "") return `: write ${quote(Number(digits))}, without quotes`;
   const [from, to] = [units[unit.toLowerCase()], units[own?.toLowerCase() ?? ""]];
   if (own === undefined || from === undefined || to === undefined) return "";
-  return `: write the number alone, in ${own}: ${Number(((Number(digits) * from) / to).toFixed(4))}`;
+  return `: write the number alone, in ${own}: ${quote(Number(((Number(digits) * from) / to).toFixed(4)))}`;
 }

@@ -1,14 +1,16 @@
 import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
-import { homedir } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
 import type { ArtifactManifest } from "../artifact/manifest";
 import { type ArtifactPlan, planArtifact } from "../artifact/plan";
 import { readManifest as readManifestFile } from "../artifact/reader/bundle";
+import { expandHome, quotePath } from "../config/quote";
 import type { ReleaseName } from "../config/releases";
 import type { Configuration } from "../config/schema";
+import { parseYaml } from "../config/yaml";
 import { type ChartReference, findChart } from "../wire/charts";
 import type { Federation, Tls } from "../wire/context";
 import { certificateWarning } from "../wire/tls";
+import { encryptedBelow, keepSecret } from "./encrypted";
 import { privateKeyProblem } from "./ssh-keys";
 import { readStackFile, type StackFile, strayKeys } from "./stack-file";
 import { ConfigurationError, sectionNames, validate } from "./validate";
@@ -26,17 +28,21 @@ export function loadConfiguration(): Configuration {
       .filter(([key]) => key.startsWith(`${project}:`))
       .map(([key, value]) => [key.slice(project.length + 1), parseValue(value)]),
   );
+  const stored = storedValues();
+  const encrypted = Object.keys(values)
+    .filter((key) => runtime.isConfigSecret(`${project}:${key}`))
+    .flatMap((key) => encryptedBelow(key, values[key], stored[`${project}:${key}`]));
+  const stackFile = findStackFile(project, pulumi.getStack(), Object.keys(values));
   try {
     const { config, warnings } = validate(values, {
-      keyFileProblem,
-      readText,
-      readManifest,
-      isSecret: (key) => runtime.isConfigSecret(`${project}:${key}`),
-      stackFile: findStackFile(project, pulumi.getStack(), Object.keys(values)),
-      strayKeys: strayKeys(Object.keys(pulumi.runtime.allConfig()), project, sectionNames),
+      ...workstation,
+      encrypted,
+      stackFile,
+      strayKeys: strayKeys(Object.keys(pulumi.runtime.allConfig()), project, sectionNames, stackFile?.lineOf),
     });
     for (const warning of warnings) void pulumi.log.warn(warning);
-    return config;
+    const { wire } = config;
+    return { ...config, wire: { ...wire, values: keepSecret(wire.values, encrypted, ["wire", "values"]) } };
   } catch (error) {
     // The engine shows this kind of error as it is, without a stack trace.
     throw error instanceof ConfigurationError ? new pulumi.RunError(error.message) : error;
@@ -54,6 +60,16 @@ function findStackFile(project: string, stack: string, keys: readonly string[]):
   return own.sort().join() === [...keys].sort().join() ? file : undefined;
 }
 
+/** What the stack's file has, secrets encrypted; nothing if its place is another one or it cannot be read. */
+function storedValues(): Readonly<Record<string, unknown>> {
+  try {
+    const name = `Pulumi.${pulumi.getStack()}.yaml`;
+    return (parseYaml(readFileSync(name, "utf8"), name) as { config?: Record<string, unknown> }).config ?? {};
+  } catch {
+    return {};
+  }
+}
+
 /** The SDK has this function but leaves it out of its type declarations. */
 const runtime = pulumi.runtime as unknown as { isConfigSecret(key: string): boolean };
 
@@ -66,9 +82,6 @@ function parseValue(value: string): unknown {
     return value;
   }
 }
-
-/** Expands a leading `~/` as a shell would. */
-const expandHome = (path: string): string => path.replace(/^~(?=\/)/, homedir());
 
 /** Reads a private key file that {@link loadConfiguration} has found usable; undefined without a path. */
 export const readPrivateKey = (path: string | undefined): pulumi.Output<string> | undefined =>
@@ -107,7 +120,9 @@ function readText(path: string): string {
   try {
     return readFileSync(expandHome(path), "utf8");
   } catch (error) {
-    throw new Error(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+    throw new Error(
+      `${quotePath(path)} cannot be read: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`,
+    );
   }
 }
 
@@ -125,6 +140,9 @@ export function keyFileProblem(path: string): string | undefined {
     const problem = privateKeyProblem(readFileSync(file, "utf8"));
     return problem && `${path} ${problem}`;
   } catch (error) {
-    return `${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`;
+    return `${quotePath(path)} cannot be read: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`;
   }
 }
+
+/** The files of the machine that runs the program, as the rules ask for them. */
+export const workstation = { keyFileProblem, readText, readManifest };

@@ -2,6 +2,7 @@ import { checkAssetHost } from "../artifact/asset-host/plan";
 import { planArtifact } from "../artifact/plan";
 import { publicNames } from "../config/names";
 import { ownMachines } from "../config/plan";
+import { quote } from "../config/quote";
 import type { Configuration } from "../config/schema";
 import { planCassandra, tlsRefusal } from "../data-services/cassandra/plan";
 import { planElasticsearch } from "../data-services/elasticsearch/plan";
@@ -14,6 +15,7 @@ import { planKubernetes } from "../kubernetes/plan";
 import { addressRules } from "./address-rules";
 import type { Problem, Sections } from "./problem";
 import { interfaceName, machineName, networkName, userName } from "./reserved-names";
+import { secretRules } from "./secret-rules";
 import { publicKeyProblem } from "./ssh-keys";
 import type { Surroundings } from "./surroundings";
 import { chartRules, federationRules, tlsRules } from "./wire-rules";
@@ -47,7 +49,7 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["artifact", "dataServices"], serviceTlsRules),
     rule(["artifact"], artifactRules),
     rule(["artifact", "machines"], assetHostRules),
-    rule(["mail"], secretRules),
+    secretRules,
     rule(["calling", "features", "mail", "tls", "wire"], chartRules),
     rule(["domain", "tls", "calling", "features", "firewall", "wire"], tlsRules),
     rule(["features"], federationRules),
@@ -113,12 +115,12 @@ export function findWarnings(config: Configuration): string[] {
   return [
     ...(vcpus > capacity.vcpus
       ? [
-          `host.capacity.vcpus: the machines have ${vcpus} vCPUs together, the host has ${capacity.vcpus} threads: they will share them`,
+          `host.capacity.vcpus: the machines have ${quote(vcpus)} vCPUs together, the host has ${quote(capacity.vcpus)} threads: they will share them`,
         ]
       : []),
     ...(diskGB > capacity.diskGB
       ? [
-          `host.capacity.diskGB: the machines' disks may grow to ${diskGB} GB together, the host has ${capacity.diskGB} GB`,
+          `host.capacity.diskGB: the machines' disks may grow to ${quote(diskGB)} GB together, the host has ${quote(capacity.diskGB)} GB`,
         ]
       : []),
   ];
@@ -130,7 +132,7 @@ const sum = <T>(items: readonly T[], value: (item: T) => number): number =>
 function nameRules({ network, firewall, machines, ssh, domain }: Named): Problem[] {
   const taken = (key: string, name: string | undefined, reserved: (name: string) => string | undefined) => {
     const reason = name === undefined ? undefined : reserved(name);
-    return reason === undefined ? [] : [{ key, message: `${name} is taken: ${reason}; choose another name` }];
+    return reason === undefined ? [] : [{ key, message: `is taken: ${reason}; choose another name` }];
   };
   const longest = [...publicNames(domain, { teamSettings: true, calling: true, federation: true })]
     .concat(machines.map(({ name }) => `${name}.${domain}`))
@@ -142,7 +144,7 @@ function nameRules({ network, firewall, machines, ssh, domain }: Named): Problem
       ? [
           {
             key: "firewall.publicInterface",
-            message: `${network.name} is the machines' bridge (network.name); choose another name`,
+            message: `is the name of the machines' bridge (network.name); choose another name`,
           },
         ]
       : []),
@@ -150,14 +152,14 @@ function nameRules({ network, firewall, machines, ssh, domain }: Named): Problem
     ...machines.flatMap(({ name }, index) => [
       ...taken(`machines[${index}].name`, name, machineName),
       ...(machines.slice(0, index).some((earlier) => earlier.name === name)
-        ? [{ key: `machines[${index}].name`, message: `the name ${name} is given twice` }]
+        ? [{ key: `machines[${index}].name`, message: "is the name of an earlier machine already" }]
         : []),
     ]),
     ...(longest.length > 253
       ? [
           {
             key: "domain",
-            message: `is too long: ${longest} has ${longest.length} characters, DNS takes 253`,
+            message: `is too long: the longest name below it has ${longest.length} characters, DNS takes 253`,
           },
         ]
       : []),
@@ -201,7 +203,7 @@ function capacityRules(config: Sections<"host" | "machines">): Problem[] {
     ? [
         {
           key: "host.capacity.memoryGiB",
-          message: `the machines need ${memoryGiB} GiB together, the host has ${capacity.memoryGiB} GiB`,
+          message: `the machines need ${quote(memoryGiB)} GiB together, the host has ${quote(capacity.memoryGiB)} GiB`,
         },
       ]
     : [];
@@ -216,7 +218,7 @@ function imageRules(config: Sections<"image" | "machines">): Problem[] {
     if (!machine.existing && machine.diskGB < image.virtualSizeGB)
       problems.push({
         key: `machines[${index}].diskGB`,
-        message: `${machine.name}: ${machine.diskGB} GB is smaller than the image (${image.virtualSizeGB} GB)`,
+        message: `${quote(machine.diskGB)} GB is smaller than the image (${quote(image.virtualSizeGB)} GB)`,
       });
   });
   return problems;
@@ -224,15 +226,15 @@ function imageRules(config: Sections<"image" | "machines">): Problem[] {
 
 function callingRules({ calling, machines }: Sections<"calling" | "machines">): Problem[] {
   if (calling.node === undefined) return [];
-  const names = machines
-    .filter(({ role, retiring }) => role === "kubenode" && !retiring)
-    .map(({ name }) => name);
-  return names.includes(calling.node)
+  const staying = machines.flatMap(({ name, role, retiring }, index) =>
+    role === "kubenode" && !retiring ? [{ name, index }] : [],
+  );
+  return staying.some(({ name }) => name === calling.node)
     ? []
     : [
         {
           key: "calling.node",
-          message: `${calling.node} is no kubenode that stays; accepted: ${names.join(", ")}`,
+          message: `${quote(calling.node)} is no kubenode that stays; accepted are the names of ${staying.map(({ index }) => `machines[${index}]`).join(", ")}`,
         },
       ];
 }
@@ -289,16 +291,4 @@ function serviceTlsRules(
     // What is wrong with the artifact itself is artifactRules' to say.
     return [];
   }
-}
-
-function secretRules({ mail }: Sections<"mail">, { isSecret }: Surroundings): Problem[] {
-  return mail.relay?.password !== undefined && !isSecret("mail")
-    ? [
-        {
-          key: "mail.relay.password",
-          message:
-            "is in plain text; store it encrypted: pulumi config set --secret --path mail.relay.password",
-        },
-      ]
-    : [];
 }

@@ -11,6 +11,7 @@ import {
   type Scalar,
   visit,
 } from "yaml";
+import { quoteKey } from "../config/quote";
 import type { Problem } from "./problem";
 
 /**
@@ -50,7 +51,7 @@ export function readStackFile(name: string, text: string, project: string): Stac
   const syntax = documents
     .slice(0, 1)
     .flatMap(({ errors }) => errors)
-    .map(({ message, pos }) => ({ key: name, message: `is no YAML: ${message}`, line: lineAt(pos[0]) }));
+    .map(({ code, pos }) => ({ key: name, message: `is no YAML (${code})`, line: lineAt(pos[0]) }));
   const config = document && isMap(document.contents) ? document.get("config", true) : undefined;
   const top = document && isMap(document.contents) ? document.contents.items : [];
   const offsetOf = (node: unknown): number => (node as Node | null)?.range?.[0] ?? 0;
@@ -60,7 +61,7 @@ export function readStackFile(name: string, text: string, project: string): Stac
   for (const { key } of top)
     if (!ownKeys.includes(String(key)))
       problems.push({
-        key: String(key),
+        key: quoteKey(String(key), ownKeys),
         message: `is no key of a stack's file, and nobody reads it; did you mean ${closest(String(key), ownKeys)}? Known here: ${ownKeys.join(", ")}`,
         line: shared.line(key),
       });
@@ -107,7 +108,7 @@ const parse = (text: string, version: "1.1" | "1.2", lineCounter: LineCounter): 
 };
 
 /** `machines[3].address` as its parts. */
-const partsOf = (key: string): string[] => key.split(/[.[\]]+/).filter((part) => part !== "");
+const partsOf = (key: string): string[] => key.split(/[.[\]"]+/).filter((part) => part !== "");
 
 /** Plain words that YAML 1.1 and 1.2 read as different values, and numbers with more digits than survive the way. */
 function ambiguities(
@@ -126,7 +127,7 @@ function ambiguities(
       if (node.type !== "PLAIN" || source === undefined || !range) return;
       const key = keyAt([...ancestors, node], where === "key", project);
       const line = lineAt(range[0]);
-      const hidden = mayBeSecret.test(key);
+      const hidden = mayBeSecret.test(key) || !harmless.test(source);
       const other = readings.get(range[0]);
       if (typeof other !== "symbol" && readings.has(range[0]) && shown(other) !== shown(value))
         problems.push({
@@ -139,9 +140,7 @@ function ambiguities(
       else if (typeof value === "number" && digitsOf(source) > certainDigits)
         problems.push({
           key,
-          message: hidden
-            ? "has more digits than a number keeps: put it in quotes"
-            : `${source} has more digits than a number keeps, and would be read as ${shown(value)}: write fewer, or put it in quotes if it is text`,
+          message: "has more digits than a number keeps: write fewer, or put it in quotes if it is text",
           line,
         });
     },
@@ -151,6 +150,9 @@ function ambiguities(
 
 /** Keys whose values are not for messages: a secret in plain text is refused without showing it. */
 const mayBeSecret = /pass|secret|token|credential|key|^wire\.values/i;
+
+/** Words, dates and times of day that are too short, or too plain, for a secret. */
+const harmless = /^(.{1,5}|\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d)$/;
 
 const digitsOf = (source: string): number =>
   source
@@ -189,7 +191,12 @@ function keyAt(ancestors: readonly unknown[], isKey: boolean, project: string): 
  * Keys that are of no namespace that anything here reads.
  * @param keys with the namespace before them, as the engine hands them over.
  */
-export const strayKeys = (keys: readonly string[], project: string, known: readonly string[]): Problem[] =>
+export const strayKeys = (
+  keys: readonly string[],
+  project: string,
+  known: readonly string[],
+  lineOf: StackFile["lineOf"] = () => undefined,
+): Problem[] =>
   keys.flatMap((key) => {
     const [namespace = "", name = ""] = [key.slice(0, key.indexOf(":")), key.slice(key.indexOf(":") + 1)];
     // "pulumi:" is the engine's own.
@@ -197,7 +204,8 @@ export const strayKeys = (keys: readonly string[], project: string, known: reado
     const meant = known.includes(name) || distance(namespace, project) <= 3;
     return [
       {
-        key,
+        key: `${quoteKey(namespace, [project])}:${quoteKey(name, known)}`,
+        line: lineOf(key),
         message: `is in a namespace that nothing here reads${meant ? `; did you mean ${project}:${known.includes(name) || known.length === 0 ? name : closest(name, known)}?` : `: this program's keys begin with ${project}:`}`,
       },
     ];

@@ -1,4 +1,5 @@
 import type { ArtifactManifest } from "../artifact/manifest";
+import type { Path } from "./encrypted";
 import type { Problem } from "./problem";
 import type { StackFile } from "./stack-file";
 
@@ -10,8 +11,8 @@ export interface Surroundings {
   readonly readText: (path: string) => string;
   /** Reads the manifest of an artifact; throws an Error that says why it cannot. */
   readonly readManifest: (path: string) => ArtifactManifest;
-  /** Whether the value of a top-level key is marked secret in the stack's configuration. */
-  readonly isSecret: (key: string) => boolean;
+  /** The places of what is stored encrypted in the stack's configuration; a section's stands for all below it. */
+  readonly encrypted: readonly Path[];
   /** The text that the values come from; undefined where it is not at hand. */
   readonly stackFile?: StackFile;
   /** Keys of the stack that lie in no namespace which anything reads. */

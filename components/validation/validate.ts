@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { quote, quoteKey } from "../config/quote";
 import { type Configuration, configurationSchema } from "../config/schema";
 
 import { expectation, meant } from "./expectations";
@@ -43,7 +44,7 @@ export function validate(values: Readonly<Record<string, unknown>>, surroundings
   const problems = [
     ...(stackFile?.problems ?? []),
     ...strayKeys,
-    ...issues.flatMap(describeIssue),
+    ...describeIssues(issues, stackFile?.lineOf),
     ...checkRules(parsed.data ?? readableSections(values, issues), surroundings),
   ];
   if (problems.length > 0 || !parsed.data) throw new ConfigurationError(problems, stackFile);
@@ -73,20 +74,27 @@ function readableSections(
   );
 }
 
-function describeIssue(issue: z.core.$ZodIssue): Problem[] {
+/** What the schema refuses, in words that have nothing of the values but their beginning. */
+export const describeIssues = (
+  issues: readonly z.core.$ZodIssue[],
+  lineOf: StackFile["lineOf"] = () => undefined,
+): Problem[] => issues.flatMap((issue) => describeIssue(issue, lineOf));
+
+function describeIssue(issue: z.core.$ZodIssue, lineOf: StackFile["lineOf"]): Problem[] {
   const key = formatPath(issue.path);
   if (issue.code === "unrecognized_keys") {
     const known = knownKeys(issue.path);
     return issue.keys.map((unknown) => {
       const near = meant(unknown, known);
       return {
-        key: formatPath([...issue.path, unknown]),
+        key: formatPath([...issue.path, quoteKey(unknown, known)]),
+        line: lineOf(formatPath([...issue.path, unknown])),
         message: `is not a known key${near === undefined ? "." : `; did you mean ${near}?`} Known here: ${known.join(", ")}`,
       };
     });
   }
   if (issue.input === undefined) return [{ key, message: `is missing: ${expectation(issue)}` }];
-  const found = key.endsWith("password") ? "something else" : JSON.stringify(issue.input);
+  const found = key.endsWith("password") ? "something else" : quote(issue.input);
   return [{ key, message: `${expectation(issue)}; found ${found}` }];
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { quotePath } from "../config/quote";
 import { type ReleaseName, releases } from "../config/releases";
 
 /** A chart as the Release resource takes it. */
@@ -36,9 +37,13 @@ export function findChart(source: ChartSource, release: ReleaseName): ChartRefer
     : [];
   const [archive, another] = archives;
   if (archive === undefined)
-    throw new Error(`${directory} has no chart ${release}: neither ${release}/Chart.yaml nor ${release}.tgz`);
+    throw new Error(
+      `${quotePath(directory)} has no chart ${release}: neither ${release}/Chart.yaml nor ${release}.tgz`,
+    );
   if (another !== undefined)
-    throw new Error(`${directory} has several charts ${release} (${archives.join(", ")}); leave one there`);
+    throw new Error(
+      `${quotePath(directory)} has several charts ${release} (${archives.join(", ")}); leave one there`,
+    );
   const chart = join(directory, archive);
   return { chart, fingerprint: fingerprint(chart) };
 }

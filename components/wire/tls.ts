@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
+import { quote } from "../config/quote";
 import { strengthProblems } from "./certificate-strength";
 
 /** What a certificate is checked for. */
@@ -61,7 +62,8 @@ function parseChain(text: string): X509Certificate[] | string {
   const line = text
     .split(/\r\n|\r|\n/)
     .find((one) => /^-+(BEGIN|END)/.test(one) && !/^-----(BEGIN|END) CERTIFICATE-----\s*$/.test(one));
-  if (line !== undefined) return `has a line that belongs to no certificate in PEM: ${line}`;
+  if (line !== undefined)
+    return `has a line that belongs to no certificate in PEM: ${/^-+(BEGIN|END) [A-Z0-9 ]+-+$/.test(line) ? line : quote(line)}`;
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
   try {
     return blocks.map((block) => new X509Certificate(block));

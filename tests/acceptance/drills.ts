@@ -1,3 +1,4 @@
+import { quote } from "../../components/config/quote";
 import { withKeys } from "../../lab/agent";
 import { keysOf, labEnvironment, readOptions, readOutputs } from "../../lab/context";
 import { writeDown } from "../../lab/record";
@@ -31,7 +32,7 @@ async function main(): Promise<number> {
   const chosen = drills.filter(({ name }) => rest.length === 0 || rest.some((word) => name.includes(word)));
   if (chosen.length === 0)
     throw new Error(
-      `no drill has "${rest.join('" or "')}" in its name; there are\n${drills.map(({ name }) => name).join("\n")}`,
+      `no drill has ${rest.map(quote).join(" or ")} in its name; there are\n${drills.map(({ name }) => name).join("\n")}`,
     );
   if (process.getuid?.() !== 0)
     throw new Error("the page is looked at from a network namespace, which takes root: sudo npm run drills");

@@ -1,3 +1,4 @@
+import { quote } from "../../components/config/quote";
 import { withKeys } from "../../lab/agent";
 import { keysOf, labEnvironment, readOptions, readOutputs } from "../../lab/context";
 import { writeDown } from "../../lab/record";
@@ -26,7 +27,7 @@ interface Row extends WriterReport {
 async function main(): Promise<number> {
   const { stack, rest } = readOptions();
   const chosen = faults.filter(({ name }) => rest.length === 0 || rest.some((word) => name.includes(word)));
-  if (chosen.length === 0) throw new Error(`no fault has "${rest.join('" or "')}" in its name`);
+  if (chosen.length === 0) throw new Error(`no fault has ${rest.map(quote).join(" or ")} in its name`);
   const { env } = await labEnvironment();
   const outputs = await readOutputs(env, stack);
   const rows: Row[] = [];

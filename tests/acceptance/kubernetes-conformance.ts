@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { quote } from "../../components/config/quote";
 import { withKeys } from "../../lab/agent";
 import { checkLabName, keysOf, labEnvironment, readOutputs } from "../../lab/context";
 import { describeLab, writeSection } from "../../lab/record";
@@ -72,7 +73,7 @@ function readTestOptions(): Options {
   const number = (name: "minutes" | "procs") => {
     const value = Number(values[name]);
     if (!Number.isInteger(value) || value < 1)
-      throw new Error(`--${name} ${values[name]}: must be a whole number, 1 or more`);
+      throw new Error(`--${name} ${quote(values[name])}: must be a whole number, 1 or more`);
     return value;
   };
   return { stack: values.stack, minutes: number("minutes"), procs: number("procs"), words: positionals };

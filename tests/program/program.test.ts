@@ -479,6 +479,25 @@ describe("the program with another domain", () => {
   });
 });
 
+describe("the program with an encrypted value of a chart", () => {
+  it("keeps it a secret, and shows the values of other releases", async () => {
+    const values = labValues("full");
+    const key = "correct-horse-battery-staple";
+    values.wire.values = {
+      webapp: { replicaCount: 1, tracker: { password: key } },
+      "account-pages": { replicaCount: 1 },
+    };
+    const run = await runProgram("lab", values, ["wire"]);
+    const carriers = run.resources.filter(({ inputs }) => JSON.stringify(inputs).includes(key));
+    expect(carriers.map(({ name, secretInputs }) => [name, secretInputs])).toEqual([
+      ["wire-webapp", ["values"]],
+    ]);
+    await expect(runProgram("lab", values)).rejects.toThrow(
+      "wire.values.webapp.tracker.password: is a secret in plain text",
+    );
+  });
+});
+
 describe("the program that imports every image beforehand", () => {
   it("tells the nodes each image with where it is served", async () => {
     const values = labValues("full");

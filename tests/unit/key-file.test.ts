@@ -92,7 +92,7 @@ describe("a private key file", () => {
   });
 
   it("is refused when it is not there or is a folder", () => {
-    expect(keyFileProblem(join(directory, "none"))).toBe(`${join(directory, "none")} cannot be read: ENOENT`);
+    expect(keyFileProblem(join(directory, "none"))).toBe(`${join(directory, "n…")} cannot be read: ENOENT`);
     chmodSync(directory, 0o700);
     expect(keyFileProblem(directory)).toBe(`${directory} cannot be read: EISDIR`);
   });
@@ -102,7 +102,7 @@ describe("a private key file", () => {
     expect(homedir()).toBe(directory);
     file("id", key, 0o600);
     expect(keyFileProblem("~/id")).toBeUndefined();
-    expect(keyFileProblem("~/other")).toBe("~/other cannot be read: ENOENT");
+    expect(keyFileProblem("~/other")).toBe("~/o… cannot be read: ENOENT");
   });
 });
 

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { quotePath } from "../../config/quote";
 import { type ArtifactManifest, parseManifest } from "../manifest";
 
 /** Name of the manifest in a bundle's folder. */
@@ -32,11 +33,12 @@ export function readManifest(file: string): ArtifactManifest {
     return parseManifest(readFileSync(file, "utf8"));
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
+    const name =
+      basename(file) === manifestName ? join(quotePath(dirname(file)), manifestName) : quotePath(file);
     throw new Error(
-      code === "ENOENT"
-        ? `${file} does not exist; a bundle has its manifest beside its archives, and for Wire's artifact "npm run artifact -- manifest" makes one`
-        : `${file} is not the manifest of an artifact: ${message}`,
-      { cause: error },
+      code === "ENOENT" || code === "ENAMETOOLONG"
+        ? `${name} does not exist; a bundle has its manifest beside its archives, and for Wire's artifact "npm run artifact -- manifest" makes one`
+        : `${name} is not the manifest of an artifact: ${message}`,
     );
   }
 }

@@ -1,4 +1,5 @@
 import { existsSync, statSync } from "node:fs";
+import { quotePath, quoteUrl } from "../../config/quote";
 import type { ArtifactManifest } from "../manifest";
 import { readBundle } from "./bundle";
 import { isUrl, type OnProgress } from "./source";
@@ -17,12 +18,12 @@ export interface ReadOptions {
  */
 export async function readArtifact(location: string, options: ReadOptions = {}): Promise<ArtifactManifest> {
   if (!isUrl(location)) {
-    if (!existsSync(location)) throw new Error(`${location} does not exist`);
+    if (!existsSync(location)) throw new Error(`${quotePath(location)} does not exist`);
     if (statSync(location).isDirectory()) return readBundle(location);
   }
   if (!isWireArtifact(location))
     throw new Error(
-      `${location} is neither Wire's archive (wire-server-deploy-static-<HASH>.tgz, a path or a URL) ` +
+      `${quoteUrl(location)} is neither Wire's archive (wire-server-deploy-static-<HASH>.tgz, a path or a URL) ` +
         "nor the folder of a bundle",
     );
   return readWireArtifact(location, options.onProgress);

@@ -4,6 +4,7 @@ import { get as getHttp, type IncomingMessage } from "node:http";
 import { get as getHttps } from "node:https";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { quoteUrl } from "../../config/quote";
 
 /** How far the reading of an archive has come. */
 export interface Progress {
@@ -99,10 +100,10 @@ async function* download(url: string): AsyncGenerator<Piece> {
       const { message, code = "" } = error as NodeJS.ErrnoException;
       const final = error instanceof Refusal || (done === 0 && /^(ECONNREFUSED|ENOTFOUND)$/.test(code));
       if (final || (done === 0 && broken === resumptions))
-        throw new Error(`cannot fetch ${url}: ${message}`, { cause: error });
+        throw new Error(`cannot fetch ${quoteUrl(url)}: ${message}`, { cause: error });
       if (broken === resumptions)
         throw new Error(
-          `${url} broke off after ${done}${total ? ` of ${total}` : ""} bytes (${message}), having been resumed ` +
+          `${quoteUrl(url)} broke off after ${done}${total ? ` of ${total}` : ""} bytes (${message}), having been resumed ` +
             `${resumptions} times: fetch it with a program that resumes downloads, such as curl, and give the path of the file`,
           { cause: error },
         );

@@ -1,4 +1,5 @@
 import { parse } from "yaml";
+import { quote } from "../../config/quote";
 import {
   type AptRepository,
   type ArtifactFile,
@@ -113,8 +114,10 @@ async function* onlyGzip({ name, bytes }: ArchiveStream): AsyncGenerator<Buffer>
   for await (const chunk of bytes) {
     if (first && !(chunk[0] === 0x1f && chunk[1] === 0x8b))
       throw new Error(
-        `${name} is not packed with gzip; was a web page saved in its place? It begins with ` +
-          JSON.stringify(chunk.subarray(0, 40).toString("latin1")),
+        `${name} is not packed with gzip; ` +
+          (chunk[0] === "<".charCodeAt(0)
+            ? "it looks like a web page that was saved in its place"
+            : `it begins with ${quote(chunk.subarray(0, 40).toString("latin1"))}`),
       );
     first = false;
     yield chunk;
