@@ -127,6 +127,10 @@ across keys (\`components/validation/rules.ts\`):
 - The machines fit into \`host.capacity\`, where it is given: memory is an error, vCPUs are a warning.
 - No disk is smaller than the image, and an image from a URL has a checksum.
 - \`calling.node\` is a kubenode that stays.
+- What would fail on the machines is measured before: processors and memory of control planes, their number (7 at most)
+  and that of datanodes (15), heaps against the machine and what else is on it, the schedule of backups.
+- With \`firewall.privateDeployment\` a mail relay is the host or a machine, as certificates do not come from Let's Encrypt.
+- What is given and not used is named in a warning.
 - A manifest can be read, its artifact has what a Kubernetes node's container runtime is made of, and several artifacts
   have no different files in one place and no different images under one name.
 - An asset host with \`existing\` has a \`privateKeyFile\`: the host logs in with it.

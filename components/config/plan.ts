@@ -3,6 +3,7 @@ import { gatewayOf } from "./addresses";
 import { hostNames, publicNames } from "./names";
 import { callingPorts, ingressNodePorts } from "./ports";
 import type { Configuration, MachineConfiguration } from "./schema";
+import { bytesOfGB } from "./units";
 
 /** A machine with all that follows from its name and network. */
 export interface MachinePlan extends MachineConfiguration {
@@ -76,7 +77,7 @@ export function planDeployment(config: Configuration): Plan {
       machines: own.length,
       memoryMiB: own.reduce((sum, { memoryGiB }) => sum + memoryGiB * 1024, 0),
       vcpus: own.reduce((sum, { vcpus }) => sum + vcpus, 0),
-      diskBytes: own.reduce((sum, { diskGB }) => sum + diskGB * 1e9, 0),
+      diskBytes: own.reduce((sum, { diskGB }) => sum + bytesOfGB(diskGB), 0),
     },
     dnsRecords: planDnsRecords(config),
     publicPorts: planPublicPorts(servingKubenodes, callingNode),

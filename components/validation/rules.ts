@@ -1,5 +1,7 @@
+import { isIPv4 } from "node:net";
 import { checkAssetHost } from "../artifact/asset-host/plan";
 import { planArtifact } from "../artifact/plan";
+import { contains, gatewayOf } from "../config/addresses";
 import { publicNames } from "../config/names";
 import { ownMachines } from "../config/plan";
 import { quote } from "../config/quote";
@@ -16,6 +18,7 @@ import { addressRules } from "./address-rules";
 import type { Problem, Sections } from "./problem";
 import { interfaceName, machineName, networkName, userName } from "./reserved-names";
 import { secretRules } from "./secret-rules";
+import { sizingRules } from "./sizing-rules";
 import { publicKeyProblem } from "./ssh-keys";
 import type { Surroundings } from "./surroundings";
 import { chartRules, federationRules, tlsRules } from "./wire-rules";
@@ -42,6 +45,8 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["machines"], roleRules),
     rule(["host", "machines"], capacityRules),
     rule(["image", "machines"], imageRules),
+    rule(["machines", "dataServices", "backup"], sizingRules),
+    rule(["firewall", "mail", "network", "machines"], privateMailRules),
     rule(["calling", "machines"], callingRules),
     rule(["host", "machines"], keyFileRules),
     rule(["ssh"], publicKeyRules),
@@ -251,6 +256,25 @@ function keyFileRules(config: Sections<"host" | "machines">, { keyFileProblem }:
     const message = file && keyFileProblem(file);
     return message ? [{ key, message }] : [];
   });
+}
+
+/** Mail to a server that the machines cannot reach would stay where it is, without a word. */
+function privateMailRules({
+  firewall,
+  mail,
+  network,
+  machines,
+}: Sections<"firewall" | "mail" | "network" | "machines">): Problem[] {
+  const host = mail.relay?.host;
+  if (!firewall.privateDeployment || host === undefined || !isIPv4(host)) return [];
+  return contains(network.cidr, host) || machines.some(({ address }) => address === host)
+    ? []
+    : [
+        {
+          key: "mail.relay.host",
+          message: `${host} is outside, and firewall.privateDeployment takes the machines' way out: run a relay on the host (${gatewayOf(network.cidr)}) or on a machine, or set privateDeployment to false`,
+        },
+      ];
 }
 
 function publicKeyRules({ ssh }: Sections<"ssh">): Problem[] {

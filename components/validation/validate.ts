@@ -7,6 +7,7 @@ import type { Problem } from "./problem";
 import { checkRules, findWarnings } from "./rules";
 import type { StackFile } from "./stack-file";
 import type { Surroundings } from "./surroundings";
+import { findUnused } from "./unused";
 
 /** What {@link validate} makes of a stack's values. */
 export interface Validated {
@@ -48,7 +49,10 @@ export function validate(values: Readonly<Record<string, unknown>>, surroundings
     ...checkRules(parsed.data ?? readableSections(values, issues), surroundings),
   ];
   if (problems.length > 0 || !parsed.data) throw new ConfigurationError(problems, stackFile);
-  return { config: parsed.data, warnings: findWarnings(parsed.data) };
+  return {
+    config: parsed.data,
+    warnings: [...findWarnings(parsed.data), ...findUnused(values, parsed.data)],
+  };
 }
 
 /** The keys at the top of a configuration. */

@@ -2,6 +2,7 @@ import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
 import type { MachinePlan } from "../../config/plan";
 import type { Configuration } from "../../config/schema";
+import { bytesOfGB } from "../../config/units";
 import type { Machine } from "../../machine/machine";
 import { loadScript, runScript } from "../../machine/script";
 import type { Host } from "../host";
@@ -43,7 +44,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
     const { plan, config, host, poolPath, sshKey } = args;
     const onLibvirt = { parent: this, provider: host.provider };
     const authorizedKeys = sshKey.publicKey.apply((key) => [key, ...config.ssh.authorizedKeys]);
-    const bytes = plan.diskGB * 1e9;
+    const bytes = bytesOfGB(plan.diskGB);
 
     const disk = new libvirt.Volume(
       `${name}-disk`,

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Plan } from "../../config/plan";
 import type { Configuration } from "../../config/schema";
+import { bytesOfGB } from "../../config/units";
 import { loadScript, runScript } from "../../machine/script";
 import type { Target } from "../../machine/target";
 
@@ -45,7 +46,7 @@ export class Preflight extends pulumi.ComponentResource {
           MEMORY_MIB: `${plan.demand.memoryMiB}`,
           VCPUS: `${plan.demand.vcpus}`,
           DISK_BYTES: `${plan.demand.diskBytes}`,
-          IMAGE_BYTES: `${image.virtualSizeGB * 1e9}`,
+          IMAGE_BYTES: `${bytesOfGB(image.virtualSizeGB)}`,
           MACHINES: `${plan.demand.machines}`,
           DOMAINS: plan.machines.map(({ domainName }) => domainName).join(" "),
           PUBLIC_ADDRESS: firewall.publicAddress,

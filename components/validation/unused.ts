@@ -1,0 +1,59 @@
+import type { ReleaseName } from "../config/releases";
+import type { Configuration } from "../config/schema";
+import { plannedReleases } from "./wire-rules";
+
+/** Values as the operator gave them, by key at the top. */
+type Given = Readonly<Record<string, unknown>>;
+
+/** Sections that only what comes out of an artifact reads, and those that only Wire's releases read. */
+const ofArtifact = ["dataServices", "backup", "kubernetes"];
+const ofWire = ["tls", "features", "mail", "wire"];
+
+/** Everything that was given and is not used in this stack, each with the reason. */
+export function findUnused(given: Given, config: Configuration): string[] {
+  const { artifact, wire, calling, mail, firewall, ssh, machines } = config;
+  const has = (key: string) => given[key] !== undefined;
+  const unused = (keys: readonly string[], reason: string) =>
+    keys.filter(has).map((key) => `${key}: is not used: ${reason}`);
+
+  const lines = artifact
+    ? wire.charts
+      ? []
+      : unused(
+          ofWire.filter((key) => key !== "features"),
+          "without wire.charts nothing of Wire is installed",
+        )
+    : [
+        ...unused(ofArtifact, "without an artifact nothing is put on the machines"),
+        ...unused(ofWire, "without an artifact nothing of Wire is installed"),
+      ];
+  if (artifact && wire.charts) {
+    const planned = new Set<string>(plannedReleases(config));
+    for (const release of Object.keys(wire.values) as ReleaseName[])
+      if (!planned.has(release))
+        lines.push(`wire.values.${release}: is not used: that release is not installed here`);
+  }
+  if (!calling.enabled && calling.node !== undefined)
+    lines.push("calling.node: is not used: calling.enabled is false");
+  const { relay } = mail;
+  if (relay && (relay.username === undefined) !== (relay.password === undefined))
+    lines.push(
+      `mail.relay.${relay.username === undefined ? "password" : "username"}: is not used without the other of username and password`,
+    );
+  if (machines.every(({ existing }) => existing)) {
+    if (ssh.authorizedKeys.length > 0)
+      lines.push("ssh.authorizedKeys: is not used: every machine exists already, and is used as it is");
+  }
+  if (firewall.privateDeployment && wire.charts && artifact) lines.push(...mailWarnings(config));
+  return lines;
+}
+
+/** Mail from machines that have no way out; an address outside is refused (`privateMailRules`). */
+function mailWarnings({ mail }: Configuration): string[] {
+  const { relay } = mail;
+  const way = "firewall.privateDeployment takes the machines' way out";
+  if (!relay) return [`mail.relay: is missing, and ${way}: no mail leaves, activation codes neither`];
+  return /^[\d.]+$/.test(relay.host)
+    ? []
+    : [`mail.relay.host: ${relay.host} has to be the host or a machine of the stack: ${way}`];
+}
