@@ -5,6 +5,8 @@
 set -euo pipefail
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+# Ubuntu's needrestart restarts whatever uses a library that an installation has renewed, all nodes' services at once.
+export NEEDRESTART_SUSPEND=yes NEEDRESTART_MODE=l
 # Some machines close what is made to others; what is secret gets its mode by name.
 umask 022
 

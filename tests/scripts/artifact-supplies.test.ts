@@ -220,6 +220,19 @@ describe("supplies.sh", () => {
     expect(await machine.run("ls /etc/systemd/timesyncd.conf.d 2>/dev/null || true")).toBe("");
   });
 
+  it("keeps needrestart from restarting services, in its own installations and in all others", async () => {
+    // Where needrestart has its hook. Ubuntu's goes by these variables and by its configuration, which is Perl.
+    machine.write(
+      "/etc/apt/apt.conf.d/99needrestart",
+      'DPkg::Post-Invoke {"echo suspended: $NEEDRESTART_SUSPEND, mode: $NEEDRESTART_MODE >/var/log/hook";};',
+    );
+    expect(await supply()).toMatchObject(succeeded);
+    expect(machine.read("/var/log/hook")).toBe("suspended: yes, mode: l\n");
+    const mode = `our %nrconf = (restart => "a"); do "/etc/needrestart/conf.d/wiab.conf"; print $nrconf{restart};`;
+    machine.write("/root/needrestart.pl", mode);
+    expect(await machine.run("perl /root/needrestart.pl")).toBe("l");
+  });
+
   it("gives the machine its own sources back", async () => {
     const sources = () => machine.run("apt-get update --print-uris");
     const before = await sources();

@@ -7,11 +7,18 @@
 
 LIST=/etc/apt/wiab.list
 OPTIONS=/etc/apt/apt.conf.d/90wiab
+NEEDRESTART=/etc/needrestart/conf.d/wiab.conf
 DIRECTORY=/etc/wiab
+# Perl, which keeps its variables apart from ours.
+# shellcheck disable=SC2016
+LIST_ONLY='$nrconf{restart} = "l";
+'
 
 apply() {
   mkdir -p "$DIRECTORY"
   holds "$DIRECTORY/ca.crt" "$AUTHORITY" || put "$DIRECTORY/ca.crt" "$AUTHORITY"
+  # It lists what uses old libraries, and restarts nothing: services are restarted one node after another, by scripts.
+  holds "$NEEDRESTART" "$LIST_ONLY" || put "$NEEDRESTART" "$LIST_ONLY"
   package_sources
   synchronise_clock
   say "packages come from $(awk '{ print $1 }' <<<"$REPOSITORIES" | paste -sd ' '), the time from $TIME_SERVER"
@@ -90,5 +97,5 @@ FallbackNTP=
 
 # For a machine that outlives the stack.
 remove() {
-  rm -f "$LIST" "$OPTIONS" /etc/apt/keyrings/wiab-*.asc /etc/systemd/timesyncd.conf.d/wiab.conf "$DIRECTORY/ca.crt"
+  rm -f "$LIST" "$OPTIONS" "$NEEDRESTART" /etc/apt/keyrings/wiab-*.asc /etc/systemd/timesyncd.conf.d/wiab.conf "$DIRECTORY/ca.crt"
 }
