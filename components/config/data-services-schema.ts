@@ -20,8 +20,10 @@ export const dataServices = z.strictObject({
         .int()
         .min(20)
         .max(1000)
-        .default(100)
-        .describe("Connections at a time; Wire's services take 65 of them, more during an update."),
+        .default(200)
+        .describe(
+          "Connections at a time. With three Kubernetes nodes Wire's services hold up to 70, and 130 while they are updated.",
+        ),
     })
     .prefault({})
     .describe("PostgreSQL."),

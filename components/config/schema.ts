@@ -145,7 +145,7 @@ const image = z.strictObject({
     .string()
     .regex(/^(https?:\/\/|\/)/, "must be an http(s) URL or an absolute path on the KVM host")
     .describe(
-      "The guests' disk image (qcow2): a URL that the host fetches, or an absolute path on the host.",
+      "The guests' disk image (qcow2): a URL that the host fetches, or an absolute path on the host. Not a minimal one.",
     ),
   sha256: sha256.optional().describe("Checksum of the image. Required for a URL."),
   virtualSizeGB: z

@@ -21,7 +21,7 @@ import { secretRules } from "./secret-rules";
 import { sizingRules } from "./sizing-rules";
 import { publicKeyProblem } from "./ssh-keys";
 import type { Surroundings } from "./surroundings";
-import { chartRules, federationRules, tlsRules } from "./wire-rules";
+import { chartRules, connectionRules, federationRules, tlsRules } from "./wire-rules";
 
 type Named = Sections<"network" | "firewall" | "machines" | "ssh" | "domain">;
 
@@ -58,6 +58,7 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["calling", "features", "mail", "tls", "wire"], chartRules),
     rule(["domain", "tls", "calling", "features", "firewall", "wire"], tlsRules),
     rule(["features"], federationRules),
+    rule(["machines", "dataServices", "wire"], connectionRules),
   ].flatMap((check) => check(config, surroundings));
 
 function artifactRules({ artifact }: Sections<"artifact">, { readManifest }: Surroundings): Problem[] {
@@ -219,6 +220,16 @@ function imageRules(config: Sections<"image" | "machines">): Problem[] {
   const problems: Problem[] = [];
   if (/^https?:/.test(image.source) && !image.sha256)
     problems.push({ key: "image.sha256", message: "is required where image.source is a URL" });
+  const file =
+    image.source
+      .replace(/[?#].*/, "")
+      .split("/")
+      .at(-1) ?? "";
+  if (/minimal|minimized/i.test(file))
+    problems.push({
+      key: "image.source",
+      message: `${file} is a minimal image, which lacks packages that the machines start with; take the server's, for example jammy-server-cloudimg-amd64.img`,
+    });
   config.machines.forEach((machine, index) => {
     if (!machine.existing && machine.diskGB < image.virtualSizeGB)
       problems.push({

@@ -1,7 +1,10 @@
 import { publicNames } from "../config/names";
 import { chooseReleases, type ReleaseName } from "../config/releases";
 import { type ChartSource, findChart } from "../wire/charts";
+import { replicas } from "../wire/context";
+import { poolClaims, tooFewConnections } from "../wire/postgresql-connections";
 import { certificateProblems } from "../wire/tls";
+import { mergeValues, staticValues } from "../wire/values";
 import type { Problem, Sections } from "./problem";
 import type { Surroundings } from "./surroundings";
 
@@ -108,4 +111,28 @@ export function federationRules({ features }: Sections<"features">, { readText }
   } catch (error) {
     return [{ key, message: (error as Error).message }];
   }
+}
+
+/** PostgreSQL has connections for all of Wire's pods, those of an update included. */
+export function connectionRules({
+  machines,
+  dataServices,
+  wire,
+}: Sections<"machines" | "dataServices" | "wire">): Problem[] {
+  if (!wire.charts) return [];
+  const staying = (role: string) =>
+    machines.filter((machine) => machine.role === role && !machine.retiring).length;
+  const replicaCount = replicas({ kubenodes: staying("kubenode") });
+  const message = tooFewConnections(
+    poolClaims(
+      mergeValues(
+        staticValues("wire-server"),
+        { brig: { replicaCount }, galley: { replicaCount } },
+        wire.values["wire-server"] ?? {},
+      ),
+    ),
+    dataServices.postgresql.maxConnections,
+    machines.filter(({ role }) => role === "datanode").length,
+  );
+  return message ? [{ key: "dataServices.postgresql.maxConnections", message }] : [];
 }

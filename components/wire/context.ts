@@ -81,7 +81,7 @@ export interface WireContext {
 }
 
 /** How many pods a service of Wire's has: as many as upstream gives it, where there are machines to put them on. */
-export const replicas = ({ kubenodes }: WireContext): number => Math.min(3, kubenodes);
+export const replicas = ({ kubenodes }: Pick<WireContext, "kubenodes">): number => Math.min(3, kubenodes);
 
 /** The name under which cert-manager keeps the account at Let's Encrypt; another service is another account. */
 export const issuerName = (production: boolean): string =>

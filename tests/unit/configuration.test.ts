@@ -162,6 +162,13 @@ describe("a configuration is refused for", () => {
       /^image\.sha256: is required where image\.source is a URL/,
     ],
     [
+      "a minimal image, by its name",
+      (c) =>
+        (c.image.source =
+          "https://cloud-images.ubuntu.com/minimal/releases/jammy/release/ubuntu-22.04-minimal-cloudimg-amd64.img"),
+      /^image\.source: ubuntu-22\.04-minimal-cloudimg-amd64\.img is a minimal image/,
+    ],
+    [
       "a checksum of the wrong form",
       (c) => (c.image.sha256 = "abc"),
       /^image\.sha256: must be a SHA-256 checksum/,
@@ -227,6 +234,19 @@ describe("a refusal", () => {
       "machines",
       "image.sha256",
     ]);
+  });
+
+  it("finds too few connections to PostgreSQL for the machines that run Wire, and where nothing of Wire is, none", () => {
+    const few = (change: (c: Record<string, any>) => void) =>
+      problems((c) => {
+        c.dataServices = { postgresql: { maxConnections: 100 } };
+        c.wire = { charts: { repository: "oci://registry.example.com/charts" } };
+        change(c);
+      }).filter((line) => line.startsWith("dataServices.postgresql.maxConnections: "));
+    expect(few(() => {})).toEqual([expect.stringMatching(/: 100 are too few: .* up to 130, .* 141 or more/)]);
+    expect(few((c) => (c.machines = [c.machines[0], c.machines[1], c.machines[4]]))).toEqual([]);
+    expect(few((c) => (c.dataServices = {}))).toEqual([]);
+    expect(few((c) => (c.wire = {}))).toEqual([]);
   });
 
   it("does not repeat a password", () => {

@@ -15,7 +15,7 @@ import { planPostgresql } from "./plan";
 
 /** Arguments of {@link Postgresql}. */
 export interface PostgresqlArgs extends DataServiceArgs {
-  /** Connections at a time; Wire's services take 65 of them, more during an update. */
+  /** Connections at a time, those of the nodes themselves included. */
   readonly maxConnections: number;
 }
 
