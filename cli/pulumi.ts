@@ -5,6 +5,7 @@ import { runMain } from "../toolchain/commands";
 import { hasOwnBackend, projectDirectory, pulumiEnvironment } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
 import { createStack, pulumi, stackOf } from "../toolchain/pulumi";
+import { refuseDestroy } from "./kept-disks";
 
 /**
  * Refuses a stack's file that is no YAML, with the line in it: the engine's own message counts lines otherwise.
@@ -33,6 +34,7 @@ async function main(): Promise<number> {
     existsSync(join(projectDirectory, `Pulumi.${stack}.yaml`))
   )
     await createStack(env, stack);
+  await refuseDestroy(env, args);
   return pulumi(env, args);
 }
 

@@ -17,7 +17,7 @@ async function main(): Promise<number> {
     const code = await pulumi(
       // What is in a cluster that does not answer goes with its machines.
       { ...env, PULUMI_K8S_DELETE_UNREACHABLE: "true" },
-      ["destroy", "--yes", "--skip-preview", "--refresh", "--stack", stack],
+      ["destroy", "--yes", "--skip-preview", "--refresh", "--ignore-protect", "--stack", stack],
     );
     if (code !== 0) return code;
     await pulumiOutput(env, ["stack", "rm", "--yes", "--stack", stack]);

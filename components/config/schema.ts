@@ -168,6 +168,9 @@ const image = z.strictObject({
 /** Roles of seed 000. */
 export const roles = ["assethost", "kubenode", "datanode"] as const;
 
+/** What can become of a machine's disk when the machine goes. */
+export const dispositions = ["keep", "aside", "release"] as const;
+
 const machine = z.strictObject({
   name: hostName.describe("Host name; RabbitMQ and Kubernetes know the machine by it."),
   role: z
@@ -186,6 +189,12 @@ const machine = z.strictObject({
     .describe(
       "A datanode or kubenode that gives what it has to the others; in a later run it may be taken out of the list.",
     ),
+  disk: z
+    .enum(dispositions)
+    .default("keep")
+    .describe(
+      "What becomes of the machine's disk when the machine goes. `keep`: previews refuse every edit that would delete it. `release`: it is deleted. `aside`: the file stays in the pool, and a machine of that name that is added later takes it up. It counts from the next `up` on: the machine can go in a later one.",
+    ),
   existing: z
     .strictObject({
       user: account.describe("SSH user, root or one who may use `sudo` without a password."),
@@ -203,6 +212,7 @@ const seedMachine = (role: (typeof roles)[number], name: string, address: string
   role,
   address,
   retiring: false,
+  disk: "keep" as const,
   ...{
     assethost: { memoryGiB: 4, vcpus: 2, diskGB: 100 },
     kubenode: { memoryGiB: 7, vcpus: 5, diskGB: 50 },
@@ -340,4 +350,5 @@ export type Configuration = z.output<typeof configurationSchema>;
 /** What a `Pulumi.<stack>.yaml` may hold. */
 export type ConfigurationInput = z.input<typeof configurationSchema>;
 export type MachineConfiguration = Configuration["machines"][number];
+export type Disposition = (typeof dispositions)[number];
 export type Role = (typeof roles)[number];

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ArtifactManifest } from "../artifact/manifest";
 import { type ArtifactPlan, planArtifact } from "../artifact/plan";
 import { readManifest as readManifestFile } from "../artifact/reader/bundle";
+import { planDeployment } from "../config/plan";
 import { expandHome, quotePath } from "../config/quote";
 import type { ReleaseName } from "../config/releases";
 import type { Configuration } from "../config/schema";
@@ -11,9 +12,11 @@ import { type ChartReference, findChart } from "../wire/charts";
 import type { Federation, Tls } from "../wire/context";
 import { certificateWarning } from "../wire/tls";
 import { encryptedBelow, keepSecret } from "./encrypted";
+import { findLosses } from "./losses";
+import { readRecorded } from "./recorded";
 import { privateKeyProblem } from "./ssh-keys";
 import { readStackFile, type StackFile, strayKeys } from "./stack-file";
-import { ConfigurationError, sectionNames, validate } from "./validate";
+import { ConfigurationError, sectionNames, type Validated, validate } from "./validate";
 import { chartSource } from "./wire-rules";
 
 /**
@@ -22,6 +25,22 @@ import { chartSource } from "./wire-rules";
  * @throws RunError with all problems, before any resource exists.
  */
 export function loadConfiguration(): Configuration {
+  const { config, warnings } = readConfiguration();
+  for (const warning of warnings) void pulumi.log.warn(warning);
+  return config;
+}
+
+/**
+ * Refuses a configuration that would take away what machines of the stack hold (losses.ts).
+ * @throws RunError with all problems, before any resource is registered.
+ */
+export async function refuseLosses(): Promise<void> {
+  const { config, stackFile } = readConfiguration();
+  const problems = findLosses(config, planDeployment(config), await readRecorded());
+  if (problems.length > 0) throw new pulumi.RunError(new ConfigurationError(problems, stackFile).message);
+}
+
+function readConfiguration(): Validated & { readonly stackFile: StackFile | undefined } {
   const project = pulumi.getProject();
   const values = Object.fromEntries(
     Object.entries(pulumi.runtime.allConfig())
@@ -40,9 +59,9 @@ export function loadConfiguration(): Configuration {
       stackFile,
       strayKeys: strayKeys(Object.keys(pulumi.runtime.allConfig()), project, sectionNames, stackFile?.lineOf),
     });
-    for (const warning of warnings) void pulumi.log.warn(warning);
     const { wire } = config;
-    return { ...config, wire: { ...wire, values: keepSecret(wire.values, encrypted, ["wire", "values"]) } };
+    const values = keepSecret(wire.values, encrypted, ["wire", "values"]);
+    return { config: { ...config, wire: { ...wire, values } }, warnings, stackFile };
   } catch (error) {
     // The engine shows this kind of error as it is, without a stack trace.
     throw error instanceof ConfigurationError ? new pulumi.RunError(error.message) : error;

@@ -35,7 +35,7 @@ export async function measureStack(subject: Subject): Promise<{ rows: Row[]; up:
   const exported = await run("pulumi", ["stack", "export", "--stack", stack], { env, cwd: directory });
   const resources: StateResource[] = JSON.parse(exported).deployment.resources;
   const { noop, preview, empty } = await measureWithoutWork(subject, inStack);
-  const destroy = await inStack(["destroy", "--yes", "--skip-preview"]);
+  const destroy = await inStack(["destroy", "--yes", "--skip-preview", "--ignore-protect"]);
 
   const rows = [
     makeRow("up from nothing", up, resources),

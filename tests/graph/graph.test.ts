@@ -50,6 +50,11 @@ describe.each([
     for (const machine of machineNames) expect(ofMachine(machine)).toHaveLength(8);
   });
 
+  it("protects the disks, and nothing else", () => {
+    const isProtected = resources.filter(({ protect }) => protect).map(({ name }) => name);
+    expect(isProtected.sort()).toEqual(machineNames.map((name) => `${name}-disk`).sort());
+  });
+
   it("has every child in a component whose name begins its own", () => {
     const [root, ...others] = resources;
     expect(root).toMatchObject({ type: "pulumi:pulumi:Stack", parent: undefined });

@@ -27,6 +27,8 @@ export interface Resource {
   /** The resource of the provider that makes it; undefined for a default provider. */
   readonly provider: Resource | undefined;
   readonly inputs: Values;
+  /** Whether the engine refuses to delete it. */
+  readonly protect: boolean;
   /** What it waits for itself: dependencies of all kinds, and its provider. */
   readonly waitsFor: readonly Resource[];
 }
@@ -56,7 +58,7 @@ export class ScratchProject {
     readonly stack: string,
     values: Values,
   ) {
-    for (const name of ["index.ts", "components", "sdks", "node_modules", "package.json"])
+    for (const name of ["main.ts", "index.ts", "components", "sdks", "node_modules", "package.json"])
       symlinkSync(join(projectDirectory, name), join(this.directory, name));
     copyFileSync(join(projectDirectory, "Pulumi.yaml"), join(this.directory, "Pulumi.yaml"));
     const config = Object.fromEntries(
@@ -96,7 +98,7 @@ export class ScratchProject {
 
   /** Has another program in the place of the project's own. */
   replaceProgram(text: string): void {
-    const file = join(this.directory, "index.ts");
+    const file = join(this.directory, "main.ts");
     rmSync(file);
     writeFileSync(file, text);
   }
@@ -117,6 +119,13 @@ export class ScratchProject {
   /** What the stack's state holds, decrypted by nobody. */
   async exportState(): Promise<string> {
     return this.succeed("stack", "export", "--stack", this.stack);
+  }
+
+  /** Puts a state in the place of the stack's, as {@link exportState} gives it. */
+  async importState(state: unknown): Promise<void> {
+    const file = join(this.directory, "state.json");
+    writeFileSync(file, JSON.stringify(state));
+    await this.succeed("stack", "import", "--file", file, "--stack", this.stack);
   }
 
   /** The text of everything that the CLI has written. */
@@ -162,6 +171,7 @@ interface Step {
     readonly parent?: string;
     readonly provider?: string;
     readonly inputs?: Values;
+    readonly protect?: boolean;
     readonly dependencies?: readonly string[];
     readonly propertyDependencies?: Readonly<Record<string, readonly string[] | null>>;
   };
@@ -178,6 +188,7 @@ function readResources(steps: readonly Step[]): Resource[] {
       parent: undefined,
       provider: undefined,
       inputs: newState.inputs ?? {},
+      protect: newState.protect ?? false,
       waitsFor: [],
     });
   const resourceAt = (urn: string | undefined) => (urn === undefined ? undefined : found.get(urn));

@@ -451,6 +451,22 @@ describe("fetch.sh", () => {
     expect(pool()).toEqual(["kubenode1.qcow2"]);
     expect(await fetch(url(), sha256, "remove")).toMatchObject(succeeded);
   });
+
+  it("leaves an image that a disk still stands on", async () => {
+    const path = (name: string) => join(root, "pool", name);
+    for (const name of ["base-0123.qcow2", "base-4567.qcow2", "datanode1.qcow2"])
+      writeFileSync(path(name), name);
+    const volume = (name: string, base = "") =>
+      `<volume><name>${name}</name>\n<target>\n<path>${path(name)}</path>\n</target>\n${base && `<backingStore>\n<path>${path(base)}</path>\n</backingStore>\n`}</volume>`;
+    virsh({
+      "'pool-info wirebox' | 'pool-refresh wirebox'": "true",
+      "'vol-list wirebox'": `printf ' Name Path\n-----\n base-0123.qcow2 x\n base-4567.qcow2 x\n datanode1.qcow2 x\n\n'`,
+      "'vol-dumpxml datanode1.qcow2 --pool wirebox'": `echo "${volume("datanode1.qcow2", "base-4567.qcow2")}"`,
+      "vol-dumpxml*": `echo "${volume("base-0123.qcow2")}"`,
+    });
+    expect(await fetch(url(), sha256, "remove")).toMatchObject(succeeded);
+    expect(pool().sort()).toEqual(["base-4567.qcow2", "datanode1.qcow2"]);
+  });
 });
 
 describe("boot.sh", () => {

@@ -78,8 +78,8 @@ describe("a configuration is refused for", () => {
     ["an unknown key below", (c) => (c.network.cdir = "x"), /^network\.cdir: .*did you mean cidr\?/],
     [
       "an unknown key of a machine",
-      (c) => (c.machines[2].disk = 1),
-      /^machines\[2\]\.disk: .*did you mean diskGB\?/,
+      (c) => (c.machines[2].disc = 1),
+      /^machines\[2\].disc: .*did you mean disk\?/,
     ],
     [
       "a value of the wrong type",

@@ -15,6 +15,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { keptDisks } from "../../cli/kept-disks";
 import { cacheDirectory, cached, contentKey } from "../../toolchain/cache";
 import { canReplace, goProxy } from "../../toolchain/go";
 import { installOfficial } from "../../toolchain/official";
@@ -40,6 +41,17 @@ describe("the cache's folder", () => {
     vi.stubEnv("XDG_CACHE_HOME", "");
     expect(cacheDirectory()).toMatch(/\/\.cache\/wiab-staging$/);
   });
+});
+
+it("the disks that a destroy has to be told to delete are those that the state protects", () => {
+  const volume = (id: string, protect?: boolean) => ({ type: "libvirt:index/volume:Volume", id, protect });
+  const resources = [
+    volume("/pool/a.qcow2", true),
+    volume("/pool/b.qcow2"),
+    { type: "other", id: "c", protect: true },
+  ];
+  expect(keptDisks({ deployment: { resources } })).toEqual(["/pool/a.qcow2"]);
+  expect(keptDisks({ deployment: {} })).toEqual([]);
 });
 
 describe("a key from content", () => {

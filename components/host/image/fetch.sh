@@ -49,8 +49,28 @@ verify() {
   fi
 }
 
-# Former files of the same kind too: they stay while disks stand on them, and at the end nothing does.
+# Former files of the same kind too, but for those that a disk which was put aside stands on: it is nothing without.
 remove() {
-  rm -f "$POOL_PATH/${VOLUME%%-*}"-*
-  ! "${virsh[@]}" pool-info "$POOL" >/dev/null 2>&1 || "${virsh[@]}" pool-refresh "$POOL" >/dev/null
+  local file used='' pool=false
+  ! "${virsh[@]}" pool-info "$POOL" >/dev/null 2>&1 || pool=true
+  ! $pool || used=$(bases)
+  for file in "$POOL_PATH/${VOLUME%%-*}"-*; do
+    if grep -qxF "$file" <<<"$used"; then
+      say "$file stays: a disk in pool $POOL stands on it"
+    else
+      rm -f "$file"
+    fi
+  done
+  ! $pool || "${virsh[@]}" pool-refresh "$POOL" >/dev/null
+}
+
+# The files that volumes of the pool stand on.
+bases() {
+  local volumes volume xml
+  "${virsh[@]}" pool-refresh "$POOL" >/dev/null
+  volumes=$("${virsh[@]}" vol-list "$POOL" | awk 'NR > 2 && NF { print $1 }')
+  for volume in $volumes; do
+    xml=$("${virsh[@]}" vol-dumpxml "$volume" --pool "$POOL")
+    sed -n '/<backingStore>/,/<.backingStore>/ s:.*<path>\(.*\)</path>.*:\1:p' <<<"$xml"
+  done
 }

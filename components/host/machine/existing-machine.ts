@@ -32,6 +32,6 @@ export class ExistingMachine extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    this.registerOutputs({ address: this.machine.address });
+    this.registerOutputs({ address: plan.address, role: plan.role });
   }
 }

@@ -61,6 +61,9 @@ export class VirtualMachine extends pulumi.ComponentResource {
         // Either change would replace the disk and everything on it. A larger size is the next resource's
         // work, and an existing disk keeps the image that it stands on.
         ignoreChanges: ["size", "baseVolumeName"],
+        // Against whatever validation cannot see, such as a destroy, which does not run the program.
+        protect: plan.disk === "keep",
+        retainOnDelete: plan.disk === "aside",
       },
     );
     const grown = runScript(
@@ -181,7 +184,8 @@ export class VirtualMachine extends pulumi.ComponentResource {
       // Data says nothing of the boot: the address is known beforehand.
       { parent: this, dependsOn: booted, deletedWith: domain },
     );
-    this.registerOutputs({ address: this.machine.address });
+    // For the checks of later runs (components/validation/recorded.ts), whether or not the machine ever comes up.
+    this.registerOutputs({ address: plan.address, role: plan.role, disk: plan.disk });
   }
 }
 
