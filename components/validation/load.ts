@@ -60,8 +60,8 @@ function readConfiguration(): Validated & { readonly stackFile: StackFile | unde
       strayKeys: strayKeys(Object.keys(pulumi.runtime.allConfig()), project, sectionNames, stackFile?.lineOf),
     });
     const { wire } = config;
-    const values = keepSecret(wire.values, encrypted, ["wire", "values"]);
-    return { config: { ...config, wire: { ...wire, values } }, warnings, stackFile };
+    const wireValues = keepSecret(wire.values, encrypted, ["wire", "values"]);
+    return { config: { ...config, wire: { ...wire, values: wireValues } }, warnings, stackFile };
   } catch (error) {
     // The engine shows this kind of error as it is, without a stack trace.
     throw error instanceof ConfigurationError ? new pulumi.RunError(error.message) : error;
