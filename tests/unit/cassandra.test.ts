@@ -7,7 +7,7 @@ import {
   renderCassandraYaml,
   replicationFactor,
 } from "../../components/data-services/cassandra/configuration";
-import { planCassandra, planSizes } from "../../components/data-services/cassandra/plan";
+import { planCassandra, planSizes, tlsRefusal } from "../../components/data-services/cassandra/plan";
 import type { Node } from "../../components/data-services/node";
 
 const file = (fields: Partial<ArtifactFile>): ArtifactFile => ({
@@ -37,6 +37,12 @@ const lab = artifact(
   java(17),
   file({ name: "cassandra", version: "5.0.9", path: "binaries/cassandra-5.0.9.tar.gz" }),
 );
+
+const middle = (...javas: number[]) =>
+  artifact(
+    ...javas.map(java),
+    file({ name: "cassandra", version: "4.1.10", path: "binaries/apache-cassandra-4.1.10-bin.tar.gz" }),
+  );
 
 const nodes = (count: number, changes: Partial<Node> = {}): Node[] =>
   Array.from({ length: count }, (_, at) => ({
@@ -69,13 +75,33 @@ describe("planCassandra", () => {
     expect(plan.libraries).toMatch(/\/cassandra-5\.0\.9\/lib$/);
   });
 
+  it("finds 4.1, with Java 11 or, where the artifact has only that, 8", () => {
+    const plan = planCassandra(middle(8, 11));
+    expect(plan.installation.packages).toContain("openjdk-11-jre-headless");
+    expect(plan.libraries).toMatch(/\/apache-cassandra-4\.1\.10\/lib$/);
+    expect(planCassandra(middle(8)).java.version).toBe(8);
+    expect(tlsRefusal(plan)).toContain("runs on Java 11");
+    const [node] = nodes(1) as [Node];
+    const settings = (...javas: number[]) =>
+      nodeParameters(node, { plan: planCassandra(middle(...javas)), nodes: [node], clients: [], tls: false });
+    expect(settings(11).UNIT).toMatch(
+      /java-11-openjdk-amd64\/bin\/java .*--add-opens=.*\/jamm-0\.3\.2\.jar/s,
+    );
+    expect(settings(8).UNIT).not.toMatch(/--add-(opens|exports)/);
+    expect(yamlOf(middle(8), node)).toMatchObject({
+      ...{ commitlog_sync_period: "1000ms", networking_cache_size: "128MiB" },
+      allocate_tokens_for_local_replication_factor: 3,
+    });
+  });
+
   it.each([
     ["Cassandra", artifact(java(17)), /no Cassandra.*apache-cassandra-<version>-bin\.tar\.gz/],
     ["Java", artifact(...wire.served.slice(1)), /3\.11\.19 needs openjdk-8-jre-headless/],
+    ["one of its Javas", middle(17), /4\.1\.10 needs openjdk-11-jre-headless or openjdk-8-jre-headless/],
     [
       "a version that is known",
       artifact(java(17), file({ name: "cassandra", version: "2.2.1" })),
-      /2\.2\.1; known are 3\.11 and 5\.0/,
+      /2\.2\.1; known are 3\.11, 4\.1, 5\.0/,
     ],
   ])("says that the artifact lacks %s", (_, given, message) => {
     expect(() => planCassandra(given)).toThrow(message);

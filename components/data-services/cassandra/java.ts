@@ -8,7 +8,7 @@ export const paths = {
   programs: "/opt/wiab/cassandra",
 };
 
-/** Insides of Java 17 that Cassandra and its tools reach into (jvm17-server.options of its distribution). */
+/** Insides of Java since 9 that Cassandra and its tools reach into (jvm11- and jvm17-server.options of its distributions). */
 const exported = [
   "java.base/jdk.internal.misc",
   "java.base/jdk.internal.ref",
@@ -28,7 +28,7 @@ const opened = [
 ].map((name) => `java.base/${name}`);
 
 const modules = (plan: CassandraPlan): readonly string[] =>
-  plan.edition.java.version === 8
+  plan.java.version === 8
     ? []
     : [
         "-Djdk.attach.allowAttachSelf=true",
@@ -78,7 +78,7 @@ Group=cassandra
 UMask=0027
 WorkingDirectory=${paths.data}
 EnvironmentFile=-${paths.settings}/first-boot.env
-ExecStart=${plan.edition.java.home}/bin/java $FIRST_BOOT \\
+ExecStart=${plan.java.home}/bin/java $FIRST_BOOT \\
   ${serverArguments(plan, sizes).join(" \\\n  ")}
 Restart=always
 RestartSec=10
@@ -95,7 +95,7 @@ WantedBy=multi-user.target
 /** A program that is one of Cassandra's tools. */
 export const renderTool = (plan: CassandraPlan, main: string, words = ""): string => `\
 #!/bin/sh
-exec ${plan.edition.java.home}/bin/java -Xmx192M -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \\
+exec ${plan.java.home}/bin/java -Xmx192M -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \\
   ${modules(plan).join(" \\\n  ")}${modules(plan).length > 0 ? " \\\n  " : ""}-Dcom.sun.jndi.rmiURLParsing=legacy \\
   -Dlogback.configurationFile=${paths.settings}/logback-tools.xml \\
   -Dcassandra.config=file://${paths.settings}/cassandra.yaml -Dcassandra.storagedir=/var/lib/cassandra/tmp \\

@@ -3,12 +3,19 @@ import type { ArtifactFile } from "../../artifact/manifest";
 import { type ArtifactPlan, findBinary } from "../../artifact/plan";
 import type { Node } from "../node";
 
+/** A Java as Debian packages it, and where that lies. */
+export interface Java {
+  readonly package: string;
+  readonly home: string;
+  readonly version: 8 | 11 | 17;
+}
+
 /** What differs between the versions of Cassandra. */
 export interface Edition {
   /** Major and minor version that it begins with. */
   readonly since: string;
-  /** Debian package of its Java, and where that lies. */
-  readonly java: { readonly package: string; readonly home: string; readonly version: 8 | 17 };
+  /** Javas that it runs on, the preferred one first. */
+  readonly javas: readonly Java[];
   /**
    * Tokens of a node in a new ring, and whether they are dealt out evenly: 16 do then what 256 random ones did. A ring
    * keeps what it was founded with.
@@ -19,25 +26,20 @@ export interface Edition {
   readonly units: "names" | "values";
   /** The agent that measures objects, below `lib`. */
   readonly jamm: string;
-  /** Whether it reads the Ed25519 certificates of the stack's authority; Java 8 does not. */
+  /** Whether it reads the Ed25519 certificates of the stack's authority; Java does since 15. */
   readonly tls: boolean;
 }
 
-const java8 = {
-  package: "openjdk-8-jre-headless",
-  home: "/usr/lib/jvm/java-8-openjdk-amd64",
-  version: 8,
-} as const;
-const java17 = {
-  package: "openjdk-17-jre-headless",
-  home: "/usr/lib/jvm/java-17-openjdk-amd64",
-  version: 17,
-} as const;
+const java = (version: Java["version"]): Java => ({
+  package: `openjdk-${version}-jre-headless`,
+  home: `/usr/lib/jvm/java-${version}-openjdk-amd64`,
+  version,
+});
 
 const editions: readonly Edition[] = [
   {
     since: "3.11",
-    java: java8,
+    javas: [java(8)],
     tokens: 256,
     evenly: false,
     units: "names",
@@ -45,8 +47,17 @@ const editions: readonly Edition[] = [
     tls: false,
   },
   {
+    since: "4.1",
+    javas: [java(11), java(8)],
+    tokens: 16,
+    evenly: true,
+    units: "values",
+    jamm: "jamm-0.3.2.jar",
+    tls: false,
+  },
+  {
     since: "5.0",
-    java: java17,
+    javas: [java(17)],
     tokens: 16,
     evenly: true,
     units: "values",
@@ -60,6 +71,7 @@ export interface CassandraPlan {
   /** For example `3.11.19`. */
   readonly version: string;
   readonly edition: Edition;
+  readonly java: Java;
   readonly installation: InstallationPlan;
   /** Where its jars lie on a node. */
   readonly libraries: string;
@@ -79,25 +91,35 @@ export function planCassandra(artifact: ArtifactPlan): CassandraPlan {
   const edition = editions.find(({ since }) => version.startsWith(`${since}.`));
   if (!edition)
     throw new Error(
-      `the artifact has Cassandra ${version}; known are ${editions.map(({ since }) => since).join(" and ")}`,
+      `the artifact has Cassandra ${version}; known are ${editions.map(({ since }) => since).join(", ")}`,
     );
-  const packages = [edition.java.package, "nftables", "openssl"];
-  if (!artifact.served.some(({ kind, name }) => kind === "apt" && name === edition.java.package))
-    throw new Error(`Cassandra ${version} needs ${edition.java.package}, which the artifact does not have`);
+  const served = (name: string) =>
+    artifact.served.some((other) => other.kind === "apt" && other.name === name);
+  const found = edition.javas.find((candidate) => served(candidate.package));
+  if (!found)
+    throw new Error(
+      `Cassandra ${version} needs ${edition.javas.map((candidate) => candidate.package).join(" or ")}, which the artifact does not have`,
+    );
+  const packages = [found.package, "nftables", "openssl"];
   const installation = { service: "cassandra", packages, units: [], files: [file] };
   return {
     version,
     edition,
+    java: found,
     installation,
     libraries: `${directoryOf("cassandra", file)}/${treeOf(file)}/lib`,
   };
 }
 
 /** Why clients cannot reach this Cassandra by TLS; undefined if they can. */
-export const tlsRefusal = ({ version, edition }: CassandraPlan): string | undefined =>
+export const tlsRefusal = ({
+  version,
+  edition,
+  java: { version: number },
+}: CassandraPlan): string | undefined =>
   edition.tls
     ? undefined
-    : `Cassandra ${version} of the artifact runs on Java ${edition.java.version}, which knows no Ed25519 certificates: set it to false`;
+    : `Cassandra ${version} of the artifact runs on Java ${number}, which knows no Ed25519 certificates: set it to false`;
 
 /** The folder in the archive. */
 const treeOf = ({ path }: ArtifactFile): string => path.replace(/^.*\//, "").replace(/(-bin)?\.tar\.gz$/, "");
