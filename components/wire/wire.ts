@@ -8,6 +8,7 @@ import { shareMediaPorts } from "./calling/ports";
 import type { ChartReference } from "./charts";
 import { releaseHooks } from "./cluster/hooks";
 import type { WireContext } from "./context";
+import { databaseSecrets } from "./database-secrets";
 import { adminCommands, urlsOf } from "./outputs";
 import { turnUris } from "./releases/brig";
 import { authoritySecret } from "./releases/databases";
@@ -76,7 +77,9 @@ export class Wire extends pulumi.ComponentResource {
       context.services.elasticsearch,
       context.services.rabbitmq,
     ].find((service) => service.authority)?.authority;
-    const preparations: Partial<Record<ReleaseName, pulumi.Resource[]>> = {};
+    const preparations: Partial<Record<ReleaseName, pulumi.Resource[]>> = {
+      "postgresql-external": databaseSecrets(name, context, own),
+    };
     if (authority)
       preparations["wire-server"] = [
         new kubernetes.core.v1.Secret(

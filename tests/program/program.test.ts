@@ -131,6 +131,8 @@ const wireResources = [
     .filter((name) => !["cert-manager", "smallstep-accomp"].includes(name))
     .map((name) => `kubernetes:helm.sh/v3:Release wire-${name}`),
   "command:remote:Command wire-calling-ports",
+  "kubernetes:core/v1:Secret wire-postgresql-repmgr",
+  "kubernetes:core/v1:Secret wire-postgresql-wire-server",
   "command:remote:Command wire-front",
 ];
 

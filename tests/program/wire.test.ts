@@ -157,6 +157,24 @@ describe("Wire's releases", () => {
     expect(valuesOf("postgresql-external").cronJob.env.PGPASSWORD).toMatch(/^secretspostgresqlrepmgr/);
   });
 
+  it("find PostgreSQL's passwords in the Kubernetes secrets that Wire's own deployment makes", () => {
+    const secretOf = (name: string) => {
+      const inputs = before.get(`wire-${name}`)?.inputs ?? {};
+      // Encrypted in the state.
+      expect(inputs.stringData[signature], name).toBeDefined();
+      return { ...unmarked(inputs.metadata), ...unmarked(inputs.stringData) };
+    };
+    expect(secretOf("postgresql-repmgr")).toEqual({
+      ...{ name: "repmgr-postgresql-secret", namespace: "default", username: "repmgr", database: "repmgr" },
+      password: valuesOf("postgresql-external").cronJob.env.PGPASSWORD,
+    });
+    expect(secretOf("postgresql-wire-server")).toEqual({
+      ...{ name: "wire-postgresql-external-secret", namespace: "default" },
+      ...{ username: "wire-server", database: "wire-server" },
+      password: valuesOf("wire-server").brig.secrets.pgPassword,
+    });
+  });
+
   it("mark as secret what is one", () => {
     const marked = (value: any, path: string): string[] =>
       value?.[signature]
@@ -237,8 +255,14 @@ describe("an edit changes what it has to and no more", () => {
   });
 
   it("a password of PostgreSQL", async () => {
-    expect(await changed({ rotated: ["secrets-postgresql-wire-server"] })).toEqual(["~ wire-wire-server"]);
-    expect(await changed({ rotated: ["secrets-postgresql-repmgr"] })).toEqual(["~ wire-postgresql-external"]);
+    expect(await changed({ rotated: ["secrets-postgresql-wire-server"] })).toEqual([
+      "~ wire-postgresql-wire-server",
+      "~ wire-wire-server",
+    ]);
+    expect(await changed({ rotated: ["secrets-postgresql-repmgr"] })).toEqual([
+      "~ wire-postgresql-external",
+      "~ wire-postgresql-repmgr",
+    ]);
   });
 
   it("the secret of the relay", async () => {

@@ -72,8 +72,14 @@ export const editDrills: readonly Drill[] = [
       const { namesOf } = ground;
       const nodes = (service: string) => namesOf("datanode").map((name) => `${service}-${name}`);
       const rotations: Record<string, string[]> = {
-        "postgresql-wire-server": [...nodes("postgresql"), "postgresql-ready", "wire-wire-server"],
-        "postgresql-repmgr": [...nodes("postgresql"), "wire-postgresql-external"],
+        "postgresql-wire-server": [
+          ...nodes("postgresql"),
+          ...["postgresql-ready", "wire-postgresql-wire-server", "wire-wire-server"],
+        ],
+        "postgresql-repmgr": [
+          ...nodes("postgresql"),
+          ...["wire-postgresql-external", "wire-postgresql-repmgr"],
+        ],
         turn: ["wire-coturn", "wire-wire-server"],
         // Its script says which nodes have drives, and until it has run, nobody knows: these may change, and will not.
         "minio-root-secret-key": [
