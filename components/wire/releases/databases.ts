@@ -1,3 +1,4 @@
+import { ports } from "../../data-services/rabbitmq/configuration";
 import type { WireContext } from "../context";
 import type { Values } from "../values";
 
@@ -19,8 +20,10 @@ export function connections({ services, datanodes }: WireContext) {
     },
     rabbitmq: {
       host: "rabbitmq-external",
-      ...(rabbitmq.authority && { enableTls: true, tlsCaSecretRef }),
+      ...(rabbitmq.authority && { enableTls: true, port: ports.amqpTls, tlsCaSecretRef }),
     },
+    /** What the interface for administrators is reached by, besides; charts know its port without TLS. */
+    administration: rabbitmq.authority ? { adminPort: ports.managementTls } : {},
     postgresql: {
       host: "postgresql-external-rw",
       // Text: libpq gets it as it stands.

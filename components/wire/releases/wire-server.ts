@@ -8,7 +8,8 @@ import { connections } from "./databases";
 export function wireServer(context: WireContext): Values {
   const { domain, features, federation, services, secrets } = context;
   const { https, ssl, assets, account, teams } = hostNames(domain);
-  const { cassandra, elasticsearch, postgresql, rabbitmq, replicationFactor } = connections(context);
+  const { cassandra, elasticsearch, postgresql, rabbitmq, administration, replicationFactor } =
+    connections(context);
   const replicaCount = replicas(context);
   const enableFederation = federation !== undefined;
   const broker = { username: services.rabbitmq.username, password: services.rabbitmq.password };
@@ -94,7 +95,7 @@ export function wireServer(context: WireContext): Values {
     "background-worker": {
       config: {
         federationDomain: domain,
-        rabbitmq,
+        rabbitmq: { ...rabbitmq, ...administration },
         cassandra,
         cassandraGalley: cassandra,
         cassandraBrig: cassandra,
