@@ -1,5 +1,9 @@
 """Says how many milliseconds this machine's clock is behind that of its time server (RFC 5905)."""
-import os, socket, struct, sys, time
+import os
+import socket
+import struct
+import sys
+import time
 
 if not os.path.exists("/run/systemd/timesync/synchronized"):
     sys.exit("systemd-timesyncd has not set the clock")

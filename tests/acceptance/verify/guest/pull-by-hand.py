@@ -1,5 +1,9 @@
 """Pulls an image from a registry as any client does: its manifest, then each blob, checked against its digest."""
-import hashlib, json, ssl, sys, urllib.request
+import hashlib
+import json
+import ssl
+import sys
+import urllib.request
 
 registry, image = sys.argv[1:]
 # A mirror has no names of registries.

@@ -1,5 +1,8 @@
 """Begins to push an image without credentials and says with which HTTP status that is answered."""
-import ssl, sys, urllib.error, urllib.request
+import ssl
+import sys
+import urllib.error
+import urllib.request
 
 context = ssl.create_default_context(cafile="/etc/wiab/ca.crt")
 request = urllib.request.Request(f"https://{sys.argv[1]}/v2/library/hello/blobs/uploads/", method="POST")
