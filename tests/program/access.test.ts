@@ -206,6 +206,18 @@ describe.each([
     }
   });
 
+  it("are PostgreSQL with the settings that its own library can use with the stack's certificates", () => {
+    const server: Values = inputsOf(run, "wire-wire-server").values;
+    const settings = Object.values(server).flatMap(
+      (section) => section?.config?.postgresql ?? section?.postgresql ?? [],
+    );
+    expect(settings.length).toBeGreaterThan(3);
+    for (const given of settings)
+      expect([given.sslmode, given.channel_binding]).toEqual(
+        tls ? ["require", "disable"] : [undefined, undefined],
+      );
+  });
+
   it("know the passwords of the values", () => {
     const pgpass = parameter(run, "postgresql-datanode1", "PGPASS");
     for (const { user, password, name } of of("postgresql").filter(

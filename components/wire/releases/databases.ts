@@ -31,7 +31,8 @@ export function connections({ services, datanodes }: WireContext) {
       user: postgresql.user,
       dbname: postgresql.database,
       // The charts have no way to give it an authority: what is sent is encrypted, whoever answers.
-      ...(postgresql.authority && { sslmode: "require" }),
+      // Nor may a login be bound to its certificate: libpq has no digest for Ed25519, and gives up.
+      ...(postgresql.authority && { sslmode: "require", channel_binding: "disable" }),
     },
   } satisfies Values;
 }

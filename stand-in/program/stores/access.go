@@ -31,6 +31,8 @@ type Access struct {
 	// User and Password are the access key and the secret key for MinIO.
 	User, Password  string
 	Database, VHost string
+	// ChannelBinding of PostgreSQL, as its own library takes it: `prefer` by default, or `disable`.
+	ChannelBinding string
 }
 
 // Address of the first host, at the service's usual port if there is no other.
@@ -71,6 +73,7 @@ type Values struct {
 	EnableTLS, InsecureSkipVerifyTLS bool
 	// As PostgreSQL's own client takes them.
 	User, Dbname, Sslmode, Sslrootcert string
+	ChannelBinding                     string `json:"channel_binding"`
 	// Username and ConnType (plain, ssl or tls) of SMTP.
 	Username, ConnType string
 }
@@ -82,6 +85,7 @@ func (v Values) Access(name, user, password string) (Access, error) {
 	}
 	access := Access{
 		Hosts: []string{v.Host}, Port: v.Port, User: user, Password: password, Database: v.Dbname, VHost: v.VHost,
+		ChannelBinding: v.ChannelBinding,
 	}
 	verified := v.TLSCa != "" || v.Scheme == "https" || v.EnableTLS
 	if !verified && (v.Sslmode == "" || v.Sslmode == "disable") {

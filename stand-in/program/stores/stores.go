@@ -50,7 +50,8 @@ func Cassandra(to Access, keyspace string) (*gocql.Session, error) {
 
 // PostgreSQL connects to the first host whose sessions are as wanted: read-write or any.
 func PostgreSQL(ctx context.Context, to Access, sessions string) (*pgx.Conn, error) {
-	config, err := pgx.ParseConfig("sslmode=disable target_session_attrs=" + sessions)
+	config, err := pgx.ParseConfig(fmt.Sprintf("sslmode=disable target_session_attrs=%s channel_binding=%s",
+		sessions, cmp.Or(to.ChannelBinding, "prefer")))
 	if err != nil {
 		return nil, err
 	}
