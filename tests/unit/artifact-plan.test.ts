@@ -250,6 +250,29 @@ describe("the configuration of artifacts", () => {
     ]);
   });
 
+  it.each([
+    ...["kubeadm", "kubelet", "kubectl", "crictl", "cassandra", "elasticsearch", "minio", "mc"],
+    ...[
+      "conntrack",
+      "haproxy",
+      "socat",
+      "nginx",
+      "docker-registry",
+      "rabbitmq-server",
+      "postgresql-client-15",
+    ],
+    ...["openjdk-17-jre-headless", "postgresql-15-repmgr"],
+  ])("is refused without %s, by its name", (name) => {
+    const rest = whole.filter((file) => file.name !== name);
+    expect(rest.length).toBeLessThan(whole.length);
+    const found = problems({ sources: [written("one.json", rest)] });
+    // A Java may be missed by two.
+    expect(found.filter((line) => line.startsWith("artifact.sources: "))).toEqual(found);
+    expect(found.join("\n")).toMatch(
+      new RegExp(`(lacks|needs|has no) .*${name.replace("17", "(17|N)")}`, "i"),
+    );
+  });
+
   it.each(["srv/artifact", "ftp://example.com/artifact", ""])("refuses the location %j", (location) => {
     expect(problems({ sources: [{ ...written("one.json", whole), location }] })).toEqual([
       expect.stringMatching(
