@@ -3,13 +3,31 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Toolchain } from "./install";
+import { moveStates, stateHome } from "./states";
 
 /** The checkout. */
 export const projectDirectory = join(__dirname, "..");
-/** Where a checkout keeps what belongs to it and is no source: the states of its stacks. */
+/** Where a checkout keeps what its labs can make again. */
 export const stateDirectory = join(projectDirectory, ".state");
-const backendDirectory = join(stateDirectory, "backend");
-const passphraseFile = join(stateDirectory, "passphrase");
+
+let home: string | undefined;
+
+/** Where the states of this checkout's stacks and their passphrase are; those of earlier versions move there first. */
+export function stateFiles(): {
+  readonly home: string;
+  readonly backend: string;
+  readonly passphrase: string;
+} {
+  if (home === undefined) {
+    const place = stateHome(projectDirectory);
+    if (moveStates(stateDirectory, place))
+      console.error(
+        `states and passphrase of this checkout have moved to ${place}, out of the way of "git clean"`,
+      );
+    home = place;
+  }
+  return { home, backend: join(home, "backend"), passphrase: join(home, "passphrase") };
+}
 
 /** Where the operator's own Pulumi keeps its logins. */
 function credentialsDirectory(): string {
@@ -19,10 +37,10 @@ function credentialsDirectory(): string {
 
 /**
  * Whether the operator has chosen where states are kept, by a variable or by `pulumi login`, other than that
- * of a stack which is in the checkout.
+ * of a stack which the checkout's own backend has.
  */
 export function hasOwnBackend(stack?: string): boolean {
-  if (stack && existsSync(join(backendDirectory, ".pulumi", "stacks", "wiab-staging", `${stack}.json`)))
+  if (stack && existsSync(join(stateFiles().backend, ".pulumi", "stacks", "wiab-staging", `${stack}.json`)))
     return false;
   const { PULUMI_BACKEND_URL, PULUMI_ACCESS_TOKEN } = process.env;
   return Boolean(PULUMI_BACKEND_URL || PULUMI_ACCESS_TOKEN) || isLoggedIn();
@@ -36,7 +54,7 @@ function isLoggedIn(): boolean {
 
 /**
  * The environment for a Pulumi process. Where the operator has logged in to a backend, that one is used;
- * otherwise states are kept in files in the checkout, encrypted with a random passphrase beside them.
+ * otherwise states are kept in files of the checkout's own backend, encrypted with a random passphrase beside them.
  */
 export function pulumiEnvironment(toolchain: Toolchain, stack?: string): Record<string, string> {
   if (hasOwnBackend(stack))
@@ -45,16 +63,17 @@ export function pulumiEnvironment(toolchain: Toolchain, stack?: string): Record<
   return { ...toolchain.env, ...localBackend() };
 }
 
-/** The backend in the checkout, whatever the operator uses otherwise; labs live there. */
+/** The checkout's own backend, whatever the operator uses otherwise; labs live there. */
 export function localBackend(): Record<string, string> {
-  mkdirSync(backendDirectory, { recursive: true, mode: 0o700 });
-  if (!existsSync(passphraseFile))
-    writeFileSync(passphraseFile, `${randomBytes(32).toString("base64url")}\n`, { mode: 0o600, flag: "wx" });
+  const { backend, passphrase } = stateFiles();
+  mkdirSync(backend, { recursive: true, mode: 0o700 });
+  if (!existsSync(passphrase))
+    writeFileSync(passphrase, `${randomBytes(32).toString("base64url")}\n`, { mode: 0o600, flag: "wx" });
   const { PULUMI_CONFIG_PASSPHRASE, PULUMI_CONFIG_PASSPHRASE_FILE } = process.env;
   return {
-    PULUMI_BACKEND_URL: `file://${backendDirectory}`,
+    PULUMI_BACKEND_URL: `file://${backend}`,
     ...(PULUMI_CONFIG_PASSPHRASE === undefined && PULUMI_CONFIG_PASSPHRASE_FILE === undefined
-      ? { PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile }
+      ? { PULUMI_CONFIG_PASSPHRASE_FILE: passphrase }
       : {}),
   };
 }

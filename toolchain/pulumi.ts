@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { run } from "./commands";
-import { projectDirectory } from "./environment";
+import { projectDirectory, stateFiles } from "./environment";
 
 /**
  * Runs the pinned CLI in the project with this process's own terminal, and gives its exit code. Ctrl-C
@@ -47,6 +47,6 @@ export function stackOf(args: readonly string[]): string | undefined {
 export async function createStack(env: Readonly<Record<string, string>>, stack: string): Promise<void> {
   const known = JSON.parse(await pulumiOutput(env, ["stack", "ls", "--json"])) as { name: string }[];
   if (known.some(({ name }) => name === stack)) return;
-  console.error(`making stack ${stack}; its state is kept in .state/ of this checkout (docs/operations.md)`);
+  console.error(`making stack ${stack}; its state is kept in ${stateFiles().home} (docs/operations.md)`);
   await pulumiOutput(env, ["stack", "init", stack, "--non-interactive", "--no-select"]);
 }

@@ -17,7 +17,7 @@ import { buildBundle } from "../../bundle/build";
 import { labEnvironment, readOutputs, stackFile } from "../../lab/context";
 import { labIdentity } from "../../lab/stack";
 import { run, succeeds } from "../../toolchain/commands";
-import { projectDirectory, stateDirectory } from "../../toolchain/environment";
+import { projectDirectory, stateFiles } from "../../toolchain/environment";
 import { pulumiOutput } from "../../toolchain/pulumi";
 
 // One small lab from nothing to nothing, with what goes wrong on the way. Each test goes on where the one
@@ -51,7 +51,7 @@ async function succeed(...args: string[]): Promise<string> {
 
 /** The process that holds the stack's lock. */
 function enginePid(): number | undefined {
-  const locks = join(stateDirectory, "backend", ".pulumi", "locks");
+  const locks = join(stateFiles().backend, ".pulumi", "locks");
   const file = existsSync(locks)
     ? readdirSync(locks, { recursive: true, encoding: "utf8" }).find(
         (name) => name.includes(`/${stack}/`) && name.endsWith(".json"),
@@ -148,7 +148,7 @@ describe("a small lab", () => {
     const lines = sshPrivateKey.trim().split("\n").slice(1, -1);
     expect(lines.length).toBeGreaterThan(3);
     const state = await pulumiOutput(env, ["stack", "export", "--stack", stack]);
-    const files = readdirSync(join(stateDirectory, "backend"), { recursive: true, withFileTypes: true })
+    const files = readdirSync(stateFiles().backend, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8"));
     for (const text of [state, ...files])
@@ -273,8 +273,8 @@ describe("a small lab", () => {
       ),
     ).toEqual([]);
     expect(existsSync(stackFile(stack))).toBe(false);
-    expect(
-      existsSync(join(stateDirectory, "backend", ".pulumi", "stacks", "wiab-staging", `${stack}.json`)),
-    ).toBe(false);
+    expect(existsSync(join(stateFiles().backend, ".pulumi", "stacks", "wiab-staging", `${stack}.json`))).toBe(
+      false,
+    );
   });
 });
