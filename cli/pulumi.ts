@@ -5,6 +5,7 @@ import { runMain } from "../toolchain/commands";
 import { hasOwnBackend, projectDirectory, pulumiEnvironment } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
 import { createStack, pulumi, stackOf } from "../toolchain/pulumi";
+import { asOwner, changes } from "./deployment";
 import { refuseDestroy } from "./kept-disks";
 
 /**
@@ -35,7 +36,8 @@ async function main(): Promise<number> {
   )
     await createStack(env, stack);
   await refuseDestroy(env, args);
-  return pulumi(env, args);
+  const work = () => pulumi(env, args);
+  return stack && changes(args) ? asOwner(env, stack, work) : work();
 }
 
 if (require.main === module) runMain(main);

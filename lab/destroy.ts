@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import { asOwner } from "../cli/deployment";
 import { recover } from "../cli/recover";
 import { runMain } from "../toolchain/commands";
 import { pulumi, pulumiOutput } from "../toolchain/pulumi";
@@ -12,13 +13,15 @@ async function main(): Promise<number> {
   const { env, home } = await labEnvironment();
   const known: { name: string }[] = JSON.parse(await pulumiOutput(env, ["stack", "ls", "--json"]));
   if (known.some(({ name }) => name === stack)) {
-    for (const line of await recover(env, home, stack, async () => true)) console.log(line);
-    // With a look at what is really there: a machine that somebody has deleted cannot be deleted again.
-    const code = await pulumi(
-      // What is in a cluster that does not answer goes with its machines.
-      { ...env, PULUMI_K8S_DELETE_UNREACHABLE: "true" },
-      ["destroy", "--yes", "--skip-preview", "--refresh", "--ignore-protect", "--stack", stack],
-    );
+    const code = await asOwner(env, stack, async () => {
+      for (const line of await recover(env, home, stack, async () => true)) console.log(line);
+      // With a look at what is really there: a machine that somebody has deleted cannot be deleted again.
+      return pulumi(
+        // What is in a cluster that does not answer goes with its machines.
+        { ...env, PULUMI_K8S_DELETE_UNREACHABLE: "true" },
+        ["destroy", "--yes", "--skip-preview", "--refresh", "--ignore-protect", "--stack", stack],
+      );
+    });
     if (code !== 0) return code;
     await pulumiOutput(env, ["stack", "rm", "--yes", "--stack", stack]);
   }

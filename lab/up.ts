@@ -1,3 +1,4 @@
+import { asOwner } from "../cli/deployment";
 import { recover } from "../cli/recover";
 import { runMain } from "../toolchain/commands";
 import { createStack, pulumi } from "../toolchain/pulumi";
@@ -37,8 +38,10 @@ async function main(): Promise<number> {
   await configureLab({ stack, size, facts, image, bundle });
 
   await createStack(env, stack);
-  for (const line of await recover(env, home, stack, async () => true)) console.log(line);
-  const code = await pulumi(env, ["up", "--yes", "--skip-preview", "--stack", stack, "--suppress-outputs"]);
+  const code = await asOwner(env, stack, async () => {
+    for (const line of await recover(env, home, stack, async () => true)) console.log(line);
+    return pulumi(env, ["up", "--yes", "--skip-preview", "--stack", stack, "--suppress-outputs"]);
+  });
   if (code !== 0) {
     console.error(
       `\nThe lab is not complete. "npm run lab" goes on from here; "npm run lab:destroy" takes it away.`,

@@ -1,0 +1,110 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { runMain } from "../toolchain/commands";
+import { projectDirectory, stateFiles } from "../toolchain/environment";
+import { stateFile } from "./deployment";
+import { holding, onHost, ownerOf, type Place, placeOf } from "./host-record";
+import { open } from "./state-copy";
+
+/** What {@link adopt} is told. */
+export interface Adoption {
+  readonly stack: string;
+  readonly place: Place;
+  readonly passphrase: string;
+  /** Where states of this checkout are. */
+  readonly states: { readonly backend: string; readonly passphrase: string };
+  /** The stack's configuration file, written if it is not there. */
+  readonly configuration: string;
+  /** Folder of all records on the host; tests have one of their own. */
+  readonly root?: string;
+}
+
+/**
+ * Takes a deployment up from the copy of its state that its host has: afterwards it is this checkout's.
+ * @returns what was done, a line each.
+ * @throws Error if there is no such copy, the passphrase is not its own, or something here would be replaced.
+ */
+export async function adopt({
+  stack,
+  place,
+  passphrase,
+  states,
+  configuration,
+  root,
+}: Adoption): Promise<string[]> {
+  const file = stateFile(states.backend, stack);
+  if (existsSync(file))
+    throw new Error(`${file} is a state of that stack: move it away first, and nothing is lost`);
+  if (existsSync(states.passphrase) && readFileSync(states.passphrase, "utf8").trim() !== passphrase.trim())
+    throw new Error(
+      `the states of this checkout have another passphrase (${states.passphrase}): give the deployment a folder of its own with WIAB_STATE`,
+    );
+  const text = await onHost(place, "get", "", root);
+  if (text === "") throw new Error(`the host has no copy of the state of ${place.network}`);
+  const copy = open(text, passphrase);
+  if (copy.stack !== stack)
+    throw new Error(`that is the deployment of stack ${copy.stack}: say --stack ${copy.stack}`);
+  return holding(
+    place,
+    ownerOf(stack, states.backend),
+    async () => {
+      const done: string[] = [];
+      const put = (path: string, content: string) => {
+        mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+        writeFileSync(path, content, { mode: 0o600, flag: "wx" });
+        done.push(`wrote ${path}`);
+      };
+      put(file, copy.state);
+      if (!existsSync(states.passphrase)) put(states.passphrase, `${passphrase.trim()}\n`);
+      if (!existsSync(configuration)) put(configuration, copy.configuration);
+      return [
+        ...done,
+        `${place.network} is this checkout's; see what is different: npm run pulumi -- preview --stack ${stack}`,
+      ];
+    },
+    "take",
+    root,
+  );
+}
+
+const usage =
+  "npm run adopt -- --stack staging --passphrase-file FILE [--host user@address[:port]] [--network wirebox] [--key FILE]";
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      stack: { type: "string" },
+      "passphrase-file": { type: "string" },
+      host: { type: "string" },
+      network: { type: "string" },
+      key: { type: "string" },
+    },
+  });
+  const { stack, host, network, key } = values;
+  const states = stateFiles();
+  const passphraseFile =
+    values["passphrase-file"] ?? (existsSync(states.passphrase) ? states.passphrase : undefined);
+  if (!stack || !passphraseFile) throw new Error(`what, and with which passphrase? ${usage}`);
+  const configuration = join(projectDirectory, `Pulumi.${stack}.yaml`);
+  const [, user, address = "", port] = /^(?:([^@]+)@)?([^:]+)(?::(\d+))?$/.exec(host ?? "") ?? [];
+  const configured = placeOf(configuration);
+  if (!configured && !network)
+    throw new Error(`there is no Pulumi.${stack}.yaml to say where the deployment is: ${usage}`);
+  const place: Place = {
+    network: network ?? configured?.network ?? "wirebox",
+    ssh: host
+      ? {
+          address,
+          ...(user && { user }),
+          ...(port && { port: Number(port) }),
+          ...(key && { privateKeyFile: key }),
+        }
+      : configured?.ssh,
+  };
+  const passphrase = readFileSync(passphraseFile, "utf8");
+  for (const line of await adopt({ stack, place, passphrase, states, configuration })) console.log(line);
+  return 0;
+}
+
+if (require.main === module) runMain(main);

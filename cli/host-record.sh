@@ -1,0 +1,43 @@
+# What a KVM host knows of the deployment on it: who is at work on it, whose it is, and an encrypted copy of its state.
+# Run as: bash -c TEXT wiab VERB DIRECTORY [ARGUMENT...]
+set -euo pipefail
+umask 077
+verb=$1 directory=$2
+shift 2
+mkdir -p "$directory"
+cd "$directory"
+
+# hold|take OWNER HOLDER: keeps others out until standard input ends, which it does with whoever called. `hold` wants the
+# deployment to be the caller's or nobody's, `take` makes it so.
+hold() {
+  local owner
+  exec 9>>lock
+  flock --nonblock 9 || { printf 'held %s\n' "$(cat holder 2>/dev/null || true)"; return; }
+  owner=$(cat owner 2>/dev/null || true)
+  [ "$verb" = take ] || [ -z "$owner" ] || [ "$owner" = "$1" ] || { printf 'owned %s\n' "$owner"; return; }
+  printf '%s\n' "$2" >holder
+  printf '%s\n' "$1" >owner
+  echo ours
+  cat >/dev/null
+  rm -f holder
+}
+
+take() { hold "$@"; }
+
+# put: keeps standard input as the copy, whole or not at all.
+put() {
+  cat >copy.new
+  [ -s copy.new ]
+  mv copy.new copy
+}
+
+get() { [ ! -e copy ] || cat copy; }
+
+# leave: the deployment is gone, and is nobody's.
+leave() {
+  cd /
+  rm -rf "$directory"
+  rmdir --ignore-fail-on-non-empty "$(dirname "$directory")"
+}
+
+"$verb" "$@"

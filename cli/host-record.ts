@@ -1,0 +1,101 @@
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { hostname, userInfo } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { parse } from "yaml";
+import { shellQuote } from "../components/machine/script";
+import { CommandError, run } from "../toolchain/commands";
+
+/** Where a deployment is: its host, and its network, whose name everything on the host has. */
+export interface Place {
+  /** Undefined where the host is this machine. */
+  readonly ssh?: { address: string; user?: string; port?: number; privateKeyFile?: string };
+  readonly network: string;
+}
+
+/** The deployment of a stack whose file is there; undefined without one. */
+export function placeOf(stackFile: string): Place | undefined {
+  if (!existsSync(stackFile)) return undefined;
+  const config = parse(readFileSync(stackFile, "utf8"))?.config ?? {};
+  return {
+    ssh: config["wiab-staging:host"]?.ssh,
+    network: config["wiab-staging:network"]?.name ?? "wirebox",
+  };
+}
+
+/** Whose a deployment is: two with the same text share a state. */
+export const ownerOf = (stack: string, states: string): string =>
+  `stack ${stack} with its state in ${states.startsWith("/") ? `${hostname()}:` : ""}${states}`;
+
+const script = readFileSync(join(__dirname, "host-record.sh"), "utf8");
+
+/** The command that runs a verb of the script on a host. @param root folder of all records on it. */
+function commandFor({ ssh, network }: Place, verb: string, args: readonly string[], root: string) {
+  const bash = ["bash", "-c", script, "wiab", verb, `${root}/${network}`, ...args];
+  // A user who is not root may use sudo without a password (host.ssh.user).
+  if (!ssh) return process.getuid?.() === 0 ? bash : ["sudo", "-n", ...bash];
+  const { address, user = "root", port = 22, privateKeyFile } = ssh;
+  const options = ["-o", "StrictHostKeyChecking=accept-new", "-o", "ServerAliveInterval=15"];
+  const key = privateKeyFile ? ["-i", privateKeyFile] : [];
+  const remote = [...(user === "root" ? [] : ["sudo", "-n"]), ...bash].map(shellQuote).join(" ");
+  return ["ssh", ...options, ...key, "-p", `${port}`, `${user}@${address}`, remote];
+}
+
+const defaultRoot = "/var/lib/wiab-deployments";
+
+/** Gives what a verb prints, and hands it an input. */
+export function onHost(
+  place: Place,
+  verb: "put" | "get" | "leave",
+  input = "",
+  root = defaultRoot,
+): Promise<string> {
+  const [command = "", ...args] = commandFor(place, verb, [], root);
+  return run(command, args, { input });
+}
+
+/**
+ * Does something while nobody else works on a deployment. The host lets go by itself when this process or its connection
+ * ends, however it does.
+ * @param verb - `take` makes a deployment ours that was another state's.
+ * @throws Error that names who is at work on it, or whose it is.
+ */
+export async function holding<T>(
+  place: Place,
+  owner: string,
+  work: () => Promise<T>,
+  verb: "hold" | "take" = "hold",
+  root = defaultRoot,
+): Promise<T> {
+  const holder = `${userInfo().username}@${hostname()}, process ${process.pid}, since ${new Date().toISOString()}`;
+  // Ctrl-C is for the engine, which ends in good order then: until it has, the host stays held.
+  const unstoppable = [
+    "-c",
+    'trap "" INT; exec "$@"',
+    "sh",
+    ...commandFor(place, verb, [owner, holder], root),
+  ];
+  const child = spawn("sh", unstoppable, { stdio: ["pipe", "pipe", "inherit"] });
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  child.stdin.on("error", () => {});
+  const answer: string = await new Promise((resolve) => {
+    createInterface({ input: child.stdout })
+      .once("line", resolve)
+      .once("close", () => resolve(""));
+  });
+  try {
+    const where = `${place.network} on ${place.ssh?.address ?? hostname()}`;
+    if (answer.startsWith("held "))
+      throw new Error(`${where} is being worked on by ${answer.slice(5)}: wait for it`);
+    if (answer.startsWith("owned "))
+      throw new Error(
+        `${where} belongs to ${answer.slice(6)}, and nothing was changed. Work with that state; if it is lost, \`npm run adopt\` takes the deployment up from the host's copy (docs/operations.md)`,
+      );
+    if (answer !== "ours") throw new CommandError(`the host of ${where} did not say who works on it`);
+    return await work();
+  } finally {
+    child.stdin.end();
+    await ended;
+  }
+}

@@ -1,0 +1,125 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Adoption, adopt } from "../../cli/adopt";
+import { changes, stateFile } from "../../cli/deployment";
+import { holding, onHost, ownerOf } from "../../cli/host-record";
+import { open, seal } from "../../cli/state-copy";
+
+// The host is this machine, and its records are in a folder of the test's.
+let root: string;
+const place = { network: "wirebox" };
+const passphrase = "a passphrase that nobody guesses";
+const copy = { stack: "staging", state: '{"checkpoint":{}}', configuration: "config: {}\n" };
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "wiab-adopt-"));
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+const records = () => join(root, "records");
+const held = <T>(owner: string, work: () => Promise<T>) => holding(place, owner, work, "hold", records());
+
+describe("a deployment on a host", () => {
+  it("is worked on by one at a time, who is named to the others", async () => {
+    await held("one", async () => {
+      await expect(held("one", async () => "too")).rejects.toThrow(
+        new RegExp(`wirebox on .* is being worked on by .*process ${process.pid}, since `),
+      );
+    });
+    await expect(held("one", async () => "later")).resolves.toBe("later");
+  });
+
+  it("is let go when the work fails", async () => {
+    await expect(
+      held("one", async () => {
+        throw new Error("it failed");
+      }),
+    ).rejects.toThrow("it failed");
+    await expect(held("one", async () => "later")).resolves.toBe("later");
+  });
+
+  it("belongs to the state that it was made with, until it is gone", async () => {
+    const [first, second] = [ownerOf("staging", "/home/a/states"), ownerOf("staging", "/home/b/states")];
+    await held(first, async () => {});
+    await expect(held(second, async () => "worked")).rejects.toThrow(`belongs to ${first}`);
+    await held(first, () => onHost(place, "leave", "", records()));
+    await expect(held(second, async () => "worked")).resolves.toBe("worked");
+  });
+
+  it("is another one than that of another network", async () => {
+    const other = () => holding({ network: "other" }, "two", async () => "beside", "hold", records());
+    await expect(held("one", other)).resolves.toBe("beside");
+  });
+});
+
+describe("the copy of a state", () => {
+  it("comes back with its passphrase, and shows nothing without", () => {
+    const secret = { ...copy, state: `{"password":"hunter2"}` };
+    const text = seal(secret, passphrase);
+    expect(open(text, `${passphrase}\n`)).toEqual(secret);
+    expect(text).not.toContain(Buffer.from("hunter2").toString("base64").slice(0, 8));
+    expect(() => open(text, "another")).toThrow("another passphrase");
+    const [first, ...rest] = text.split("");
+    expect(() => open([...[first], ...rest.slice(0, -9), "AAAAAAAA="].join(""), passphrase)).toThrow(
+      /damaged/,
+    );
+    expect(() => open("rubbish", passphrase)).toThrow("no copy");
+  });
+});
+
+describe("adopt", () => {
+  const adoption = (more: Partial<Adoption> = {}): Adoption => ({
+    ...{
+      stack: "staging",
+      place,
+      passphrase,
+      root: records(),
+      configuration: join(root, "Pulumi.staging.yaml"),
+    },
+    states: { backend: join(root, "home", "backend"), passphrase: join(root, "home", "passphrase") },
+    ...more,
+  });
+  const put = () => onHost(place, "put", seal(copy, passphrase), records());
+  const file = () => stateFile(join(root, "home", "backend"), "staging");
+
+  it("takes a deployment up whose state is lost, and makes it this checkout's", async () => {
+    await held("the checkout that is gone", put);
+    await adopt(adoption());
+    expect(readFileSync(file(), "utf8")).toBe(copy.state);
+    expect(statSync(file()).mode & 0o077).toBe(0);
+    expect(readFileSync(join(root, "home", "passphrase"), "utf8")).toBe(`${passphrase}\n`);
+    expect(readFileSync(join(root, "Pulumi.staging.yaml"), "utf8")).toBe(copy.configuration);
+    const owner = ownerOf("staging", join(root, "home", "backend"));
+    await expect(held(owner, async () => "ours")).resolves.toBe("ours");
+    await expect(held("the checkout that is gone", async () => "")).rejects.toThrow(`belongs to ${owner}`);
+  });
+
+  it("replaces no state, no passphrase and no configuration", async () => {
+    await put();
+    writeFileSync(join(root, "Pulumi.staging.yaml"), "mine");
+    await adopt(adoption());
+    expect(readFileSync(join(root, "Pulumi.staging.yaml"), "utf8")).toBe("mine");
+    await expect(adopt(adoption())).rejects.toThrow("is a state of that stack");
+    rmSync(file());
+    writeFileSync(join(root, "home", "passphrase"), "another");
+    await expect(adopt(adoption())).rejects.toThrow("another passphrase");
+    expect(existsSync(file())).toBe(false);
+  });
+
+  it("refuses what is not there, or not that stack's", async () => {
+    await expect(adopt(adoption())).rejects.toThrow("no copy of the state of wirebox");
+    await put();
+    await expect(adopt(adoption({ stack: "other" }))).rejects.toThrow("say --stack staging");
+    await expect(adopt(adoption({ passphrase: "wrong" }))).rejects.toThrow("another passphrase");
+    expect(existsSync(join(root, "home"))).toBe(false);
+  });
+});
+
+it("only commands that change something keep others out", () => {
+  for (const args of [["up"], ["destroy", "--yes"], ["refresh", "--stack", "staging"]])
+    expect(changes(args)).toBe(true);
+  for (const args of [["preview"], ["stack", "output"], ["up", "--help"], ["config", "set"]])
+    expect(changes(args)).toBe(false);
+});
