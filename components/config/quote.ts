@@ -38,13 +38,20 @@ export function quoteKey(key: string, known: readonly string[]): string {
   return near || key.length <= harmlessLength ? key : `${beginning(key)}…`;
 }
 
-/** Names a file: in full if it is there, else as far as its folder is; the content of a key is no path. */
+/** What files are called that a stack names; no key, password or token ends so. */
+const fileName = /^[\w.-]{1,40}\.(crt|img|json|key|pem|pub|qcow2|tar|tgz|txt|ya?ml)$/;
+
+/**
+ * Names a file: in full if it is there or has a file's name in a folder that is, else as far as its folder is; the content
+ * of a key is no path.
+ */
 export function quotePath(path: string): string {
   const exists = (one: string) => existsSync(expandHome(one));
   if (path.includes("\n")) return `${quote(path)}, which is the content of a file, not its path,`;
   if (exists(path)) return path;
   const folder = dirname(path);
-  return path.includes("/") && exists(folder) ? join(folder, `${beginning(basename(path))}…`) : quote(path);
+  if (!path.includes("/") || !exists(folder)) return quote(path);
+  return fileName.test(basename(path)) ? path : join(folder, `${beginning(basename(path))}…`);
 }
 
 /** Expands a leading `~/` as a shell would. */
