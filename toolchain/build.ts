@@ -2,19 +2,30 @@ import { chmodSync, copyFileSync, cpSync, linkSync, mkdirSync, rmSync } from "no
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { Listr, ListrLogger, PRESET_TIMER, ProcessOutput } from "listr2";
-import { cached, contentKey } from "./cache";
+import { cached, contentKey, inCache } from "./cache";
 import { run } from "./commands";
 import { findGo, goEnvironment } from "./go";
 import { type BuiltTool, builtTools, goVersion } from "./pins";
 
 const sources = (tool: BuiltTool) => join(__dirname, "go", tool.name);
+const replacementOf = (name: string) => join(__dirname, "go", "replacements", name);
 
 /** A key for one tool: the same sources, pins, flags and Go give the same program. */
-const keyOf = (tool: BuiltTool) =>
-  contentKey([JSON.stringify([tool, goEnvironment, goVersion])], sources(tool));
+const keyOf = (tool: BuiltTool) => {
+  const { minutes: _, ...pins } = tool;
+  const folders = [sources(tool), ...Object.values(tool.replaces ?? {}).map(replacementOf)];
+  return contentKey([
+    JSON.stringify([pins, goEnvironment, goVersion]),
+    ...folders.map((folder) => contentKey([], folder)),
+  ]);
+};
 
 /** A key for all of them together. */
 export const builtKey = (): string => contentKey(builtTools.map(keyOf));
+
+/** Minutes that building takes on two cores, less what the cache has. */
+export const buildMinutes = (): number =>
+  builtTools.filter((tool) => !inCache("tools", keyOf(tool))).reduce((sum, { minutes }) => sum + minutes, 0);
 
 /**
  * Builds every tool that the cache does not have yet and puts all of them where Pulumi looks for them.
@@ -72,13 +83,6 @@ async function buildTool(tool: BuiltTool, directory: string, go: string): Promis
   const inWork = (...args: string[]) => run(go, args, { cwd: work, env: goEnvironment });
   const folderOf = async (module: string): Promise<string> =>
     JSON.parse(await inWork("mod", "download", "-json", module)).Dir;
-  if (tool.extends) {
-    // Go's cache of modules can be neither written to nor overlaid.
-    cpSync(await folderOf(tool.extends), join(work, "extended"), { recursive: true });
-    await run("chmod", ["--recursive", "u+w", join(work, "extended")]);
-    cpSync(join(work, "additions"), join(work, "extended"), { recursive: true });
-    await inWork("mod", "edit", `-replace=${tool.extends}=./extended`);
-  }
   if (tool.copies) {
     const module = await folderOf(tool.copies.module);
     for (const file of tool.copies.files) {
@@ -86,6 +90,14 @@ async function buildTool(tool: BuiltTool, directory: string, go: string): Promis
       copyFileSync(join(module, file), copy);
       chmodSync(copy, 0o644);
     }
+  }
+  for (const [module, name] of Object.entries(tool.replaces ?? {})) {
+    // In a copy, since Go's cache of modules can be neither written to nor overlaid.
+    const replacement = join(work, "replacements", name);
+    cpSync(await folderOf(module), replacement, { recursive: true });
+    await run("chmod", ["--recursive", "u+w", replacement]);
+    cpSync(replacementOf(name), replacement, { recursive: true });
+    await inWork("mod", "edit", `-replace=${module}=./replacements/${name}`);
   }
   // -s -w: without symbols and debugger's data, a third smaller and quicker to link.
   const flags = ["-s", "-w", ...Object.entries(tool.variables).map(([name, value]) => `-X ${name}=${value}`)];

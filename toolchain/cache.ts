@@ -30,6 +30,12 @@ export function contentKey(words: readonly string[], folder?: string): string {
   return hash.digest("hex").slice(0, 24);
 }
 
+/** The folder of something that the cache has; undefined if it has not. */
+export function inCache(kind: string, key: string): string | undefined {
+  const folder = join(cacheDirectory(), kind, key);
+  return existsSync(folder) ? folder : undefined;
+}
+
 /**
  * Gives `<cache>/<kind>/<key>`, made by `make` if it is not there yet. It appears whole or not at all:
  * `make` works in a folder beside it that is renamed at the end, so that an interrupted run leaves

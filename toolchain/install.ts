@@ -1,7 +1,7 @@
-import { existsSync } from "node:fs";
+import { rmSync, statSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { buildTools, builtKey } from "./build";
-import { cacheDirectory, cached, contentKey } from "./cache";
+import { buildMinutes, buildTools, builtKey } from "./build";
+import { cacheDirectory, cached, contentKey, inCache } from "./cache";
 import { installOfficial } from "./official";
 import { official, pulumiVersion } from "./pins";
 
@@ -17,6 +17,15 @@ export interface Toolchain {
   readonly env: Readonly<Record<string, string>>;
 }
 
+const officialKey = (): string => contentKey(["official", official.sha256]);
+
+/** Where the toolchain is, if it is there already. */
+export const toolchainFolder = (): string | undefined =>
+  inCache("pulumi", officialKey()) ?? inCache("pulumi", builtKey());
+
+/** Minutes that {@link installToolchain} takes on two cores where nothing can be fetched: none if it is there. */
+export const toolchainMinutes = (): number => (toolchainFolder() ? 0 : buildMinutes());
+
 /**
  * Gives the toolchain, installing it if the cache has none: Pulumi's own build where its download site
  * answers, else built from Go modules, which takes about a quarter of an hour on two cores, once.
@@ -24,16 +33,11 @@ export interface Toolchain {
  * @throws Error that says what was tried and what can be done.
  */
 export async function installToolchain(): Promise<Toolchain> {
-  const officialKey = contentKey(["official", official.sha256]);
-  const homes = join(cacheDirectory(), "pulumi");
-  for (const [key, isOfficial] of [
-    [officialKey, true],
-    [builtKey(), false],
-  ] as const)
-    if (existsSync(join(homes, key))) return describe(join(homes, key), isOfficial);
+  const home = toolchainFolder();
+  if (home) return describe(home, home === inCache("pulumi", officialKey()));
   try {
     console.error(`fetching Pulumi ${pulumiVersion} ...`);
-    return describe(await cached("pulumi", officialKey, installOfficial), true);
+    return describe(await cached("pulumi", officialKey(), installOfficial), true);
   } catch (refusal) {
     console.error(`    ${(refusal as Error).message}`);
     console.error(`building Pulumi ${pulumiVersion} and its plugins from Go modules instead, once:`);
@@ -50,7 +54,19 @@ export async function installToolchain(): Promise<Toolchain> {
   }
 }
 
+/**
+ * Has the CLI write no log of its own: 15 MB for each run of a full stack, with every property of every resource, and no
+ * setting against it. Where it cannot make the folder, it does without (docs/adr/0033).
+ */
+function keepFromLogging(home: string): void {
+  const logs = join(home, "logs");
+  if (statSync(logs, { throwIfNoEntry: false })?.isFile()) return;
+  rmSync(logs, { recursive: true, force: true });
+  writeFileSync(logs, "Instead of a folder, so that the CLI keeps no log of each run.\n");
+}
+
 function describe(home: string, official: boolean): Toolchain {
+  keepFromLogging(home);
   const binDirectory = join(home, "bin");
   return {
     home,

@@ -50,8 +50,11 @@ export interface BuiltTool {
   readonly variables: Readonly<Record<string, string>>;
   /** Files to copy out of a module before building: the module and the paths in it. */
   readonly copies?: { readonly module: string; readonly files: readonly string[] };
-  /** Module that is built with the Go files in `additions` beside its own. */
-  readonly extends?: string;
+  /**
+   * Modules that are built with files of ours in place of, or beside, their own, each with the folder of
+   * toolchain/go/replacements that has these.
+   */
+  readonly replaces?: Readonly<Record<string, string>>;
   /** Minutes that a build from nothing takes on two cores, for the one who waits. */
   readonly minutes: number;
 }
@@ -60,12 +63,20 @@ const sdkVersion = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version";
 const plugin = (name: string, version: string) =>
   `plugins/resource-${name}-v${version}/pulumi-resource-${name}`;
 
+/** Terraform's way to fetch modules, which nobody asks here, knows Amazon's and Google's buckets (docs/adr/0032). */
+const withoutBuckets = { "github.com/hashicorp/go-getter": "go-getter" };
+
 export const builtTools: readonly BuiltTool[] = [
   {
     name: "pulumi",
     path: "bin/pulumi",
     package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
     variables: { [sdkVersion]: `v${pulumiVersion}` },
+    // Without what speaks to Google and Azure and to key services (docs/adr/0032).
+    replaces: {
+      "github.com/pulumi/pulumi/pkg/v3": "pulumi",
+      "gocloud.dev": "gocloud",
+    },
     minutes: 4,
   },
   {
@@ -73,7 +84,7 @@ export const builtTools: readonly BuiltTool[] = [
     path: "bin/pulumi-language-nodejs",
     package: "github.com/pulumi/pulumi/sdk/nodejs/cmd/pulumi-language-nodejs/v3",
     // The newest sources that the module proxy has (August 2025) pass on no error hooks.
-    extends: "github.com/pulumi/pulumi/sdk/nodejs/cmd/pulumi-language-nodejs/v3",
+    replaces: { "github.com/pulumi/pulumi/sdk/nodejs/cmd/pulumi-language-nodejs/v3": "language-nodejs" },
     variables: { [sdkVersion]: `v${pulumiVersion}` },
     minutes: 1,
   },
@@ -89,6 +100,7 @@ export const builtTools: readonly BuiltTool[] = [
     path: plugin("random", "4.21.2"),
     package: ".",
     variables: { "main.version": "4.21.2" },
+    replaces: withoutBuckets,
     minutes: 1,
   },
   {
@@ -100,6 +112,7 @@ export const builtTools: readonly BuiltTool[] = [
       // Two of the bridge's dependencies register the same protocol buffer names.
       "google.golang.org/protobuf/reflect/protoregistry.conflictPolicy": "ignore",
     },
+    replaces: withoutBuckets,
     minutes: 2,
   },
   {
@@ -114,6 +127,8 @@ export const builtTools: readonly BuiltTool[] = [
     path: plugin("kubernetes", "4.27.0"),
     package: ".",
     variables: { "github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version": "4.27.0" },
+    // Without its component resources, which link its own Go SDK (docs/adr/0032).
+    replaces: { "github.com/pulumi/pulumi-kubernetes/provider/v4": "kubernetes" },
     copies: {
       module: "github.com/pulumi/pulumi-kubernetes/provider/v4",
       files: [

@@ -1,0 +1,4 @@
+package getter
+
+// GCSGetter refuses every URL.
+type GCSGetter struct{ S3Getter }
