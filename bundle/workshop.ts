@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { cacheDirectory, cached, contentKey } from "../toolchain/cache";
+import { cacheDirectory, cached, contentKey, inCache } from "../toolchain/cache";
 import { findGo } from "../toolchain/go";
 import { Limit } from "./limit";
 
@@ -65,6 +65,11 @@ export class Workshop {
     const made = cached("bundle-part", key, make);
     this.parts.set(key, made);
     return made;
+  }
+
+  /** Whether the cache has the part of these words. */
+  has(words: readonly unknown[]): boolean {
+    return inCache("bundle-part", contentKey([JSON.stringify(words)])) !== undefined;
   }
 
   private forget(key: string): void {

@@ -11,17 +11,45 @@ import {
 import { dirname, join } from "node:path";
 import { buildBundle } from "../bundle/build";
 import { builderPackages, missingBuilderPackages } from "../bundle/packages";
-import { bundleKey, readSpecification } from "../bundle/read";
+import { bundleKey, filesOf, readSpecification } from "../bundle/read";
+import { hasGo } from "../bundle/sources/program";
 import type { Specification } from "../bundle/specification";
-import { cacheDirectory, cached, contentKey } from "../toolchain/cache";
+import { Workshop } from "../bundle/workshop";
+import { cacheDirectory, cached, contentKey, inCache } from "../toolchain/cache";
 import { installPackages } from "./host/packages";
+
+const ownList = join(__dirname, "bundle.yaml");
+
+/** Minutes that compiling the programs of a Go module takes on two cores; of those that take more than one. */
+const goMinutes: Readonly<Record<string, number>> = {
+  "bundle/go/kubernetes": 8,
+  "bundle/go/minio": 2,
+  "bundle/go/containerd": 2,
+};
+
+/** Where the lab's bundle is, if it is there already. */
+export const bundleFolder = (): string | undefined => inCache("bundle", bundleKey(ownList));
+
+/** Minutes that {@link buildLabBundle} takes on two cores, less what the cache has. */
+export function bundleMinutes(): number {
+  if (bundleFolder()) return 0;
+  const { specification, directory } = readSpecification(ownList);
+  const workshop = new Workshop(directory, false);
+  const sources = [
+    ...specification.binaries,
+    ...specification.images.flatMap((image) => Object.values(filesOf(image))),
+  ];
+  const missing = sources.flatMap(({ go }) => (go && !hasGo(go, workshop) ? [go.module] : []));
+  // Packages, images of them, and packing.
+  return [...new Set(missing)].reduce((sum, module) => sum + (goMinutes[module] ?? 1), 3);
+}
 
 /**
  * Gives the folder of the bundle that a list is of, building it if the cache has none of this list: the first time that
  * takes a good quarter of an hour on two cores, mostly for compiling Kubernetes.
  * @param specification - Path of the list. @default lab/bundle.yaml
  */
-export async function buildLabBundle(specification = join(__dirname, "bundle.yaml")): Promise<string> {
+export async function buildLabBundle(specification = ownList): Promise<string> {
   const bundle = await cached("bundle", bundleKey(specification), async (directory) => {
     await installBuilders(readSpecification(specification).specification);
     console.log("building the bundle that the machines are installed from (docs/artifact.md):");

@@ -24,6 +24,16 @@ export function goCommand(source: GoSource): { args: string[]; env: Record<strin
   };
 }
 
+/** What tells a program from all others: where it is built from, and how. */
+function partOf(source: GoSource, workshop: Workshop): readonly unknown[] {
+  const { args, env } = goCommand(source);
+  return ["go", args, env, goVersion, contentKey([], resolve(workshop.directory, source.module))];
+}
+
+/** Whether the cache has a program already. */
+export const hasGo = (source: GoSource, workshop: Workshop): boolean =>
+  workshop.has(partOf(source, workshop));
+
 /**
  * Builds a program from Go modules. @returns its path.
  * @throws CommandError with the compiler's last lines.
@@ -31,7 +41,7 @@ export function goCommand(source: GoSource): { args: string[]; env: Record<strin
 export async function buildGo(source: GoSource, workshop: Workshop): Promise<string> {
   const folder = resolve(workshop.directory, source.module);
   const { args, env } = goCommand(source);
-  const directory = await workshop.part(["go", args, env, goVersion, contentKey([], folder)], (directory) =>
+  const directory = await workshop.part(partOf(source, workshop), (directory) =>
     workshop.limits.go.run(async () => {
       const work = join(directory, "source");
       cpSync(folder, work, { recursive: true });

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { cached, contentKey } from "../../toolchain/cache";
+import { cached, contentKey, inCache } from "../../toolchain/cache";
 import { asRoot, run } from "../../toolchain/commands";
 import { debianSources, sourcesList, wayToTheArchive } from "../../toolchain/debian";
 
@@ -25,13 +25,21 @@ export interface GuestImage {
 
 const recipe = join(__dirname, "image");
 
+const imageKey = (): string => contentKey([], recipe);
+
+/** Where the guest image is, if it is there already. */
+export const guestImageFolder = (): string | undefined => inCache("guest", imageKey());
+
+/** Minutes that {@link buildGuestImage} takes on two cores. */
+export const guestImageMinutes = (): number => (guestImageFolder() ? 0 : 2);
+
 /**
  * Gives the guest image, building it if the cache has none of this recipe; that takes one to two minutes
  * and downloads 100 MB of Debian packages. It may be interrupted at any moment.
  * @throws CommandError with the last lines of the step that failed.
  */
 export async function buildGuestImage(): Promise<GuestImage> {
-  const image = await cached("guest", contentKey([], recipe), async (directory) => {
+  const image = await cached("guest", imageKey(), async (directory) => {
     console.log("building the guest image (Debian 12), one to two minutes:");
     // In a mount namespace of its own: whatever way it ends, nothing stays mounted on the host.
     const build = ["--mount", "sh", join(recipe, "build.sh"), directory, owner()];

@@ -19,6 +19,17 @@ export const hostPackages: Readonly<Record<string, string>> = {
   chrony: "gives the machines the time",
 };
 
+/** What `npm run lab:verify` needs besides: a browser, a place for authorities that it trusts, and a client. */
+export const verifyPackages: readonly string[] = ["chromium", "curl", "libnss3-tools"];
+
+/** Installs those of the packages that are missing, and says so: `purpose` is what they are for. */
+export async function ensurePackages(purpose: string, names: readonly string[]): Promise<void> {
+  const missing = await missingPackages(names);
+  if (missing.length === 0) return;
+  console.log(`installing ${purpose}: ${missing.join(", ")}`);
+  await installPackages(missing, () => {});
+}
+
 /** The subset of `names` that is not installed. */
 export async function missingPackages(names: readonly string[]): Promise<string[]> {
   // A name that dpkg has never heard of makes it exit with 1; what it prints is right all the same.

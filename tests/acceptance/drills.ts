@@ -1,6 +1,7 @@
 import { quote } from "../../components/config/quote";
 import { withKeys } from "../../lab/agent";
 import { keysOf, labEnvironment, readOptions, readOutputs } from "../../lab/context";
+import { ensurePackages, verifyPackages } from "../../lab/host/packages";
 import { writeDown } from "../../lab/record";
 import { runMain } from "../../toolchain/commands";
 import { markdownTable, table } from "../../toolchain/table";
@@ -36,6 +37,7 @@ async function main(): Promise<number> {
     );
   if (process.getuid?.() !== 0)
     throw new Error("the page is looked at from a network namespace, which takes root: sudo npm run drills");
+  await ensurePackages("for the checks", verifyPackages);
   const { env, home } = await labEnvironment();
   const outputs = await readOutputs(env, stack);
   const { wire } = outputs;

@@ -18,11 +18,13 @@ export async function checkDataServices(
   reach: (name: string) => RemoteMachine,
   patience = 900,
 ): Promise<void> {
-  for (const service of dataServices)
-    for (const { name } of machines.filter(({ role }) => role === "datanode"))
-      await report.check(`${name}: ${service}`, () =>
-        waitFor(`${service} on ${name} to be healthy`, patience, async () =>
-          (await reach(name).run(`sudo /opt/wiab/${service}/health`)).trim(),
-        ),
-      );
+  const nodes = machines.filter(({ role }) => role === "datanode");
+  const pairs = dataServices.flatMap((service) => nodes.map(({ name }) => ({ service, name })));
+  await report.each(pairs, (report, { service, name }) =>
+    report.check(`${name}: ${service}`, () =>
+      waitFor(`${service} on ${name} to be healthy`, patience, async () =>
+        (await reach(name).run(`sudo /opt/wiab/${service}/health`)).trim(),
+      ),
+    ),
+  );
 }

@@ -33,7 +33,7 @@ export async function checkFirewall(
       ] as const);
   const ends: (() => void)[] = [];
   try {
-    for (const { name } of kubenodes) {
+    const listen = async ({ name }: (typeof kubenodes)[number]) => {
       const web = served ? [] : [ingressNodePorts.http, ingressNodePorts.https];
       const media =
         name === calling?.name ? [...relay, ...[32768, 50000, 65535].map((port) => ["udp", port])] : [];
@@ -43,8 +43,8 @@ export async function checkFirewall(
         ...closed.udp.map((port) => ["udp", port]),
       ];
       ends.push(await reach(name).listen(ports.map((port) => port.join(":"))));
-    }
-    await internet.listen([8443], []);
+    };
+    await Promise.all([...kubenodes.map(listen), internet.listen([8443], [])]);
 
     for (const [port, nodePort] of served
       ? []
@@ -62,49 +62,53 @@ export async function checkFirewall(
         }
         return `${expectSame([...seen].sort().join(", "), kubenodes.map(({ name }) => name).join(", "))} port ${nodePort}`;
       });
-    if (calling)
-      for (const [protocol, port] of [...relay, ["udp", 32768], ["udp", 50000], ["udp", 65535]] as const)
-        await report.check(`internet → ${publicAddress}:${port}/${protocol}`, async () => {
-          const answer = arrived(await internet.probe(protocol, publicAddress, port));
-          return `${expectSame(answer.machine, calling.name)} port ${expectSame(answer.port, port)}`;
-        });
-    for (const [protocol, port] of [
+    const open = [...relay, ["udp", 32768], ["udp", 50000], ["udp", 65535]] as const;
+    await report.each(calling ? open : [], (report, [protocol, port]) =>
+      report.check(`internet → ${publicAddress}:${port}/${protocol}`, async () => {
+        const answer = arrived(await internet.probe(protocol, publicAddress, port));
+        return `${expectSame(answer.machine, calling?.name ?? "")} port ${expectSame(answer.port, port)}`;
+      }),
+    );
+    const shut = [
       ["tcp", 8080],
       ["tcp", ingressNodePorts.http],
       ["udp", 32767],
-    ] as const)
-      await report.check(`internet → ${publicAddress}:${port}/${protocol} (closed)`, async () =>
+    ] as const;
+    await report.each(shut, (report, [protocol, port]) =>
+      report.check(`internet → ${publicAddress}:${port}/${protocol} (closed)`, async () =>
         refused(await internet.knock(protocol, publicAddress, port)),
-      );
-    for (const { name, address } of kubenodes)
-      await report.check(
-        `internet → ${name} itself, ${address}:${ingressNodePorts.http}/tcp (closed)`,
-        async () => refused(await internet.knock("tcp", address, ingressNodePorts.http)),
-      );
+      ),
+    );
+    await report.each(kubenodes, (report, { name, address }) =>
+      report.check(`internet → ${name} itself, ${address}:${ingressNodePorts.http}/tcp (closed)`, async () =>
+        refused(await internet.knock("tcp", address, ingressNodePorts.http)),
+      ),
+    );
     const alone = kubenodes.length === 1 && filtersBridges();
     if (alone)
       report.note(
         `${kubenodes[0]?.name} → itself through ${publicAddress} is not checked: this kernel filters bridged packets (docs/troubleshooting.md)`,
       );
-    for (const machine of [alone ? undefined : kubenodes[0], datanode])
-      if (machine)
-        await report.check(`${machine.name} → ${publicAddress}:443/tcp (hairpin)`, async () => {
-          if (served) {
-            const session = `openssl s_client -connect ${publicAddress}:443 -servername webapp.${outputs.domain}`;
-            const subject = await reach(machine.name).run(
-              `timeout 20 ${session} </dev/null 2>/dev/null | openssl x509 -noout -subject`,
-            );
-            return `shown a certificate, ${subject.trim()}`;
-          }
-          const answer: { machine: string; port: number } = JSON.parse(
-            await reach(machine.name).run(
-              `exec 3<>/dev/tcp/${publicAddress}/443 && printf '?' >&3 && timeout 20 cat <&3`,
-            ),
+    const inside = [alone ? undefined : kubenodes[0], datanode].flatMap((machine) => machine ?? []);
+    await report.each(inside, (report, machine) =>
+      report.check(`${machine.name} → ${publicAddress}:443/tcp (hairpin)`, async () => {
+        if (served) {
+          const session = `openssl s_client -connect ${publicAddress}:443 -servername webapp.${outputs.domain}`;
+          const subject = await reach(machine.name).run(
+            `timeout 20 ${session} </dev/null 2>/dev/null | openssl x509 -noout -subject`,
           );
-          return `${answer.machine} port ${expectSame(answer.port, ingressNodePorts.https)}`;
-        });
-    for (const { name } of machines)
-      await report.check(`${name} → internet (closed)`, () =>
+          return `shown a certificate, ${subject.trim()}`;
+        }
+        const answer: { machine: string; port: number } = JSON.parse(
+          await reach(machine.name).run(
+            `exec 3<>/dev/tcp/${publicAddress}/443 && printf '?' >&3 && timeout 20 cat <&3`,
+          ),
+        );
+        return `${answer.machine} port ${expectSame(answer.port, ingressNodePorts.https)}`;
+      }),
+    );
+    await report.each(machines, (report, { name }) =>
+      report.check(`${name} → internet (closed)`, () =>
         // Bash says why on its standard error; the listener out there would be reached.
         reach(name)
           .run(`timeout 20 bash -c 'exec 3<>/dev/tcp/${uplink.internet}/8443' 2>&1 && echo arrived || true`)
@@ -112,7 +116,8 @@ export async function checkFirewall(
             if (answer.includes("arrived")) throw new Error(`arrived at ${uplink.internet}:8443`);
             return answer.trim().split(": ").at(-1) ?? "";
           }),
-      );
+      ),
+    );
   } finally {
     for (const end of ends) end();
   }

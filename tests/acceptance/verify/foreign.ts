@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
 import type { LabOutputs } from "../../../lab/context";
 import { run } from "../../../toolchain/commands";
+import { uplink } from "./internet";
 import type { Report } from "./report";
 
 /**
- * Notes whoever among the machines sends a packet to an address that is neither theirs nor the host's, until the
- * function that it gives is called, which tells.
+ * Notes whoever among the machines sends a packet to an address that is neither theirs nor the host's nor one of the
+ * internet that is played, until the function that it gives is called, which tells.
  */
 export async function watchForeign({ network, publicAddress }: LabOutputs) {
   const table = `${network.name}-foreign`;
@@ -19,7 +20,7 @@ table inet ${table} {
   set seen { type ipv4_addr . ipv4_addr; flags dynamic; size 1024; }
   chain prerouting {
     type filter hook prerouting priority -310;
-    iifname "${network.name}" ether daddr ${own} ip daddr != { ${network.cidr}, ${publicAddress} } add @seen { ip saddr . ip daddr }
+    iifname "${network.name}" ether daddr ${own} ip daddr != { ${network.cidr}, ${publicAddress}, ${uplink.internet} } add @seen { ip saddr . ip daddr }
   }
 }
 `,
@@ -32,7 +33,7 @@ table inet ${table} {
       const elements: any[] = listed.nftables.find((each: any) => each.set)?.set.elem ?? [];
       const seen = elements.map((element) => element.concat.join(" → "));
       if (seen.length > 0) throw new Error(seen.join(", "));
-      return "none, in all that came before";
+      return "none, in all of it";
     });
   };
 }

@@ -33,7 +33,7 @@ export async function checkKubernetes(
     (await kubectl(`--namespace ${namespace} exec ${pod} -- /hello ${command}`)).trim();
 
   await report.check("the API from here, as the administrator", () => version(kubeconfig));
-  for (const { name, address } of nodes) {
+  await report.each(nodes, async (report, { name, address }) => {
     await report.check(`${name}: API server`, async () => {
       const answer = await kubectl(`--server https://${address}:6443 get --raw '/readyz?verbose'`);
       const checks = answer.split("\n").filter((line) => line.startsWith("[+]"));
@@ -46,7 +46,7 @@ export async function checkKubernetes(
       expectSame(ready.status, "True");
       return `ready, ${status.nodeInfo.kubeletVersion}, ${status.nodeInfo.containerRuntimeVersion}, ${status.allocatable.memory} for pods`;
     });
-  }
+  });
   await report.check("every pod of the system", async () => {
     const { items } = JSON.parse(await kubectl("get pods --all-namespaces --output json"));
     const idle = items.filter(
@@ -76,7 +76,7 @@ export async function checkKubernetes(
       }));
       return pods.map(({ node, ip }) => `${ip} on ${node}`).join(", ");
     });
-    for (const from of pods) {
+    await report.each(pods, async (report, from) => {
       for (const to of pods)
         await report.check(`pod on ${from.node} → pod on ${to.node}`, async () =>
           expectSame(await inPod(from.name, `get http://${to.ip}:${port}`), to.name),
@@ -94,7 +94,7 @@ export async function checkKubernetes(
       await report.check(`pod on ${from.node} → service`, async () =>
         inPod(from.name, `get http://probe.${namespace}.svc.cluster.local`),
       );
-    }
+    });
     // Where Wire is, the port is its ingress's, and checkWire goes by it.
     if (!outputs.wire)
       await report.check(`${outputs.publicAddress}:80 → NodePort ${nodePort}`, async () => {

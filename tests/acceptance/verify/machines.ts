@@ -24,7 +24,7 @@ export async function checkMachines(
   { machines, network }: LabOutputs,
   reach: (name: string) => RemoteMachine,
 ): Promise<void> {
-  for (const machine of machines) {
+  await report.each(machines, async (report, machine) => {
     const { name } = machine;
     const remote = reach(name);
     let facts: Record<string, string> = {};
@@ -35,7 +35,7 @@ export async function checkMachines(
       );
       return `answers at ${machine.address}`;
     });
-    if (!facts.name) continue;
+    if (!facts.name) return;
     await report.check(`${name}: host name`, () => expectSame(facts.name ?? "", name));
     await report.check(`${name}: address`, () => {
       const wanted = `${machine.address}/${network.cidr.split("/")[1]}`;
@@ -61,7 +61,7 @@ export async function checkMachines(
       if (!refusal.includes("Permission denied (publickey)")) throw new Error(`SSH said: ${refusal}`);
       return "permission denied, passwords off";
     });
-  }
+  });
 }
 
 /** What a virtual machine has that a container does not. */

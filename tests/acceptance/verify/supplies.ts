@@ -14,7 +14,7 @@ export async function checkSupplies(
   { machines, assets, network }: LabOutputs,
   reach: (name: string) => RemoteMachine,
 ): Promise<void> {
-  for (const { name, role, existing } of machines) {
+  await report.each(machines, async (report, { name, role, existing }) => {
     const machine = reach(name);
     await report.check(`${name}: apt-get install ${probePackage}`, async () => {
       const source = await machine.runFile("install-package.sh", probePackage);
@@ -37,7 +37,7 @@ export async function checkSupplies(
         if (!(Math.abs(offset) < 500)) throw new Error(`${offset} ms from the host's`);
         return `${offset} ms from the host's`;
       });
-  }
+  });
   const [{ name }] = machines as [LabOutputs["machines"][number]];
   await report.check(`${name} → registry: pushing without the password`, async () => {
     const status = await reach(name).runFile("push-without-password.py", assets.registry);

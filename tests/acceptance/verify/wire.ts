@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { certificateIn } from "../../../lab/certificate";
 import type { LabOutputs } from "../../../lab/context";
-import { installPackages, missingPackages } from "../../../lab/host/packages";
 import { waitFor } from "../../../lab/wait";
 import { Browser } from "./browser";
 import type { RemoteMachine } from "./machine";
@@ -10,9 +9,6 @@ import type { Namespace } from "./namespace";
 import { failing, Page } from "./page";
 import { checkRelay } from "./relay";
 import type { Report } from "./report";
-
-/** What the checks need besides the lab itself: a browser, a place for authorities that it trusts, and a client. */
-const packages = ["chromium", "libnss3-tools", "curl"];
 
 /**
  * Uses what stands for Wire as its clients would, from a namespace that plays the internet: every public name, every
@@ -29,15 +25,28 @@ export async function checkWire(
   folder: string,
   patience = 300,
 ): Promise<void> {
-  const missing = await missingPackages(packages);
-  if (missing.length > 0) {
-    console.log(`  installing ${missing.join(", ")}`);
-    await installPackages(missing, () => {});
-  }
   const { authorityFile } = certificateIn(folder);
   const { publicAddress } = outputs;
   const page = new Page(internet, publicAddress, authorityFile, urls.webapp ?? "");
+  const parts = [
+    (report: Report) => checkNames(report, page, publicAddress, Object.values(urls), internet),
+    (report: Report) => checkServices(report, page, patience),
+    (report: Report) =>
+      report.check(`a browser opens ${page.url}`, () =>
+        look(page, new Browser(internet, publicAddress, readFileSync(authorityFile, "utf8")), folder),
+      ),
+    ...(outputs.callingNode ? [(report: Report) => checkRelay(report, outputs, internet, reach)] : []),
+  ];
+  await report.each(parts, (report, part) => part(report));
+}
 
+async function checkNames(
+  report: Report,
+  page: Page,
+  publicAddress: string,
+  urls: readonly string[],
+  internet: Namespace,
+): Promise<void> {
   await report.check(`internet → http://${publicAddress}/`, async () => {
     const { code, stdout, stderr } = await internet.pipe(
       "",
@@ -47,13 +56,16 @@ export async function checkWire(
     if (code !== 0) throw new Error(stderr.trim());
     return `answers ${stdout}`;
   });
-  for (const url of Object.values(urls))
-    await report.check(`internet → ${url}`, async () => {
+  await report.each(urls, (report, url) =>
+    report.check(`internet → ${url}`, async () => {
       const { status } = await page.get(url);
       if (status >= 500) throw new Error(`answers ${status}`);
       return `answers ${status}, with a certificate of the lab's authority`;
-    });
+    }),
+  );
+}
 
+async function checkServices(report: Report, page: Page, patience: number): Promise<void> {
   await waitFor("every dependency to work", patience, async () => {
     const wrong = failing(await page.summary());
     if (wrong.length > 0) throw new Error(wrong.join(", "));
@@ -69,18 +81,17 @@ export async function checkWire(
       const names = all[0]?.checks.map(({ name }) => name).join(", ") || "nothing";
       return `${names}${all.length > 1 ? ` (${all.length} pods)` : ""}`;
     });
+}
 
-  await report.check(`a browser opens ${page.url}`, async () => {
-    const browser = new Browser(internet, publicAddress, readFileSync(authorityFile, "utf8"));
-    try {
-      const picture = join(folder, "webapp.png");
-      const verdict = await browser.textOf(`${page.url}/`, "verdict");
-      await browser.picture(`${page.url}/`, picture);
-      if (verdict !== "Every dependency of every service works") throw new Error(verdict);
-      return `“${verdict}”; ${picture} shows it`;
-    } finally {
-      browser.remove();
-    }
-  });
-  if (outputs.callingNode) await checkRelay(report, outputs, internet, reach);
+/** Has a browser open the page and take its picture. */
+async function look(page: Page, browser: Browser, folder: string): Promise<string> {
+  try {
+    const picture = join(folder, "webapp.png");
+    const verdict = await browser.textOf(`${page.url}/`, "verdict");
+    await browser.picture(`${page.url}/`, picture);
+    if (verdict !== "Every dependency of every service works") throw new Error(verdict);
+    return `“${verdict}”; ${picture} shows it`;
+  } finally {
+    browser.remove();
+  }
 }

@@ -1,0 +1,127 @@
+import { helmSource } from "../bundle/charts/helm";
+import { buildGo, hasGo } from "../bundle/sources/program";
+import { Workshop } from "../bundle/workshop";
+import { buildLabBundle, bundleMinutes } from "../lab/bundle";
+import { buildGuestImage, guestImageMinutes } from "../lab/guest/image";
+import { ensurePackages, verifyPackages } from "../lab/host/packages";
+import { prepareHost } from "../lab/host/prepare";
+import { projectDirectory } from "../toolchain/environment";
+import { installToolchain, toolchainMinutes } from "../toolchain/install";
+import { type Counts, succeed, vitest } from "./prove";
+
+/** Something that has to be on the machine before a stage. All minutes are those of two cores without KVM. */
+export interface Preparation {
+  readonly name: string;
+  /** How long it takes here, given what the cache has. */
+  readonly minutes: () => number;
+  readonly run: () => Promise<unknown>;
+}
+
+/** A part of the proof that can be asked for by its name: `npm test -- unit program`. */
+export interface Stage {
+  readonly name: string;
+  readonly needs: readonly Preparation[];
+  /** How long it takes, measured, with a third more. */
+  readonly minutes: number;
+  /** Runs it; rejects with what went wrong, if that is not a test that failed. */
+  readonly run: () => Promise<Counts>;
+}
+
+/** Debian packages that the script tests use, besides those that the lab needs itself. */
+const testPackages = [
+  "apt-utils",
+  "ca-certificates",
+  "curl",
+  "debian-archive-keyring",
+  "gnupg",
+  "iproute2",
+  "iputils-ping",
+  "mmdebstrap",
+  "nftables",
+  "openssh-client",
+  "openssl",
+  "shellcheck",
+  "skopeo",
+];
+
+const packages: Preparation = {
+  name: "packages",
+  minutes: () => 1,
+  run: async () => {
+    if (process.getuid?.() !== 0)
+      throw new Error("the tests make network namespaces and machines, which takes root: sudo npm test");
+    await ensurePackages("for the tests", testPackages);
+  },
+};
+
+const workshop = () => new Workshop(projectDirectory, false);
+const helm: Preparation = {
+  name: "helm",
+  minutes: () => (hasGo(helmSource, workshop()) ? 0 : 3),
+  run: () => buildGo(helmSource, workshop()),
+};
+
+const toolchain: Preparation = { name: "toolchain", minutes: toolchainMinutes, run: installToolchain };
+const bundle: Preparation = { name: "bundle", minutes: bundleMinutes, run: buildLabBundle };
+const machines: Preparation = {
+  name: "machines",
+  minutes: () => 1 + guestImageMinutes(),
+  run: async () => {
+    await prepareHost();
+    await ensurePackages("for the checks", verifyPackages);
+    await buildGuestImage();
+  },
+};
+
+const without: Counts = { passed: 0, failed: 0 };
+
+/** What `npm test` runs. */
+export const stages: readonly Stage[] = [
+  {
+    name: "lint",
+    needs: [],
+    minutes: 1,
+    run: async () => {
+      await succeed("npm", "run", "--silent", "lint");
+      return without;
+    },
+  },
+  {
+    name: "docs",
+    needs: [],
+    minutes: 1,
+    run: async () => {
+      await succeed("sh", "toolchain/run.sh", "components/config/generate-docs.ts", "--check");
+      return without;
+    },
+  },
+  { name: "unit", needs: [], minutes: 2, run: () => vitest("tests/unit/") },
+  { name: "program", needs: [], minutes: 1, run: () => vitest("tests/program/") },
+  { name: "scripts", needs: [packages, helm], minutes: 6, run: () => vitest("tests/scripts/") },
+  { name: "graph", needs: [toolchain], minutes: 3, run: () => vitest("tests/graph/") },
+  {
+    name: "lab",
+    needs: [packages, machines, toolchain, bundle],
+    minutes: 20,
+    run: () => vitest("tests/lab/"),
+  },
+];
+
+// One file at a time: each has a cluster or a lab of its own, and a machine has cores for one.
+const oneByOne = "--no-file-parallelism";
+
+/** What takes hours and is asked for by name; `npm run test:full` runs all of it and more. */
+export const furtherStages: readonly Stage[] = [
+  {
+    name: "services",
+    needs: [packages, machines, toolchain, bundle],
+    minutes: 90,
+    run: () => vitest("tests/services/", oneByOne),
+  },
+  {
+    name: "e2e",
+    needs: [packages, machines, toolchain, bundle],
+    minutes: 90,
+    run: () => vitest("tests/e2e/", oneByOne),
+  },
+];

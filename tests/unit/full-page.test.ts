@@ -1,0 +1,25 @@
+import { expect, it } from "vitest";
+import { renderPage } from "../full-page";
+
+const result = { name: "faults", passed: 0, failed: 0, seconds: 600, seen: "18 writers, 0 lost" } as const;
+
+it("says of a full proof what was seen", () => {
+  const page = renderPage("2026-01-01, commit abc, on 2 cores", [
+    result,
+    { ...result, name: "services", passed: 70, seen: "" },
+  ]);
+  expect(page).toContain("2026-01-01, commit abc, on 2 cores. All 2 parts passed.");
+  expect(page).toContain("| faults | passed |  | 10 | 18 writers, 0 lost |");
+  expect(page).toContain("| services | passed | 70 of 70 | 10 |  |");
+});
+
+it("names what failed, and its last words", () => {
+  const page = renderPage("2026-01-01", [
+    result,
+    { ...result, name: "drills", failed: 1, seen: "ended with 1:\n  Redis stopped\n  FAIL  too much" },
+    { ...result, name: "services", passed: 68, failed: 2, seen: "" },
+  ]);
+  expect(page).toContain("2 of 3 parts failed: drills, services.");
+  expect(page).toContain("| drills | **FAILED** |  | 10 |   FAIL  too much |");
+  expect(page).toContain("| services | **FAILED** | 68 of 70 | 10 |  |");
+});
