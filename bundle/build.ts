@@ -15,6 +15,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { buildingName, cacheDirectory, othersAtWork } from "../toolchain/cache";
 import { runMain } from "../toolchain/commands";
+import type { Done } from "../toolchain/progress";
 import { makeParts } from "./make";
 import { planArchives, refuseAmbiguous, sizeOf, writeArchives } from "./pack";
 import { missingBuilderPackages } from "./packages";
@@ -33,6 +34,8 @@ export interface BundleOptions {
   readonly output: string;
   /** Asks anew for what is not pinned: packages' versions, images by tag, charts without a lock. @default false */
   readonly refresh?: boolean;
+  /** Told of each program that is built. @default nobody */
+  readonly done?: Done;
 }
 
 /** What has come of a folder that was to hold a bundle. */
@@ -49,6 +52,7 @@ export async function buildBundle({
   specification,
   output,
   refresh = false,
+  done,
 }: BundleOptions): Promise<Outcome> {
   const finished = resolve(output);
   const listed = readSpecification(specification);
@@ -62,7 +66,7 @@ export async function buildBundle({
   const building = buildingName(finished);
   mkdirSync(building);
   try {
-    await make(listed, new Workshop(listed.directory, refresh), building);
+    await make(listed, new Workshop(listed.directory, refresh, done), building);
     if (!existsSync(finished) || readdirSync(finished).length === 0) {
       renameSync(building, finished);
       return "made";

@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { cacheDirectory, cached, contentKey, inCache } from "../toolchain/cache";
 import { findGo } from "../toolchain/go";
+import type { Done } from "../toolchain/progress";
 import { Limit } from "./limit";
 
 /** A folder of the cache for what arrives piece by piece: a run that was killed leaves it for the next one. */
@@ -41,6 +42,8 @@ export class Workshop {
     /** The folder that the paths of the list are relative to. */
     readonly directory: string,
     private readonly refresh: boolean,
+    /** Told of each program that is built. */
+    readonly done: Done = () => {},
   ) {}
 
   /** Path of a `go` command; looked for when it is first needed. */

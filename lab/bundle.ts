@@ -12,10 +12,11 @@ import { dirname, join } from "node:path";
 import { buildBundle } from "../bundle/build";
 import { builderPackages, missingBuilderPackages } from "../bundle/packages";
 import { bundleKey, filesOf, readSpecification } from "../bundle/read";
-import { hasGo } from "../bundle/sources/program";
-import type { Specification } from "../bundle/specification";
+import { hasGo, nameOf } from "../bundle/sources/program";
+import type { GoSource, Specification } from "../bundle/specification";
 import { Workshop } from "../bundle/workshop";
 import { cacheDirectory, cached, contentKey, inCache } from "../toolchain/cache";
+import type { Done, Part } from "../toolchain/progress";
 import { installPackages } from "./host/packages";
 
 const ownList = join(__dirname, "bundle.yaml");
@@ -30,18 +31,22 @@ const goMinutes: Readonly<Record<string, number>> = {
 /** Where the lab's bundle is, if it is there already. */
 export const bundleFolder = (): string | undefined => inCache("bundle", bundleKey(ownList));
 
-/** Minutes that {@link buildLabBundle} takes on two cores, less what the cache has. */
-export function bundleMinutes(): number {
-  if (bundleFolder()) return 0;
-  const { specification, directory } = readSpecification(ownList);
+const packing = "packages, images and packing";
+
+/** What {@link buildLabBundle} has to make: the programs that the cache lacks, and the rest. */
+export function bundleParts(specification = ownList): readonly Part[] {
+  if (inCache("bundle", bundleKey(specification))) return [];
+  const { specification: list, directory } = readSpecification(specification);
   const workshop = new Workshop(directory, false);
-  const sources = [
-    ...specification.binaries,
-    ...specification.images.flatMap((image) => Object.values(filesOf(image))),
+  const sources = [...list.binaries, ...list.images.flatMap((image) => Object.values(filesOf(image)))];
+  const missing = sources.flatMap(({ go }) => (go && !hasGo(go, workshop) ? [go] : []));
+  // The programs of a module share most of what is compiled.
+  const shareOf = ({ module }: GoSource) =>
+    (goMinutes[module] ?? 1) / missing.filter((other) => other.module === module).length;
+  return [
+    ...missing.map((go) => ({ name: nameOf(go), minutes: shareOf(go) })),
+    { name: packing, minutes: 3 },
   ];
-  const missing = sources.flatMap(({ go }) => (go && !hasGo(go, workshop) ? [go.module] : []));
-  // Packages, images of them, and packing.
-  return [...new Set(missing)].reduce((sum, module) => sum + (goMinutes[module] ?? 1), 3);
 }
 
 /**
@@ -49,12 +54,13 @@ export function bundleMinutes(): number {
  * takes a good quarter of an hour on two cores, mostly for compiling Kubernetes.
  * @param specification - Path of the list. @default lab/bundle.yaml
  */
-export async function buildLabBundle(specification = ownList): Promise<string> {
+export async function buildLabBundle(specification = ownList, done: Done = () => {}): Promise<string> {
   const bundle = await cached("bundle", bundleKey(specification), async (directory) => {
     await installBuilders(readSpecification(specification).specification);
     console.log("building the bundle that the machines are installed from (docs/artifact.md):");
-    await buildBundle({ specification, output: directory });
+    await buildBundle({ specification, output: directory, done });
   });
+  done(packing);
   forgetFormer(bundle);
   return bundle;
 }

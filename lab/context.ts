@@ -5,6 +5,7 @@ import { quote } from "../components/config/quote";
 import type { StackOutputs } from "../components/deployment/outputs";
 import { localBackend, projectDirectory, stateDirectory } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
+import type { Done } from "../toolchain/progress";
 import { pulumiOutput } from "../toolchain/pulumi";
 import { containerKey } from "./containers/containers";
 import type { LabSize } from "./stack";
@@ -47,8 +48,8 @@ export function checkLabName(stack: string): void {
 }
 
 /** The pinned CLI and the backend in the checkout, where every lab keeps its state. */
-export async function labEnvironment(): Promise<{ env: Record<string, string>; home: string }> {
-  const toolchain = await installToolchain();
+export async function labEnvironment(done?: Done): Promise<{ env: Record<string, string>; home: string }> {
+  const toolchain = await installToolchain(done);
   return { env: { ...toolchain.env, ...localBackend() }, home: toolchain.home };
 }
 

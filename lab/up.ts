@@ -1,14 +1,16 @@
 import { asOwner } from "../cli/deployment";
 import { recover } from "../cli/recover";
 import { runMain } from "../toolchain/commands";
+import { toolchainParts } from "../toolchain/install";
+import { minutesOf, type Part, Progress } from "../toolchain/progress";
 import { createStack, pulumi } from "../toolchain/pulumi";
 import { table } from "../toolchain/table";
-import { buildLabBundle } from "./bundle";
+import { buildLabBundle, bundleParts } from "./bundle";
 import { certificateIn } from "./certificate";
 import { configuredSize, configureLab } from "./configure";
 import { certificateFolder, type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
 import { writeFormerList } from "./former/list";
-import { buildGuestImage } from "./guest/image";
+import { buildGuestImage, guestImageParts } from "./guest/image";
 import { hostFacts } from "./host/facts";
 import { prepareHost } from "./host/prepare";
 import { chooseSize, containerRoles } from "./stack";
@@ -18,9 +20,18 @@ async function main(): Promise<number> {
   const options = readOptions();
   const { stack, former } = options;
   await prepareHost();
-  const { env, home } = await labEnvironment();
-  const image = await buildGuestImage();
-  const bundle = await buildLabBundle(former ? writeFormerList() : undefined);
+  const list = former ? writeFormerList() : undefined;
+  const progress = announce({
+    "the Pulumi toolchain, where it cannot be fetched": toolchainParts(),
+    "the system of the machines": guestImageParts(),
+    "the bundle that everything on them comes from": bundleParts(list),
+  });
+  const done = (name: string) => progress.done(name);
+  progress.start();
+  const { env, home } = await labEnvironment(done);
+  const image = await buildGuestImage(done);
+  const bundle = await buildLabBundle(list, done);
+  progress.stop();
 
   const facts = await hostFacts("/var/lib/libvirt/images");
   const kept = options.size ? undefined : configuredSize(stack);
@@ -50,6 +61,20 @@ async function main(): Promise<number> {
   }
   showOutputs(stack, await readOutputs(env, stack));
   return 0;
+}
+
+/** Minutes that the deployment of a full lab takes on two cores without KVM; a small one takes less. */
+const deployment: Part = { name: "deployment", minutes: 11 };
+
+/** Says what will be done and how long it takes, with what the cache has. */
+function announce(groups: Readonly<Record<string, readonly Part[]>>): Progress {
+  const all = [...Object.values(groups).flat(), deployment];
+  const rows = Object.entries({ ...groups, "the deployment": [deployment] })
+    .filter(([, parts]) => parts.length > 0)
+    .map(([what, parts]) => [what, `${Math.ceil(minutesOf(parts))}`]);
+  console.log(`What will be done, with minutes as measured on two cores without KVM:\n`);
+  console.log(`${table(["", "minutes"], [...rows, ["in all", `${Math.ceil(minutesOf(all))}`]])}\n`);
+  return new Progress(all);
 }
 
 function showOutputs(stack: string, outputs: LabOutputs): void {

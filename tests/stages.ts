@@ -1,12 +1,13 @@
 import { helmSource } from "../bundle/charts/helm";
 import { buildGo, hasGo } from "../bundle/sources/program";
 import { Workshop } from "../bundle/workshop";
-import { buildLabBundle, bundleMinutes } from "../lab/bundle";
-import { buildGuestImage, guestImageMinutes } from "../lab/guest/image";
+import { buildLabBundle, bundleParts } from "../lab/bundle";
+import { buildGuestImage, guestImageParts } from "../lab/guest/image";
 import { ensurePackages, verifyPackages } from "../lab/host/packages";
 import { prepareHost } from "../lab/host/prepare";
 import { projectDirectory } from "../toolchain/environment";
-import { installToolchain, toolchainMinutes } from "../toolchain/install";
+import { installToolchain, toolchainParts } from "../toolchain/install";
+import { minutesOf } from "../toolchain/progress";
 import { type Counts, succeed, vitest } from "./prove";
 
 /** Something that has to be on the machine before a stage. All minutes are those of two cores without KVM. */
@@ -61,11 +62,19 @@ const helm: Preparation = {
   run: () => buildGo(helmSource, workshop()),
 };
 
-const toolchain: Preparation = { name: "toolchain", minutes: toolchainMinutes, run: installToolchain };
-const bundle: Preparation = { name: "bundle", minutes: bundleMinutes, run: buildLabBundle };
+const toolchain: Preparation = {
+  name: "toolchain",
+  minutes: () => minutesOf(toolchainParts()),
+  run: () => installToolchain(),
+};
+const bundle: Preparation = {
+  name: "bundle",
+  minutes: () => minutesOf(bundleParts()),
+  run: () => buildLabBundle(),
+};
 const machines: Preparation = {
   name: "machines",
-  minutes: () => 1 + guestImageMinutes(),
+  minutes: () => 1 + minutesOf(guestImageParts()),
   run: async () => {
     await prepareHost();
     await ensurePackages("for the checks", verifyPackages);

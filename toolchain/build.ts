@@ -6,6 +6,7 @@ import { cached, contentKey, inCache } from "./cache";
 import { run } from "./commands";
 import { findGo, goEnvironment } from "./go";
 import { type BuiltTool, builtTools, goVersion } from "./pins";
+import type { Done, Part } from "./progress";
 
 const sources = (tool: BuiltTool) => join(__dirname, "go", tool.name);
 const replacementOf = (name: string) => join(__dirname, "go", "replacements", name);
@@ -23,15 +24,15 @@ const keyOf = (tool: BuiltTool) => {
 /** A key for all of them together. */
 export const builtKey = (): string => contentKey(builtTools.map(keyOf));
 
-/** Minutes that building takes on two cores, less what the cache has. */
-export const buildMinutes = (): number =>
-  builtTools.filter((tool) => !inCache("tools", keyOf(tool))).reduce((sum, { minutes }) => sum + minutes, 0);
+/** The tools that the cache does not have. */
+export const missingTools = (): readonly Part[] =>
+  builtTools.filter((tool) => !inCache("tools", keyOf(tool))).map(({ name, minutes }) => ({ name, minutes }));
 
 /**
  * Builds every tool that the cache does not have yet and puts all of them where Pulumi looks for them.
  * @throws CommandError with the compiler's last lines.
  */
-export async function buildTools(home: string): Promise<void> {
+export async function buildTools(home: string, done: Done = () => {}): Promise<void> {
   const terminal = process.stderr.isTTY;
   let go: Promise<string> | undefined;
   // Not before it is needed: where the cache has all tools already, nobody needs a Go.
@@ -59,6 +60,7 @@ export async function buildTools(home: string): Promise<void> {
         clearInterval(clock);
       }
       task.title = tool.name;
+      done(tool.name);
     },
   }));
   const options = {

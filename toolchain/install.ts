@@ -1,9 +1,10 @@
 import { rmSync, statSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { buildMinutes, buildTools, builtKey } from "./build";
+import { buildTools, builtKey, missingTools } from "./build";
 import { cacheDirectory, cached, contentKey, inCache } from "./cache";
 import { installOfficial } from "./official";
 import { official, pulumiVersion } from "./pins";
+import type { Done, Part } from "./progress";
 
 /** The pinned CLI with its plugins, ready to be run. */
 export interface Toolchain {
@@ -23,8 +24,8 @@ const officialKey = (): string => contentKey(["official", official.sha256]);
 export const toolchainFolder = (): string | undefined =>
   inCache("pulumi", officialKey()) ?? inCache("pulumi", builtKey());
 
-/** Minutes that {@link installToolchain} takes on two cores where nothing can be fetched: none if it is there. */
-export const toolchainMinutes = (): number => (toolchainFolder() ? 0 : buildMinutes());
+/** What {@link installToolchain} has to build where nothing can be fetched. */
+export const toolchainParts = (): readonly Part[] => (toolchainFolder() ? [] : missingTools());
 
 /**
  * Gives the toolchain, installing it if the cache has none: Pulumi's own build where its download site
@@ -32,7 +33,7 @@ export const toolchainMinutes = (): number => (toolchainFolder() ? 0 : buildMinu
  * Progress goes to the standard error output.
  * @throws Error that says what was tried and what can be done.
  */
-export async function installToolchain(): Promise<Toolchain> {
+export async function installToolchain(done?: Done): Promise<Toolchain> {
   const home = toolchainFolder();
   if (home) return describe(home, home === inCache("pulumi", officialKey()));
   try {
@@ -42,7 +43,7 @@ export async function installToolchain(): Promise<Toolchain> {
     console.error(`    ${(refusal as Error).message}`);
     console.error(`building Pulumi ${pulumiVersion} and its plugins from Go modules instead, once:`);
     try {
-      return describe(await cached("pulumi", builtKey(), buildTools), false);
+      return describe(await cached("pulumi", builtKey(), (folder) => buildTools(folder, done)), false);
     } catch (failure) {
       throw new Error(
         `Pulumi ${pulumiVersion} can neither be fetched nor built here.\n` +

@@ -30,6 +30,9 @@ function partOf(source: GoSource, workshop: Workshop): readonly unknown[] {
   return ["go", args, env, goVersion, contentKey([], resolve(workshop.directory, source.module))];
 }
 
+/** What a program is called in the progress of a build. */
+export const nameOf = ({ module, package: path }: GoSource): string => `${module} ${path}`;
+
 /** Whether the cache has a program already. */
 export const hasGo = (source: GoSource, workshop: Workshop): boolean =>
   workshop.has(partOf(source, workshop));
@@ -51,6 +54,7 @@ export async function buildGo(source: GoSource, workshop: Workshop): Promise<str
         env,
       });
       rmSync(work, { recursive: true });
+      workshop.done(nameOf(source));
     }),
   );
   return join(directory, "program");

@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { cached, contentKey, inCache } from "../../toolchain/cache";
 import { asRoot, run } from "../../toolchain/commands";
 import { debianSources, sourcesList, wayToTheArchive } from "../../toolchain/debian";
+import type { Done, Part } from "../../toolchain/progress";
 
 /** The lab's guest: a disk, and the kernel that boots it without a boot loader. */
 export interface GuestImage {
@@ -30,15 +31,17 @@ const imageKey = (): string => contentKey([], recipe);
 /** Where the guest image is, if it is there already. */
 export const guestImageFolder = (): string | undefined => inCache("guest", imageKey());
 
-/** Minutes that {@link buildGuestImage} takes on two cores. */
-export const guestImageMinutes = (): number => (guestImageFolder() ? 0 : 2);
+const part: Part = { name: "guest image", minutes: 2 };
+
+/** What {@link buildGuestImage} has to build. */
+export const guestImageParts = (): readonly Part[] => (guestImageFolder() ? [] : [part]);
 
 /**
  * Gives the guest image, building it if the cache has none of this recipe; that takes one to two minutes
  * and downloads 100 MB of Debian packages. It may be interrupted at any moment.
  * @throws CommandError with the last lines of the step that failed.
  */
-export async function buildGuestImage(): Promise<GuestImage> {
+export async function buildGuestImage(done: Done = () => {}): Promise<GuestImage> {
   const image = await cached("guest", imageKey(), async (directory) => {
     console.log("building the guest image (Debian 12), one to two minutes:");
     // In a mount namespace of its own: whatever way it ends, nothing stays mounted on the host.
@@ -55,6 +58,7 @@ export async function buildGuestImage(): Promise<GuestImage> {
     await pipeline(createReadStream(join(directory, "disk.qcow2")), hash);
     await writeFile(join(directory, "disk.sha256"), hash.digest("hex"));
   });
+  done(part.name);
   const disk = join(image, "disk.qcow2");
   const information = JSON.parse(await run("qemu-img", ["info", "--output=json", "--force-share", disk]));
   return {
