@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { runMain } from "../toolchain/commands";
 import { table } from "../toolchain/table";
+import { minutesHere } from "./pace";
 import { hasPassed, type Proof, prove } from "./prove";
 import { furtherStages, type Preparation, type Stage, stages } from "./stages";
 
@@ -53,8 +54,7 @@ async function main(): Promise<number> {
     const missing = needs.filter((need) => !prepared.has(need));
     const wanted = missing.reduce((sum, need) => sum + need.minutes(), minutes);
     const gone = (Date.now() - started) / 60_000;
-    // A machine that has taken longer than was expected will go on so.
-    const here = Math.ceil(wanted * Math.max(1, expected > 0 ? gone / expected : 1));
+    const here = minutesHere(wanted, gone, expected);
     if (gone + here > within) {
       leftOut.push(`${name} (${gone.toFixed(0)} minutes are gone, and it may take ${here})`);
       continue;
