@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { Listr, ListrLogger, type ListrTask, PRESET_TIMER, ProcessOutput } from "listr2";
+import type { Listr, ListrTask } from "listr2";
+import { inLines } from "../toolchain/tasks";
 import { imagesOf } from "./charts/images";
 import { chartTree } from "./charts/tree";
 import { DebianArchive } from "./debian/archive";
@@ -111,20 +112,7 @@ export async function makeParts({ specification, directory }: Listed, workshop: 
       }),
     ),
   ];
-  const options = {
-    timer: PRESET_TIMER,
-    // The standard output belongs to whoever calls.
-    logger: new ListrLogger({
-      useIcons: true,
-      processOutput: new ProcessOutput(process.stderr, process.stderr),
-    }),
-  };
-  await new Listr(tasks as ListrTask[], {
-    renderer: process.stderr.isTTY ? "default" : "simple",
-    rendererOptions: options,
-    concurrent: true,
-    exitOnError: false,
-  }).run();
+  await inLines(tasks as ListrTask[], { concurrent: true, exitOnError: false });
   for (const note of notes) console.error(note);
   if (failures.length > 0)
     throw new Error(

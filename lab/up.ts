@@ -28,9 +28,11 @@ async function main(): Promise<number> {
   });
   const done = (name: string) => progress.done(name);
   progress.start();
-  const { env, home } = await labEnvironment(done);
-  const image = await buildGuestImage(done);
-  const bundle = await buildLabBundle(list, done);
+  const [{ env, home }, image, bundle] = await sideBySide(
+    labEnvironment(done),
+    buildGuestImage(done),
+    buildLabBundle(list, done),
+  );
   progress.stop();
 
   const facts = await hostFacts("/var/lib/libvirt/images");
@@ -61,6 +63,15 @@ async function main(): Promise<number> {
   }
   showOutputs(stack, await readOutputs(env, stack));
   return 0;
+}
+
+/**
+ * Waits for works that share a machine: while one downloads or links, another compiles.
+ * @throws what the first of those that failed has thrown, once the others have ended and are kept.
+ */
+async function sideBySide<A, B, C>(...works: [Promise<A>, Promise<B>, Promise<C>]): Promise<[A, B, C]> {
+  await Promise.allSettled(works);
+  return Promise.all(works);
 }
 
 /** Minutes that the deployment of a full lab takes on two cores without KVM; a small one takes less. */

@@ -1,12 +1,12 @@
 import { chmodSync, copyFileSync, cpSync, linkSync, mkdirSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { Listr, ListrLogger, PRESET_TIMER, ProcessOutput } from "listr2";
 import { cached, contentKey, inCache } from "./cache";
 import { run } from "./commands";
 import { findGo, goEnvironment } from "./go";
 import { type BuiltTool, builtTools, goVersion } from "./pins";
 import type { Done, Part } from "./progress";
+import { inLines } from "./tasks";
 
 const sources = (tool: BuiltTool) => join(__dirname, "go", tool.name);
 const replacementOf = (name: string) => join(__dirname, "go", "replacements", name);
@@ -33,7 +33,6 @@ export const missingTools = (): readonly Part[] =>
  * @throws CommandError with the compiler's last lines.
  */
 export async function buildTools(home: string, done: Done = () => {}): Promise<void> {
-  const terminal = process.stderr.isTTY;
   let go: Promise<string> | undefined;
   // Not before it is needed: where the cache has all tools already, nobody needs a Go.
   const onceFound = () => {
@@ -41,42 +40,19 @@ export async function buildTools(home: string, done: Done = () => {}): Promise<v
     return go;
   };
   const tasks = builtTools.map((tool) => ({
-    title: `${tool.name}, about ${tool.minutes} min on two cores`,
-    task: async (_: unknown, task: { title: string }) => {
-      const key = keyOf(tool);
-      const started = Date.now();
-      const elapsed = () => {
-        task.title = `${tool.name}: ${Math.round((Date.now() - started) / 1000)} s of about ${tool.minutes} min`;
-      };
-      const clock = terminal ? setInterval(elapsed, 1000) : undefined;
-      try {
-        const built = await cached("tools", key, async (directory) =>
-          buildTool(tool, directory, await onceFound()),
-        );
-        const target = join(home, tool.path);
-        mkdirSync(dirname(target), { recursive: true });
-        linkSync(join(built, basename(tool.path)), target);
-      } finally {
-        clearInterval(clock);
-      }
-      task.title = tool.name;
+    title: tool.name,
+    task: async () => {
+      const built = await cached("tools", keyOf(tool), async (directory) =>
+        buildTool(tool, directory, await onceFound()),
+      );
+      const target = join(home, tool.path);
+      mkdirSync(dirname(target), { recursive: true });
+      linkSync(join(built, basename(tool.path)), target);
       done(tool.name);
     },
   }));
-  const options = {
-    timer: PRESET_TIMER,
-    // The standard output belongs to the command that is about to be run.
-    logger: new ListrLogger({
-      useIcons: true,
-      processOutput: new ProcessOutput(process.stderr, process.stderr),
-    }),
-  };
-  await new Listr(tasks, {
-    renderer: terminal ? "default" : "simple",
-    rendererOptions: options,
-    // One build keeps about four cores busy; its last minute, linking, only one.
-    concurrent: Math.ceil(availableParallelism() / 4),
-  }).run();
+  // One build keeps about four cores busy; its last minute, linking, only one.
+  await inLines(tasks, { concurrent: Math.ceil(availableParallelism() / 4) });
 }
 
 async function buildTool(tool: BuiltTool, directory: string, go: string): Promise<void> {
