@@ -1,3 +1,4 @@
+import { quote } from "../config/quote";
 import type { Configuration } from "../config/schema";
 import { planSizes } from "../data-services/cassandra/plan";
 import { heapMiB as elasticsearchHeap } from "../data-services/elasticsearch/plan";
@@ -80,7 +81,7 @@ function heapProblems(
       : [
           {
             key,
-            message: `${value} MiB do not fit into ${name}: the heaps of Cassandra and Elasticsearch have ${Math.round(needed.heaps)} MiB together, what is beside them on the machine takes ${Math.round(needed.beside)}, and it has ${memory} MiB`,
+            message: `${quote(value)} MiB do not fit into ${name}: the heaps of Cassandra and Elasticsearch have ${quote(Math.round(needed.heaps))} MiB together, what is beside them on the machine takes ${quote(Math.round(needed.beside))}, and it has ${memory} MiB`,
           },
         ],
   );
