@@ -51,12 +51,12 @@ ExecStart=/usr/local/sbin/wiab-backup $1
 Nice=10
 IOSchedulingClass=idle
 " 0644
+  # With a delay: not all nodes and services at the same time.
   local timer="[Unit]
 Description=When $1 is backed up
 
 [Timer]
 OnCalendar=$SCHEDULE
-# Not all nodes and services at the same time.
 RandomizedDelaySec=900
 Persistent=true
 

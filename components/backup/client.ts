@@ -35,15 +35,19 @@ export class Backups extends pulumi.ComponentResource {
   constructor(name: string, args: BackupsArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:backup:Backups", name, {}, options);
     const { node, store, services, schedule } = args;
+    const { address, keys } = store;
+    const parameters = (hostKey: string) =>
+      clientParameters({ node: node.name, services, schedule }, { address, hostKey });
     runScript(
       `${name}-timers`,
       {
         target: node.target,
         script: loadScript(__dirname, "client.sh"),
-        parameters: pulumi.all([store.location, store.keys.privateKey]).apply(([location, privateKey]) => ({
-          ...clientParameters({ node: node.name, services, schedule }, location),
-          PRIVATE_KEY: privateKey,
-        })),
+        parameters: {
+          ...parameters(""),
+          KNOWN_HOSTS: store.hostKey.apply((hostKey) => parameters(hostKey).KNOWN_HOSTS),
+          PRIVATE_KEY: keys.privateKey,
+        },
       },
       { parent: this },
     );

@@ -36,8 +36,9 @@ export const storeParameters = ({ clients, keep }: Pick<BackupStoreArgs, "client
 
 /** `/var/backups/wiab/<service>/<node>` on the asset host, which nodes reach by SSH with {@link BackupKeys}. */
 export class BackupStore extends pulumi.ComponentResource {
-  /** What clients need to reach it; known once it stands. */
-  readonly location: pulumi.Output<{ readonly address: string; readonly hostKey: string }>;
+  readonly address: string;
+  /** What its SSH server shows, as a line of `known_hosts` without the name; known once it stands. */
+  readonly hostKey: pulumi.Output<string>;
   readonly keys: BackupKeys;
 
   constructor(name: string, args: BackupStoreArgs, options?: pulumi.ComponentResourceOptions) {
@@ -52,7 +53,8 @@ export class BackupStore extends pulumi.ComponentResource {
       { parent: this },
     );
     this.keys = args.keys;
-    this.location = run.stdout.apply((hostKey) => ({ address: args.address, hostKey: hostKey.trim() }));
-    this.registerOutputs({ location: this.location });
+    this.address = args.address;
+    this.hostKey = run.stdout.apply((hostKey) => hostKey.trim());
+    this.registerOutputs({ location: { address: this.address, hostKey: this.hostKey } });
   }
 }

@@ -1,4 +1,4 @@
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import { loadScript, runScript, type ScriptRun } from "./script";
 import type { Target } from "./target";
 
@@ -27,11 +27,7 @@ const clusters = {
 export type ClusterName = keyof typeof clusters;
 
 /** The parameters of membership.sh. */
-export const membershipParameters = (
-  cluster: ClusterName,
-  nodes: readonly Listed[],
-  moment: "before" | "after",
-) => ({
+export const membershipParameters = <M>(cluster: ClusterName, nodes: readonly Listed[], moment: M) => ({
   ...clusters[cluster],
   NODES: nodes.map(({ name, retiring }) => `${name} ${retiring ? "yes" : "no"}`).join("\n"),
   MOMENT: moment,
@@ -55,7 +51,7 @@ export const keepMembership = (
     {
       target,
       script: loadScript(__dirname, "membership.sh"),
-      parameters: pulumi.output(moment).apply((known) => membershipParameters(cluster, nodes, known)),
+      parameters: membershipParameters(cluster, nodes, moment),
     },
     options,
   );

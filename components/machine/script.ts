@@ -1,7 +1,9 @@
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { gzipSync } from "fflate";
 import type { Target } from "./target";
 
 /** Arguments of {@link runScript}. */
@@ -10,18 +12,23 @@ export interface ScriptArgs {
   /** The script as {@link loadScript} gives it. */
   readonly script: Script;
   /**
-   * Shell variables that the script reads. A secret stays one: the standard input that carries it is
-   * a secret then as well.
+   * Shell variables that the script reads, in capitals. A preview shows what changes in each of them, but for those that
+   * are secret. The text of a program ({@link isProgram}) counts as a part of the script. Each is an input of its own,
+   * for whether it is secret is asked of each.
    */
-  readonly parameters: pulumi.Input<Readonly<Record<string, pulumi.Input<string>>>>;
+  readonly parameters: Parameters;
   /** Whether the script has a `remove` function for when the resource is deleted. @default false */
   readonly removes?: boolean;
   /** Whether the script has an `update` function for later runs; otherwise `apply` runs again. @default false */
   readonly updates?: boolean;
 }
 
+type Parameters = Readonly<Record<string, pulumi.Input<string>>>;
+
 /** The text of a shell script, ready to be run. */
 export interface Script {
+  /** What a preview calls it: its file, below `components`. */
+  readonly name: string;
   readonly text: string;
 }
 
@@ -35,49 +42,101 @@ const prelude = readFileSync(join(__dirname, "prelude.sh"), "utf8");
  * @param shared - Paths of files with functions that it uses.
  */
 export function loadScript(directory: string, file: string, ...shared: readonly string[]): Script {
-  const files = [...shared, join(directory, file)];
-  return { text: [prelude, ...files.map((path) => readFileSync(path, "utf8"))].join("\n") };
+  const main = join(directory, file);
+  return {
+    name: relative(join(__dirname, ".."), main),
+    text: [prelude, ...[...shared, main].map((path) => readFileSync(path, "utf8"))].join("\n"),
+  };
 }
+
+/** Whether a parameter is the text of a program that the script puts on the machine: one for Bash or Python. */
+const isProgram = (value: unknown): value is string => typeof value === "string" && /^(#!|""")/.test(value);
 
 /** Quotes a value so that a POSIX shell reads it back byte for byte. */
 export function shellQuote(value: string): string {
   return `'${value.replaceAll("'", `'\\''`)}'`;
 }
 
+/** Leaves out lines that are a comment and nothing else: another comment is no reason to run again. */
+export const withoutComments = (text: string): string => text.replace(/^[ \t]*#.*\n/gm, "");
+
 /**
- * The standard input of a run. Bash reads all of it before it does anything (the braces see to that),
+ * What Bash is to read from its standard input. It reads all of it before it does anything (the braces see to that),
  * so no command of the script can swallow the rest of it.
  */
 export function renderInput(script: Script, parameters: Readonly<Record<string, string>>): string {
-  const assignments = Object.entries(parameters)
-    .sort(([a], [b]) => a.localeCompare(b))
-    .map(([name, value]) => `${name}=${shellQuote(value)}`);
-  return ["{", ...assignments, script.text, '"$1" </dev/null', "exit", "}", ""].join("\n");
+  const entries = Object.entries(parameters).sort(([a], [b]) => a.localeCompare(b));
+  const assignments = entries.map(([name, value]) => `${name}=${shellQuote(value)}`);
+  return [
+    "{",
+    ...assignments,
+    // A local script finds what {@link describe} shows in its environment; what it starts shall not.
+    ...(entries.length > 0 ? [`export -n ${entries.map(([name]) => name).join(" ")}`] : []),
+    withoutComments(script.text),
+    '"$1" </dev/null',
+    "exit",
+    "}",
+    "",
+  ].join("\n");
 }
 
+/** The same bytes wherever the program runs, which Node's own zlib does not promise. */
+const compress = (text: string): string =>
+  Buffer.from(gzipSync(Buffer.from(text), { mtime: 0, level: 9 })).toString("base64");
+
 const invocation = (verb: "apply" | "update" | "remove") =>
-  `if [ "$(id -u)" = 0 ]; then exec bash -s -- ${verb}; else exec sudo -n bash -s -- ${verb}; fi`;
+  `base64 -d | gzip -d | if [ "$(id -u)" = 0 ]; then exec bash -s -- ${verb}; else exec sudo -n bash -s -- ${verb}; fi`;
+
+/** Bytes of a parameter that a preview shows; SSH and the kernel limit what an environment may have. */
+const shownBytes = 16_384;
+
+const abridge = (value: string): string =>
+  Buffer.byteLength(value) <= shownBytes
+    ? value
+    : `${value.split("\n").length} lines, SHA-256 ${sha256(value)}`;
+
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /**
- * Runs a convergent script as root on a machine. It runs again when the script or a parameter changes,
- * in place: nothing that depends on it is replaced. Script and parameters go by standard input, so
- * that neither a command line nor an environment shows them.
+ * What of a run may be read in the state and in previews: which script in which version, and every parameter that is no
+ * secret.
+ */
+async function describe(script: Script, parameters: Parameters): Promise<Parameters> {
+  const programs = Object.entries(parameters).filter(([, value]) => isProgram(value));
+  const code = sha256(JSON.stringify([withoutComments(script.text), ...programs.sort()]));
+  const shown = await Promise.all(
+    Object.entries(parameters).map(async ([name, value]) => {
+      const output = pulumi.output(value);
+      return isProgram(value) || (await pulumi.isSecret(output)) ? [] : [[name, output.apply(abridge)]];
+    }),
+  );
+  return { script: `${script.name} ${code.slice(0, 12)}`, ...Object.fromEntries(shown.flat()) };
+}
+
+/**
+ * Runs a convergent script as root on a machine. It runs again when the script or a parameter changes, in place: nothing
+ * that depends on it is replaced. Script and parameters go by standard input, compressed, so that neither a command line
+ * nor a log shows them. The `environment` is there to be read in the state and in previews ({@link describe}): an SSH
+ * server takes no variables from it that it has not been told of, and no script counts on them.
  */
 export function runScript(
   name: string,
   args: ScriptArgs,
   options: pulumi.CustomResourceOptions = {},
 ): ScriptRun {
-  const { target } = args;
-  const parameters = pulumi.output(args.parameters).apply((own) => ({
-    ...own,
+  const { target, script } = args;
+  const parameters: Parameters = {
+    ...args.parameters,
     ...(target.identity === undefined ? {} : { MACHINE: target.identity }),
-  }));
+  };
+  if (pulumi.Output.isInstance(args.parameters))
+    throw new Error(`${name}: parameters are outputs one by one`);
   const inputs = {
     create: invocation("apply"),
     update: args.updates ? invocation("update") : undefined,
     delete: args.removes ? invocation("remove") : undefined,
-    stdin: pulumi.output(parameters).apply((values) => renderInput(args.script, values)),
+    environment: describe(script, parameters),
+    stdin: pulumi.secret(pulumi.output(parameters).apply((values) => compress(renderInput(script, values)))),
   };
   const ordered = pulumi.mergeOptions(options, {
     dependsOn: [...(target.after ?? [])],

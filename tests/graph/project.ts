@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { projectDirectory } from "../../toolchain/environment";
 import { installToolchain } from "../../toolchain/install";
 import type { Values } from "../stacks";
@@ -40,10 +40,26 @@ export interface Preview {
   readonly text: string;
   readonly diagnostics: string;
   readonly resources: readonly Resource[];
+  /** What is not to stay as it is. */
+  readonly changes: readonly Change[];
 }
 
-/** Seconds that no command of the CLI may exceed; an unhurried preview takes about ten. */
-const timeout = 120;
+/** What is to happen to a resource, from the state's point of view. */
+export interface Change {
+  readonly name: string;
+  /** `update`, `replace`, `delete`, … */
+  readonly operation: string;
+  /** Paths of the properties that differ. */
+  readonly paths: readonly string[];
+  readonly before: Values;
+  readonly after: Values;
+}
+
+/** Seconds that no command of the CLI may exceed; an unhurried preview takes about ten, to record a stack a minute. */
+const timeout = 900;
+
+/** Plugins that would ask a host or a cluster what is there. */
+const standIns = ["kubernetes", "terraform-provider"];
 
 /**
  * The project's program with a configuration and a backend of its own, so that the checkout stays as it
@@ -61,12 +77,56 @@ export class ScratchProject {
     for (const name of ["main.ts", "index.ts", "components", "sdks", "node_modules", "package.json"])
       symlinkSync(join(projectDirectory, name), join(this.directory, name));
     copyFileSync(join(projectDirectory, "Pulumi.yaml"), join(this.directory, "Pulumi.yaml"));
-    const config = Object.fromEntries(
-      Object.entries(values).map(([key, value]) => [`wiab-staging:${key}`, value]),
-    );
-    writeFileSync(join(this.directory, `Pulumi.${stack}.yaml`), stringify({ config }));
+    writeFileSync(join(this.directory, `Pulumi.${stack}.yaml`), "{}");
+    this.configure(values);
     mkdirSync(join(this.directory, "backend"));
     writeFileSync(join(this.directory, "passphrase"), "the passphrase of a test");
+  }
+
+  /**
+   * Brings the stack up without any host: every plugin but that of random values is a stand-in meanwhile. Later previews
+   * have the real one for commands and know what was made; for libvirt and Kubernetes, which would ask what is there,
+   * they keep the stand-ins.
+   */
+  async record(): Promise<void> {
+    const { env } = this;
+    // Hooks of the program's ask the cluster while it is brought up, not in previews.
+    const NODE_OPTIONS = `--require=${join(projectDirectory, "tests/graph/no-cluster.cjs")}`;
+    this.env = { ...env, PULUMI_HOME: this.homeWith(...standIns, "command"), NODE_OPTIONS };
+    await this.succeed("up", "--yes", "--skip-preview", "--stack", this.stack);
+    this.env = { ...env, PULUMI_HOME: this.homeWith(...standIns) };
+  }
+
+  /** Takes over a state that a stack had, with its secrets in plain text; previews are as after {@link record}. */
+  async restore(state: unknown): Promise<void> {
+    await this.importState(state);
+    this.env = { ...this.env, PULUMI_HOME: this.homeWith(...standIns) };
+  }
+
+  /** A PULUMI_HOME with stand-ins in the place of some plugins. */
+  private homeWith(...names: readonly string[]): string {
+    const real = this.env.PULUMI_HOME as string;
+    const home = mkdtempSync(join(this.directory, "home-"));
+    const loader = join(projectDirectory, "node_modules/tsx/dist/loader.mjs");
+    const program = join(projectDirectory, "tests/graph/stand-in-provider.ts");
+    mkdirSync(join(home, "plugins"));
+    for (const entry of readdirSync(real).filter((each) => each !== "plugins"))
+      symlinkSync(join(real, entry), join(home, entry));
+    for (const plugin of readdirSync(join(real, "plugins"))) {
+      const [, kind, version] = /^resource-(.*)-v([^-]+)$/.exec(plugin) ?? [];
+      const file = `pulumi-resource-${kind}`;
+      // The engine looks into no folder that is a link.
+      mkdirSync(join(home, "plugins", plugin));
+      const own = join(home, "plugins", plugin, file);
+      if (kind && names.includes(kind))
+        writeFileSync(
+          own,
+          `#!/bin/sh\nSTAND_IN_VERSION=${version} exec node --import ${loader} ${program} "$@"\n`,
+          { mode: 0o755 },
+        );
+      else if (kind) symlinkSync(join(real, "plugins", plugin, file), own);
+    }
+    return home;
   }
 
   /** Makes the stack in the project's own backend. */
@@ -96,6 +156,15 @@ export class ScratchProject {
     );
   }
 
+  /** Gives the stack another configuration. */
+  configure(values: Values): void {
+    const file = join(this.directory, `Pulumi.${this.stack}.yaml`);
+    const config = Object.fromEntries(
+      Object.entries(values).map(([key, value]) => [`wiab-staging:${key}`, value]),
+    );
+    writeFileSync(file, stringify({ ...parse(readFileSync(file, "utf8")), config }));
+  }
+
   /** Has another program in the place of the project's own. */
   replaceProgram(text: string): void {
     const file = join(this.directory, "main.ts");
@@ -113,7 +182,14 @@ export class ScratchProject {
       text: stdout + stderr,
       diagnostics: diagnostics.map(({ message }: { message: string }) => message).join("\n"),
       resources: readResources(steps),
+      changes: steps.filter(({ op }: Step) => op !== "same").map(readChange),
     };
+  }
+
+  /** What `pulumi preview --diff` prints. */
+  async previewText(): Promise<string> {
+    const { stdout } = await this.pulumi("preview", "--diff", "--color=never", "--stack", this.stack);
+    return stdout;
   }
 
   /** What the stack's state holds, decrypted by nobody. */
@@ -126,6 +202,16 @@ export class ScratchProject {
     const file = join(this.directory, "state.json");
     writeFileSync(file, JSON.stringify(state));
     await this.succeed("stack", "import", "--file", file, "--stack", this.stack);
+  }
+
+  /** The random values that the stack's secrets are made of. */
+  async exportSecrets(): Promise<string[]> {
+    const { deployment } = JSON.parse(
+      await this.succeed("stack", "export", "--show-secrets", "--stack", this.stack),
+    );
+    return deployment.resources
+      .filter(({ type }: Values) => type === "random:index/randomPassword:RandomPassword")
+      .map(({ outputs }: Values) => JSON.parse(outputs.result.plaintext));
   }
 
   /** The text of everything that the CLI has written. */
@@ -164,7 +250,10 @@ export class ScratchProject {
 
 /** A step of `pulumi preview --json`, as far as it is read here. */
 interface Step {
+  readonly op: string;
   readonly urn: string;
+  readonly oldState?: { readonly inputs?: Values };
+  readonly detailedDiff?: Readonly<Record<string, unknown>> | null;
   readonly newState: {
     readonly type: string;
     readonly custom: boolean;
@@ -177,13 +266,23 @@ interface Step {
   };
 }
 
+const nameOf = (urn: string): string => urn.slice(urn.lastIndexOf("::") + 2);
+
+const readChange = ({ op, urn, oldState, newState, detailedDiff }: Step): Change => ({
+  name: nameOf(urn),
+  operation: op,
+  paths: Object.keys(detailedDiff ?? {}),
+  before: oldState?.inputs ?? {},
+  after: newState?.inputs ?? {},
+});
+
 function readResources(steps: readonly Step[]): Resource[] {
   const found = new Map<string, Resource & { waitsFor: Resource[] }>();
   for (const { urn, newState } of steps)
     found.set(urn, {
       urn,
       type: newState.type,
-      name: urn.slice(urn.lastIndexOf("::") + 2),
+      name: nameOf(urn),
       custom: newState.custom,
       parent: undefined,
       provider: undefined,

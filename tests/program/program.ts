@@ -1,3 +1,4 @@
+import { gunzipSync } from "node:zlib";
 import * as pulumi from "@pulumi/pulumi";
 import { vi } from "vitest";
 import type { Values } from "../stacks";
@@ -25,6 +26,12 @@ const signature = { key: "4dabf18193072939515e22adb298388d", secret: "1b47061264
 
 const isMarked = (value: any): boolean => value?.[signature.key] === signature.secret;
 
+/** Inputs with what a script gets by standard input as text, which is compressed on its way. */
+const readable = (inputs: Values): Values =>
+  typeof inputs.stdin === "string"
+    ? { ...inputs, stdin: gunzipSync(Buffer.from(inputs.stdin, "base64")).toString() }
+    : inputs;
+
 /** What `stdout` the stand-in for a host answers to every script. */
 export const scriptOutput = "libvirt 10.0.0";
 
@@ -50,7 +57,7 @@ export async function runProgram(
             isMarked(value) ? (value as Values).value : value,
           ]),
         );
-        resources.push({ type, name, inputs: plain, secretInputs: marked.sort() });
+        resources.push({ type, name, inputs: readable(plain), secretInputs: marked.sort() });
         const result = name.replaceAll("-", "").padEnd(128, "x");
         return {
           id: `${name}-id`,

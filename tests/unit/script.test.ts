@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { loadScript, renderInput, shellQuote } from "../../components/machine/script";
+import { loadScript, renderInput, shellQuote, withoutComments } from "../../components/machine/script";
 
 interface Ended {
   readonly code: number;
@@ -60,6 +60,28 @@ describe("a quoted value", () => {
   });
 });
 
+describe("a script without its comments", () => {
+  const scripts = readdirSync("components", { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".sh"))
+    .map((file) => join("components", file));
+  /** As Bash itself understands a text. */
+  const understood = async (text: string) => {
+    const { code, stdout, stderr } = await bash(`script() {\n${text}\n:\n}\ndeclare -f script\n`);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    return stdout;
+  };
+
+  it.each(scripts)("is the same to Bash: %s", async (file) => {
+    const text = readFileSync(file, "utf8");
+    const code = withoutComments(text);
+    expect(await understood(code)).toBe(await understood(text));
+  });
+
+  it("has none left", () => {
+    expect(withoutComments("# one\na # two\n\t# three\n\n#four\nb\n")).toBe("a # two\n\nb\n");
+  });
+});
+
 describe("a script's input", () => {
   it("hands over all parameters byte for byte", async () => {
     const entries = Object.values(nasty).map((value, index) => [`VALUE_${index}`, value] as const);
@@ -70,7 +92,7 @@ describe("a script's input", () => {
   });
 
   it("is the same in whatever order the parameters come", () => {
-    const script = { text: "apply() { :; }" };
+    const script = { name: "script.sh", text: "apply() { :; }" };
     expect(renderInput(script, { B: "2", A: "1" })).toBe(renderInput(script, { A: "1", B: "2" }));
   });
 

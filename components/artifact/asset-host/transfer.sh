@@ -62,18 +62,18 @@ on_asset_host() {
   ssh "${options[@]}" "${ssh_options[@]}" "$LOGIN@$ADDRESS" "${as_root[@]}" "$@" 9>&-
 }
 
-# settle SLOT...: gives what has arrived there its place if it is whole, and throws away the rest.
+# settle SLOT...: gives what has arrived there its place if it is whole, and throws away the rest. That of a run that was
+# killed goes on by itself to its end, hence the lock. A file's name says that all of it is there: not before it is on the
+# disk.
 settle() {
   on_asset_host -- bash -s <<EOF_REMOTE
 set -euo pipefail
 umask 022
 mkdir -p '$ROOT/files' '$ROOT/incoming/'{0,1}
-# That of a run that was killed goes on by itself to its end.
 exec 9>>'$ROOT/lock'
 flock 9
 for slot in $*; do
   cd "$ROOT/incoming/\$slot"
-  # A file's name says that all of it is there: not before it is on the disk.
   sync --file-system .
   find . -type f -printf '%P\0' | xargs -0 --no-run-if-empty sha256sum | awk '\$1 == \$2 { print \$2 }' |
     xargs --no-run-if-empty mv -t ../../files

@@ -31,8 +31,8 @@ leave_to_us() {
     grep -qxF "$pattern" "$list" || printf '%s\n' "$pattern" >>"$list"
   done
   set +f
+  # Units of wiab's data services are started by wiab alone.
   [ -e "$file" ] || put "$file" "#!/bin/sh
-# Units of wiab's data services are started by wiab alone.
 while read -r pattern; do
   case \${1%.service} in \$pattern) exit 101 ;; esac
 done <$list

@@ -20,10 +20,7 @@ export const directoryOf = (service: string, file: ArtifactFile): string =>
   `/opt/wiab/${service}/dist/${file.sha256}`;
 
 /** The parameters of install.sh. */
-export const installationParameters = (
-  plan: InstallationPlan,
-  assets: string,
-): Readonly<Record<string, string>> => ({
+export const installationParameters = (plan: InstallationPlan, assets: string) => ({
   SERVICE: plan.service,
   PACKAGES: plan.packages.join(" "),
   UNITS: plan.units.join(" "),
@@ -42,7 +39,10 @@ export function install(
     {
       target,
       script: loadScript(__dirname, "install.sh"),
-      parameters: assetHost.url.apply((url) => installationParameters(plan, url)),
+      parameters: {
+        ...installationParameters(plan, ""),
+        FILES: assetHost.url.apply((url) => installationParameters(plan, url).FILES),
+      },
     },
     options,
   );

@@ -140,11 +140,12 @@ export interface NodeSettings {
 
 const program = (file: string) => readFileSync(join(__dirname, file), "utf8");
 
-/** The parameters of node.sh and ready.sh for a node. */
-export function nodeParameters(node: Node, settings: NodeSettings): Readonly<Record<string, string>> {
-  const { plan, nodes, clients, root, cargohold, identity } = settings;
+/** The parameters of node.sh and ready.sh for a node that are no secrets. */
+export function plainParameters(
+  node: Node,
+  { plan, nodes, clients, tls }: Pick<NodeSettings, "plan" | "nodes" | "clients"> & { readonly tls: boolean },
+) {
   const addresses = nodes.map(({ address }) => address);
-  const scheme = identity ? "https" : "http";
   return {
     VERSION: plan.version,
     NODE: node.name,
@@ -153,32 +154,55 @@ export function nodeParameters(node: Node, settings: NodeSettings): Readonly<Rec
       .filter(({ retiring }) => !retiring)
       .map(({ name, address }) => `${name} ${address}`)
       .join("\n"),
-    SCHEME: scheme,
-    ENVIRONMENT: renderEnvironment(root),
-    UNIT: renderUnit(plan, node, identity !== undefined),
+    SCHEME: tls ? "https" : "http",
+    UNIT: renderUnit(plan, node, tls),
     CARE: care.service,
     CARE_TIMER: care.timer,
-    PRIVATE_KEY: identity?.privateKey ?? "",
-    CERTIFICATE: identity?.certificate ?? "",
-    AUTHORITY: identity?.authority ?? "",
     PORTS: `${port}`,
     ADDRESSES: [...addresses, ...clients].join(" "),
-    SETTINGS: `${JSON.stringify({
-      node: node.name,
-      nodes: Object.fromEntries(nodes.map(({ name, address }) => [name, address])),
-      scheme,
-      mc: plan.mc,
-      root,
-      cargohold,
-      buckets,
-      assetsBucket,
-      publicPolicy,
-      cargoholdPolicy,
-    })}\n`,
     STORE_PROGRAM: program("store.py"),
     PROVISION: program("provision.py"),
     HEALTH: program("health.py"),
     BACKUP: program("backup.py"),
     RESTORE: program("restore.py"),
+  };
+}
+
+/** The other ones, but for the certificates. */
+export const secretParameters = (
+  node: Node,
+  {
+    plan,
+    nodes,
+    root,
+    cargohold,
+    tls,
+  }: Omit<NodeSettings, "clients" | "identity"> & { readonly tls: boolean },
+) => ({
+  ENVIRONMENT: renderEnvironment(root),
+  SETTINGS: `${JSON.stringify({
+    node: node.name,
+    nodes: Object.fromEntries(nodes.map(({ name, address }) => [name, address])),
+    scheme: tls ? "https" : "http",
+    mc: plan.mc,
+    root,
+    cargohold,
+    buckets,
+    assetsBucket,
+    publicPolicy,
+    cargoholdPolicy,
+  })}\n`,
+});
+
+/** All parameters of node.sh and ready.sh for a node. */
+export function nodeParameters(node: Node, settings: NodeSettings): Readonly<Record<string, string>> {
+  const { identity } = settings;
+  const tls = identity !== undefined;
+  return {
+    ...plainParameters(node, { ...settings, tls }),
+    ...secretParameters(node, { ...settings, tls }),
+    PRIVATE_KEY: identity?.privateKey ?? "",
+    CERTIFICATE: identity?.certificate ?? "",
+    AUTHORITY: identity?.authority ?? "",
   };
 }

@@ -3,7 +3,7 @@ import { installOn } from "../../artifact/installation/installation";
 import type { AccessKey } from "../../secrets/secrets";
 import { type Connection, type DataServiceArgs, stayingOf } from "../node";
 import { rollOut } from "../rolling";
-import { assetsBucket, buckets, nodeParameters, port } from "./configuration";
+import { assetsBucket, buckets, plainParameters, port, secretParameters } from "./configuration";
 import { planMinio } from "./plan";
 
 /** What clients of MinIO need to know. */
@@ -24,26 +24,30 @@ export class Minio extends pulumi.ComponentResource {
     super("wiab:data-services:Minio", name, {}, options);
     const child = { parent: this };
     const plan = planMinio(args.artifact);
-    const { nodes, clients, secrets } = args;
+    const { nodes, clients, secrets, tls } = args;
     const [first] = stayingOf(nodes);
     const parameters = new Map(
       nodes.map((node) => {
-        const identity = args.tls
-          ? {
-              ...secrets.serverIdentity(`minio-${node.name}`, {
-                commonName: node.name,
-                dnsNames: [node.name, "minio-external"],
-                addresses: [node.address],
-              }),
-              authority: secrets.authority.certificate,
-            }
-          : undefined;
-        const known = pulumi.all([secrets.minio, identity]);
+        const identity = tls
+          ? secrets.serverIdentity(`minio-${node.name}`, {
+              commonName: node.name,
+              dnsNames: [node.name, "minio-external"],
+              addresses: [node.address],
+            })
+          : { privateKey: "", certificate: "" };
+        const secret = pulumi
+          .output(secrets.minio)
+          .apply((keys) => secretParameters(node, { plan, nodes, tls, ...keys }));
         return [
           node.name,
-          known.apply(([{ root, cargohold }, identity]) =>
-            nodeParameters(node, { plan, nodes, clients, root, cargohold, identity }),
-          ),
+          {
+            ...plainParameters(node, { plan, nodes, clients, tls }),
+            ENVIRONMENT: secret.ENVIRONMENT,
+            SETTINGS: secret.SETTINGS,
+            PRIVATE_KEY: identity.privateKey,
+            CERTIFICATE: identity.certificate,
+            AUTHORITY: tls ? secrets.authority.certificate : "",
+          },
         ];
       }),
     );

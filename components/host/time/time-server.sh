@@ -32,15 +32,15 @@ apply() {
 serve_by_unit() {
   local unit directives
   printf -v directives ' "%s"' "${DIRECTIVES[@]}"
+  # Debian's own service takes the folder of the PID away whenever it stops. The address comes up when libvirt starts its
+  # network, hence the restarts.
   unit="[Unit]
 Description=Time for the Wire machines in network $NAME
 After=libvirtd.service network.target
 
 [Service]
-# Debian's own service takes this folder away whenever it stops.
 ExecStartPre=$(command -v mkdir) -p ${PIDFILE%/*}
 ExecStart=$(command -v chronyd) -x -d$directives
-# The address comes up when libvirt starts its network.
 Restart=on-failure
 RestartSec=5
 

@@ -29,9 +29,9 @@ apply() {
 
 kernel() {
   local modules=$'overlay\nbr_netfilter\n' settings
+  # The limits of inotify: every pod with a log that is followed takes some.
   settings="net.ipv4.ip_forward = 1
 net.bridge.bridge-nf-call-iptables = 1
-# Every pod with a log that is followed takes some.
 fs.inotify.max_user_instances = 8192
 fs.inotify.max_user_watches = 524288
 "

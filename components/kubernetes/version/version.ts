@@ -45,13 +45,17 @@ export const versionHook = (name: string): pulumi.ResourceHook =>
   new pulumi.ResourceHook(
     name,
     ({ oldInputs, newInputs }) => {
-      const [from, to] = [oldInputs, newInputs].map((inputs) => versionIn(inputs?.stdin));
+      const [from, to] = [oldInputs, newInputs].map(versionIn);
       const refusal = from && to && refusalOf(from, to);
       if (refusal) throw new Error(refusal);
     },
     { onDryRun: true },
   );
 
-/** The parameter `VERSION` of a script; undefined where its input is not known yet, or had none. */
-export const versionIn = (input: unknown): string | undefined =>
-  typeof input === "string" ? /^VERSION='([^']+)'$/m.exec(input)?.[1] : undefined;
+/** The parameter `VERSION` in the inputs of a run; undefined where it is not known yet, or there is none. */
+export function versionIn(inputs: unknown): string | undefined {
+  const { environment, stdin } = (inputs ?? {}) as { environment?: Record<string, unknown>; stdin?: unknown };
+  if (typeof environment?.VERSION === "string") return environment.VERSION;
+  // A state of an earlier release of this program has it there, among all else that the script was given.
+  return typeof stdin === "string" ? /^VERSION='([^']+)'$/m.exec(stdin)?.[1] : undefined;
+}
