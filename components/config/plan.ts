@@ -40,6 +40,8 @@ export interface Plan {
   /** The kubenode that carries calling; undefined where calling is off. */
   readonly callingNode: MachinePlan | undefined;
   readonly gateway: string;
+  /** Whether Kubernetes nodes are emulated in software, which takes patience. */
+  readonly emulated: boolean;
   /** Directory and pool of the machines' disks. */
   readonly poolPath: string;
   /** What the machines that the stack makes need together. */
@@ -72,6 +74,8 @@ export function planDeployment(config: Configuration): Plan {
     assethost: withRole("assethost")[0] as MachinePlan,
     callingNode,
     gateway: gatewayOf(config.network.cidr),
+    // A machine that exists already is as quick as it is.
+    emulated: config.host.virtualization === "qemu" && kubenodes.some((machine) => !machine.existing),
     poolPath: config.host.poolPath ?? `/var/lib/libvirt/images/${config.network.name}`,
     demand: {
       machines: own.length,

@@ -5,7 +5,7 @@ import { features, tls, wire } from "./wire-schema";
 
 /**
  * The configuration of a stack: every key of `Pulumi.<stack>.yaml` below the project's namespace. It is
- * closed (an unknown key is an error) and every default is that of the deployment guide (seed 000) or,
+ * closed (an unknown key is an error) and every default is that of the deployment guide (`offline/wiab-staging.md` of wireapp/wire-server-deploy) or,
  * where the guide leaves it open, of the playbooks that it refers to. `docs/configuration.md` and
  * `docs/configuration.schema.json` are generated from here.
  */
@@ -165,7 +165,7 @@ const image = z.strictObject({
     .describe("For an image without a boot loader: the kernel that the hypervisor starts itself."),
 });
 
-/** Roles of seed 000. */
+/** Roles of the deployment guide. */
 export const roles = ["assethost", "kubenode", "datanode"] as const;
 
 /** What can become of a machine's disk when the machine goes. */
@@ -220,7 +220,7 @@ const seedMachine = (role: (typeof roles)[number], name: string, address: string
   }[role],
 });
 
-/** The seven machines of seed 000's table: 61 GiB, 29 vCPUs, 550 GB. */
+/** The seven machines of the deployment guide's table: 61 GiB, 29 vCPUs, 550 GB. */
 export const seedMachines = [
   seedMachine("assethost", "assethost", "192.168.122.10"),
   seedMachine("kubenode", "kubenode1", "192.168.122.21"),

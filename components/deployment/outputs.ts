@@ -1,9 +1,13 @@
-import type * as pulumi from "@pulumi/pulumi";
-import type { DnsRecord, PublicPort } from "../config/plan";
+import * as pulumi from "@pulumi/pulumi";
+import type { DnsRecord, Plan, PublicPort } from "../config/plan";
 import type { ReleaseName } from "../config/releases";
-import type { Role } from "../config/schema";
+import type { Configuration, Role } from "../config/schema";
 import type { DataServices } from "../data-services/data-services";
+import type { Firewall } from "../host/firewall/firewall";
+import type { Machine } from "../machine/machine";
+import type { Secrets } from "../secrets/secrets";
 import type { ReleaseState } from "../wire/wire";
+import type { Platform } from "./platform";
 
 /** What a stack puts out, as those see it who read it: other stacks, the lab, people. */
 export interface StackOutputs {
@@ -60,3 +64,71 @@ type Pending<T> = pulumi.Input<T> | (T extends object ? { readonly [K in keyof T
 
 /** What index.ts exports: {@link StackOutputs} before the run has made them. */
 export type PendingOutputs = { readonly [K in keyof StackOutputs]: Pending<StackOutputs[K]> };
+
+/** What {@link stackOutputs} reads. */
+export interface Made {
+  readonly config: Configuration;
+  readonly plan: Plan;
+  readonly secrets: Secrets;
+  readonly firewall: Firewall;
+  readonly machines: readonly Machine[];
+  /** Undefined without an artifact. */
+  readonly platform: Platform | undefined;
+}
+
+/** What other stacks and people get to know; examples/consumer shows how to read it. */
+export const stackOutputs = ({
+  config,
+  plan,
+  secrets,
+  firewall,
+  machines,
+  platform,
+}: Made): PendingOutputs => ({
+  domain: config.domain,
+  machines: machines.map(({ plan: machine, sshCommand, address }) => ({
+    name: machine.name,
+    role: machine.role,
+    address,
+    memoryGiB: machine.memoryGiB,
+    vcpus: machine.vcpus,
+    diskGB: machine.diskGB,
+    existing: machine.existing !== undefined,
+    ssh: sshCommand,
+  })),
+  network: { name: config.network.name, cidr: config.network.cidr, gateway: plan.gateway },
+  publicAddress: config.firewall.publicAddress,
+  callingNode: plan.callingNode?.address ?? null,
+  publicPorts: firewall.applied.apply(() => plan.publicPorts),
+  dnsRecords: plan.dnsRecords,
+  ...platformOutputs(secrets, platform),
+  sshUser: config.ssh.user,
+  sshPublicKey: secrets.ssh.publicKey,
+  sshPrivateKey: secrets.ssh.privateKey,
+});
+
+function platformOutputs(
+  { authority }: Secrets,
+  platform: Platform | undefined,
+): Pick<PendingOutputs, "assets" | "dataServices" | "kubeconfig" | "wire"> {
+  if (!platform) return { assets: null, dataServices: null, kubeconfig: null, wire: null };
+  const { artifact, cluster, dataServices, wire } = platform;
+  return {
+    assets: {
+      url: artifact.assetHost.url,
+      registry: artifact.assetHost.registry,
+      authority: authority.certificate,
+    },
+    dataServices: pulumi.secret(dataServices.connections),
+    kubeconfig: cluster.kubeconfig,
+    wire: wire
+      ? {
+          urls: wire.urls,
+          turnUris: wire.turnUris,
+          sftUrl: wire.sftUrl ?? null,
+          adminCommands: wire.adminCommands,
+          releases: wire.releases,
+        }
+      : null,
+  };
+}

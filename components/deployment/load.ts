@@ -1,0 +1,32 @@
+import type { ArtifactPlan } from "../artifact/plan";
+import { type Plan, planDeployment } from "../config/plan";
+import type { Configuration } from "../config/schema";
+import { loadArtifact, loadCharts, loadConfiguration, loadFederation, loadTls } from "../validation/load";
+import type { WireContext } from "../wire/context";
+import type { WireArgs } from "../wire/wire";
+
+/** Everything that a run is told, and what follows from it. What is optional is decided here: it is there or undefined. */
+export interface Deployment {
+  readonly config: Configuration;
+  readonly plan: Plan;
+  /** Undefined where machines are made and nothing is put on them. */
+  readonly artifact: ArtifactPlan | undefined;
+  /** Undefined where nothing of Wire is installed; never there without an artifact. */
+  readonly wire: (Pick<WireArgs, "chart"> & Pick<WireContext, "tls" | "federation">) | undefined;
+}
+
+/**
+ * Reads the stack's configuration and the files that it names.
+ * @throws RunError with all problems: whatever may still fail does so here, before the first resource exists.
+ */
+export function loadDeployment(): Deployment {
+  const config = loadConfiguration();
+  const artifact = loadArtifact(config);
+  const [chart, tls, federation] = [loadCharts(config), loadTls(config), loadFederation(config)];
+  return {
+    config,
+    plan: planDeployment(config),
+    artifact,
+    wire: artifact && chart && tls && { chart, tls, federation },
+  };
+}

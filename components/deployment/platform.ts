@@ -1,0 +1,165 @@
+import { Artifact } from "../artifact/artifact";
+import { type ArtifactPlan, storePath } from "../artifact/plan";
+import { Backups } from "../backup/client";
+import { BackupStore } from "../backup/store";
+import { DataServices } from "../data-services/data-services";
+import type { Firewall } from "../host/firewall/firewall";
+import type { Host } from "../host/host";
+import { TimeServer } from "../host/time/time-server";
+import { KubernetesCluster, type KubernetesNode } from "../kubernetes/cluster";
+import { prepareNodes } from "../kubernetes/nodes";
+import type { Machine } from "../machine/machine";
+import type { Target } from "../machine/target";
+import type { Secrets } from "../secrets/secrets";
+import { wireServices } from "../wire/context";
+import { Wire } from "../wire/wire";
+import type { Deployment } from "./load";
+
+/** What a platform is made of. */
+export interface PlatformArgs extends Deployment {
+  readonly artifact: ArtifactPlan;
+  readonly host: Host;
+  readonly firewall: Firewall;
+  readonly machines: readonly Machine[];
+  readonly secrets: Secrets;
+}
+
+/** Everything that an artifact puts on the machines. */
+export interface Platform {
+  readonly artifact: Artifact;
+  readonly cluster: KubernetesCluster;
+  readonly dataServices: DataServices;
+  /** Undefined without charts. */
+  readonly wire: Wire | undefined;
+}
+
+/**
+ * Puts an artifact on the machines: supplies for all of them, data services and Kubernetes side by side, backups of both,
+ * and Wire. Functions and no component: the resources below have been the stack's own from the first version on.
+ */
+export function makePlatform(args: PlatformArgs): Platform {
+  const artifact = makeArtifact(args);
+  const dataServices = makeDataServices(args, artifact);
+  const nodes = prepareNodes({
+    kubenodes: args.plan.kubenodes,
+    plan: args.artifact,
+    artifact,
+    seed: args.config.artifact?.seed ?? "needed",
+  });
+  const cluster = makeCluster(args, artifact, nodes);
+  makeBackups(args, artifact, cluster, dataServices);
+  return { artifact, cluster, dataServices, wire: makeWire(args, artifact, dataServices, cluster, nodes) };
+}
+
+function makeArtifact({ config, plan, artifact, host, machines, secrets }: PlatformArgs): Artifact {
+  const time = new TimeServer("time", {
+    target: host.target,
+    network: host.network,
+    networkName: config.network.name,
+    gateway: plan.gateway,
+    cidr: config.network.cidr,
+  });
+  return new Artifact("artifact", {
+    plan: artifact,
+    host: host.target,
+    storePath: storePath(config),
+    machines,
+    domain: config.domain,
+    secrets,
+    timeServer: time.address,
+  });
+}
+
+const makeDataServices = (
+  { config, plan, artifact, secrets }: PlatformArgs,
+  supplied: Artifact,
+): DataServices =>
+  new DataServices("data-services", {
+    nodes: plan.datanodes.map((node) => ({ ...node, target: supplied.targetOf(node.name) })),
+    clients: plan.kubenodes.map(({ address }) => address),
+    artifact,
+    assetHost: supplied.assetHost,
+    secrets,
+    settings: config.dataServices,
+  });
+
+const makeCluster = (
+  { config, plan, artifact, secrets }: PlatformArgs,
+  { assetHost, registry }: Artifact,
+  nodes: readonly KubernetesNode[],
+): KubernetesCluster =>
+  new KubernetesCluster("kubernetes", {
+    clusterName: config.network.name,
+    nodes,
+    machines: plan.machines,
+    settings: config.kubernetes,
+    artifact,
+    assetHost,
+    registry,
+    secrets,
+    callingNode: plan.callingNode?.name,
+    publicAddress: config.firewall.publicAddress,
+    emulated: plan.emulated,
+  });
+
+function makeBackups(
+  { config, plan, secrets }: PlatformArgs,
+  { assetHost }: Artifact,
+  cluster: KubernetesCluster,
+  dataServices: DataServices,
+): void {
+  const store = new BackupStore("backups", {
+    target: assetHost.target,
+    address: plan.assethost.address,
+    keys: secrets.backup,
+    clients: [...plan.datanodes, ...plan.kubenodes].map(({ address }) => address),
+    keep: config.backup.keep,
+  });
+  const backUp = (name: string, target: Target, services: readonly string[]) =>
+    new Backups(`backups-${name}`, {
+      node: { name, target },
+      store,
+      services,
+      schedule: config.backup.schedule,
+    });
+  for (const { name, retiring } of plan.kubenodes)
+    backUp(name, cluster.targetOf(name), retiring ? [] : ["etcd"]);
+  const services = Object.keys(dataServices.connections);
+  for (const { name } of plan.datanodes) backUp(name, dataServices.targetOf(name), services);
+}
+
+function makeWire(
+  { config, plan, wire, host, firewall, secrets }: PlatformArgs,
+  { assetHost }: Artifact,
+  dataServices: DataServices,
+  cluster: KubernetesCluster,
+  nodes: readonly KubernetesNode[],
+): Wire | undefined {
+  if (!wire) return undefined;
+  return new Wire("wire", {
+    context: {
+      domain: config.domain,
+      publicAddress: config.firewall.publicAddress,
+      callingNode: plan.callingNode,
+      kubenodes: plan.servingKubenodes.length,
+      datanodes: plan.datanodes.length,
+      podNetwork: config.kubernetes.podCidr,
+      mail: config.mail,
+      features: config.features,
+      federation: wire.federation,
+      tls: wire.tls,
+      services: wireServices(dataServices.connections),
+      secrets,
+    },
+    chart: wire.chart,
+    values: config.wire.values,
+    provider: cluster.provider,
+    kubeconfig: cluster.kubeconfig,
+    viewpoint: assetHost.target,
+    callingTarget: nodes.find((node) => node.plan.name === plan.callingNode?.name)?.target,
+    firewall,
+    // Machines that are emulated in software unpack an image in minutes.
+    patience: plan.emulated ? 6 : 1,
+    deletedWith: host.network,
+  });
+}
