@@ -27,7 +27,7 @@ const onLab =
   async (): Promise<Counts & { seen: string }> => ({
     passed: 0,
     failed: 0,
-    seen: see(await npm(command, "--stack", stack, ...args)),
+    seen: see(await npm(command, ...args, "--stack", stack)),
   });
 
 const lastOf = (pattern: RegExp) => (text: string) => [...text.matchAll(pattern)].at(-1)?.[0] ?? "";
