@@ -69,10 +69,14 @@ export class ScratchProject {
   readonly directory = mkdtempSync(join(tmpdir(), "wiab-graph-"));
   private env: NodeJS.ProcessEnv = {};
 
-  /** @param values - the stack's configuration, without the project's name before the keys. */
+  /**
+   * @param values - the stack's configuration, without the project's name before the keys.
+   * @param within - a command line that runs the CLI somewhere else; nothing runs it here.
+   */
   constructor(
     readonly stack: string,
     values: Values,
+    private readonly within: readonly string[] = [],
   ) {
     for (const name of ["main.ts", "index.ts", "components", "sdks", "node_modules", "package.json"])
       symlinkSync(join(projectDirectory, name), join(this.directory, name));
@@ -241,7 +245,14 @@ export class ScratchProject {
         timeout: timeout * 1000,
         maxBuffer: 64 * 2 ** 20,
       };
-      execFile("pulumi", [...args, "--non-interactive"], options, (error, stdout, stderr) =>
+      const [command = "", ...rest] = [
+        ...this.within,
+        "pulumi",
+        ...args,
+        // Another mount namespace begins at its root.
+        ...["--cwd", this.directory, "--non-interactive"],
+      ];
+      execFile(command, rest, options, (error, stdout, stderr) =>
         resolve({ code: error ? Number(error.code ?? 255) : 0, stdout, stderr }),
       );
     });
