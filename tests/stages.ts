@@ -37,6 +37,8 @@ const testPackages = [
   "gnupg",
   "iproute2",
   "iputils-ping",
+  "libvirt-clients",
+  "libvirt-daemon",
   "mmdebstrap",
   "nftables",
   "openssh-client",
@@ -107,7 +109,7 @@ export const stages: readonly Stage[] = [
   { name: "unit", needs: [], minutes: 2, run: () => vitest("tests/unit/") },
   { name: "program", needs: [], minutes: 1, run: () => vitest("tests/program/") },
   { name: "scripts", needs: [packages, helm], minutes: 6, run: () => vitest("tests/scripts/") },
-  { name: "graph", needs: [toolchain], minutes: 7, run: () => vitest("tests/graph/") },
+  { name: "graph", needs: [packages, toolchain], minutes: 8, run: () => vitest("tests/graph/") },
   {
     name: "lab",
     needs: [packages, machines, toolchain, bundle],
