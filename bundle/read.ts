@@ -67,6 +67,7 @@ function parsedYaml(file: string): unknown {
 }
 
 /** Finds what a bundle cannot be made of, although each entry by itself could be right. */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: a check after another of one list, each of a few lines; the list is what there is to read
 function problemsOf(read: Specification, directory: string): string[] {
   const problems: string[] = [];
   const report = (place: string, problem: string) => problems.push(`${problem}\n  → at ${place}`);

@@ -59,6 +59,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
   readonly provider: kubernetes.Provider;
   private readonly members: ReadonlyMap<string, Target>;
 
+  // biome-ignore lint/complexity/noExcessiveLinesPerFunction: too long: nodes, members and add-ons are to be functions of their own
   constructor(name: string, args: KubernetesClusterArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:kubernetes:KubernetesCluster", name, {}, options);
     const { artifact, assetHost, settings } = args;

@@ -70,6 +70,7 @@ export const tableComment = "wiab firewall";
  *
  * @throws Error if the name does not fit nft, there is no kubenode, or the SSH port would be forwarded.
  */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: the chains in the order in which nft has them; apart they would say less
 export function renderRuleset(args: RulesetArgs): string {
   const { name, publicAddress, network, bridge, callingNode, sshPort = 22 } = args;
   const { turn } = callingPorts;

@@ -39,6 +39,7 @@ const secondsToBoot = { kvm: 300, qemu: 1200 } as const;
 export class VirtualMachine extends pulumi.ComponentResource {
   readonly machine: Machine;
 
+  // biome-ignore lint/complexity/noExcessiveLinesPerFunction: the resources of one machine, each of which needs those before
   constructor(name: string, args: VirtualMachineArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:host:VirtualMachine", name, {}, options);
     const { plan, config, host, poolPath, sshKey } = args;

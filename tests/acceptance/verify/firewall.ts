@@ -13,6 +13,7 @@ const closed = { tcp: [8080], udp: [32767] } as const;
  * Sends packets from a network namespace that plays the internet: what is public arrives at the right
  * machine and port, nothing else does, and the machines reach the public address but not the internet.
  */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: a list of checks
 export async function checkFirewall(
   report: Report,
   outputs: LabOutputs,
