@@ -173,6 +173,10 @@ function advice(source: string, older: unknown, newer: unknown): string {
   return `write ${[...new Set([...plain.map(String), `"${source}"`])].join(" or ")}`;
 }
 
+/** A key, or its beginning if it is none that anybody would choose: it may be a secret in the wrong place. */
+const namely = (key: string): string =>
+  /^[A-Za-z][A-Za-z-]{0,23}\d{0,2}$/.test(key) ? key : `${key.slice(0, 3)}…`;
+
 /** The key of a scalar as an operator would write it, without the project's namespace. */
 function keyAt(ancestors: readonly unknown[], isKey: boolean, project: string): string {
   let text = "";
@@ -180,11 +184,11 @@ function keyAt(ancestors: readonly unknown[], isKey: boolean, project: string): 
     const child = ancestors[index + 1];
     if (isSeq(node)) text += `[${node.items.indexOf(child)}]`;
     if (isPair(node)) {
-      const key = String((node as Pair<Scalar>).key);
+      const key = namely(String((node as Pair<Scalar>).key).replace(`${project}:`, ""));
       text += text ? `.${key}` : key;
     }
   });
-  return text.replace(/^config\./, "").replace(`${project}:`, "") || (isKey ? "a key" : "the file");
+  return text.replace(/^config\./, "") || (isKey ? "a key" : "the file");
 }
 
 /**

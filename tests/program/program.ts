@@ -43,8 +43,9 @@ export async function runProgram(
   stack: string,
   values: Values,
   secretKeys: readonly string[] = [],
+  /** Takes the resources as they are registered, also of a run that fails. */
+  resources: Registered[] = [],
 ): Promise<Run> {
-  const resources: Registered[] = [];
   acceptHooks();
   await pulumi.runtime.setMocks(
     {

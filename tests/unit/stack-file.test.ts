@@ -174,7 +174,7 @@ describe("what is said of a wrong value", () => {
     ["a port too high", (c) => (c.host.ssh.port = 65536), "must be at most 65535"],
     ["a port of none", (c) => (c.host.ssh.port = 0), "must be at least 1"],
     ["an empty list", (c) => (c.artifact = { sources: [] }), "must have at least 1 entry"],
-    ["an empty text", (c) => (c.host.ssh.address = ""), "must not be empty"],
+    ["an empty text", (c) => (c.host.poolPath = ""), "must not be empty"],
     [
       "a release that does not exist",
       (c) => (c.wire = { values: { "wire-sever": {} } }),

@@ -1,0 +1,104 @@
+import { stringify } from "yaml";
+import { planDeployment } from "../../components/config/plan";
+import { parseYaml } from "../../components/config/yaml";
+import { scriptParameters } from "../../components/host/firewall/firewall";
+import { planRuleset } from "../../components/host/firewall/ruleset";
+import { renderUserData } from "../../components/host/machine/cloud-init";
+import { libvirtUri } from "../../components/host/preflight/preflight";
+import { readStackFile, strayKeys } from "../../components/validation/stack-file";
+import { ConfigurationError, sectionNames, validate } from "../../components/validation/validate";
+import { labValues, stagingValues, surroundings, type Values } from "../stacks";
+import { generator, mutate, tellTales } from "./mutations";
+
+const project = "wiab-staging";
+
+/** What became of the files: how many were refused and taken, and what should not have happened. */
+export interface Findings {
+  refused: number;
+  accepted: number;
+  readonly faults: { readonly number: number; readonly fault: string; readonly text: string }[];
+}
+
+/**
+ * Puts mutated stack files in front of the loader. A file is refused with a message or taken; whatever is taken can be
+ * planned to the end.
+ * @param seed the same gives the same files.
+ */
+export function fuzzStackFiles(count: number, seed: number): Findings {
+  const random = generator(seed);
+  const bases = [stagingValues(), stagingValues(), stagingValues(), labValues("small")].map(asFile);
+  const findings: Findings = { refused: 0, accepted: 0, faults: [] };
+  for (let number = 0; number < count; number++) {
+    const text = mutate(bases[number % bases.length] as string, random);
+    try {
+      const message = refusalOf(text);
+      if (message === undefined) findings.accepted++;
+      else {
+        findings.refused++;
+        const fault = faultIn(message);
+        if (fault) findings.faults.push({ number, fault: `${fault}: ${message}`, text });
+      }
+    } catch (error) {
+      findings.faults.push({ number, fault: `a stack trace: ${(error as Error).stack}`, text });
+    }
+  }
+  return findings;
+}
+
+const asFile = (values: Values): string =>
+  stringify({
+    config: Object.fromEntries(Object.entries(values).map(([key, value]) => [`${project}:${key}`, value])),
+  });
+
+/** What is said of a file; undefined if it is taken. Anything else that is thrown is a fault of the program's. */
+export function refusalOf(text: string): string | undefined {
+  const file = readStackFile("Pulumi.fuzz.yaml", text, project);
+  if (file.syntax.length > 0) return file.syntax.map(({ message, line }) => `${line}: ${message}`).join("\n");
+  const given = valuesIn(text);
+  if (typeof given === "string") return given;
+  const all = Object.keys(given);
+  const values = Object.fromEntries(
+    all
+      .filter((key) => key.startsWith(`${project}:`))
+      .map((key) => [key.slice(key.lastIndexOf(":") + 1), given[key]]),
+  );
+  try {
+    const { config } = validate(values, {
+      ...surroundings,
+      encrypted: [],
+      stackFile: file,
+      strayKeys: strayKeys(all, project, sectionNames, file.lineOf),
+    });
+    const plan = planDeployment(config);
+    scriptParameters({
+      ruleset: planRuleset(config, plan),
+      publicInterface: config.firewall.publicInterface,
+    });
+    libvirtUri(config.host);
+    for (const { name, mac } of plan.machines)
+      renderUserData({ name, domain: config.domain, mac, user: config.ssh.user, authorizedKeys: [] });
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error.message;
+    throw error;
+  }
+}
+
+/** The values as the engine would hand them over: JSON of what its reader of YAML 1.1 makes of the first document. */
+function valuesIn(text: string): Values | string {
+  try {
+    const parsed = parseYaml(text, "Pulumi.fuzz.yaml") as { config?: unknown } | null;
+    const config = JSON.parse(JSON.stringify(parsed?.config ?? {}));
+    return typeof config === "object" && !Array.isArray(config) ? config : "config is no section";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** What is wrong with a message: a secret, a line of code, or a value that nobody has filled in. */
+function faultIn(message: string): string | undefined {
+  const secret = tellTales.find((part) => message.includes(part));
+  if (secret) return "a secret in a message";
+  if (/\n\s+at .*:\d+:\d+/.test(message)) return "a stack trace in a message";
+  return /undefined|\bNaN\b|\[object /.test(message) ? "an empty place in a message" : undefined;
+}
