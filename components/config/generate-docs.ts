@@ -122,7 +122,7 @@ across keys (\`components/validation/rules.ts\`):
   are not sent to (loopback, link-local, multicast, reserved).
 - Names and addresses of machines are unique, and no name is taken: by the kernel, libvirt, nft's language, the
   machines' users and groups or the program's own resources (\`components/validation/reserved-names.ts\`).
-- \`host.ssh.port\` is no port that goes to the machines.
+- \`host.ssh.port\` is no port that goes to the machines, and none of \`firewall.hostPorts\` is one that Wire is reached by.
 - There is exactly one assethost, which never retires, and an odd number of kubenodes and of datanodes that stay.
 - The machines fit into \`host.capacity\`, where it is given: memory is an error, vCPUs are a warning.
 - No disk is smaller than the image, and an image from a URL has a checksum.

@@ -233,6 +233,24 @@ export const seedMachines = [
 
 const firewall = z.strictObject({
   publicAddress: ipv4.describe("The host's address that clients use. Ports are forwarded on it alone."),
+  localAddress: ipv4
+    .optional()
+    .describe(
+      "The host's own address, for a host behind a router that translates the public one to it (1:1 NAT, as clouds have it). Clients, DNS records and the relay of calls keep to `publicAddress`. Default: `publicAddress`, which is the host's own then.",
+    ),
+  hostPorts: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^(tcp|udp)\/[1-9][0-9]{0,4}$/,
+          "must be a protocol and a port, such as udp/51820 for WireGuard",
+        ),
+    )
+    .default([])
+    .describe(
+      "Ports of the public address that stay with the host instead of going to the machines, open to everybody: `udp/51820` for a WireGuard of its own. A call's media never uses them from outside.",
+    ),
   publicInterface: interfaceName
     .optional()
     .describe(

@@ -139,8 +139,8 @@ function machineProblems({ machines, network, firewall }: Addressed, inCluster: 
     const because = (message: string): Problem[] => [{ key, message }];
     const twin = machines.findIndex((other) => other.address === address);
     if (twin < index) return because(`${address} is the address of machines[${twin}] already${free()}`);
-    if (address === firewall.publicAddress)
-      return because(`${address} is the host's public address (firewall.publicAddress)`);
+    if ([firewall.publicAddress, firewall.localAddress].includes(address))
+      return because(`${address} is the host's own (firewall.publicAddress, firewall.localAddress)`);
     const reserved = special.find(([other]) => contains(other, address));
     if (reserved) return because(`${address} is in ${reserved[0]}, which ${reserved[1]}`);
     const foreign = inCluster.find(([, other]) => contains(other, address));
@@ -177,6 +177,13 @@ function outsiders({ firewall, host, mail, kubernetes }: Addressed): Outsider[] 
       "firewall.publicAddress",
       firewall.publicAddress,
       "an address of the host that clients reach",
+      false,
+      false,
+    ],
+    [
+      "firewall.localAddress",
+      firewall.localAddress,
+      "the host's own address towards its router",
       false,
       false,
     ],

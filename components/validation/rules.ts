@@ -4,6 +4,7 @@ import { planArtifact } from "../artifact/plan";
 import { contains, gatewayOf } from "../config/addresses";
 import { publicNames } from "../config/names";
 import { ownMachines } from "../config/plan";
+import { callingPorts } from "../config/ports";
 import { quote } from "../config/quote";
 import type { Configuration } from "../config/schema";
 import { planCassandra, tlsRefusal } from "../data-services/cassandra/plan";
@@ -51,6 +52,7 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["host", "machines"], keyFileRules),
     rule(["ssh"], publicKeyRules),
     rule(["host", "calling"], hostPortRules),
+    rule(["firewall", "calling"], publicPortRules),
     rule(["artifact", "dataServices"], serviceTlsRules),
     rule(["artifact"], artifactRules),
     rule(["artifact", "machines"], assetHostRules),
@@ -293,6 +295,38 @@ function publicKeyRules({ ssh }: Sections<"ssh">): Problem[] {
     const message = publicKeyProblem(line);
     return message ? [{ key: `ssh.authorizedKeys[${index}]`, message }] : [];
   });
+}
+
+/** What the host keeps of its ports is none of what Wire is reached by, and a translated address is not made here. */
+function publicPortRules({ firewall, calling }: Sections<"firewall" | "calling">): Problem[] {
+  const { localAddress, publicAddress, publicInterface, hostPorts } = firewall;
+  const needed = [
+    ...forwardedTcpPorts(calling.enabled).map((port) => `tcp/${port}`),
+    ...(calling.enabled ? [`udp/${callingPorts.turn}`] : []),
+  ];
+  return [
+    ...hostPorts.flatMap((entry, index) => {
+      const key = `firewall.hostPorts[${index}]`;
+      if (Number(entry.split("/")[1]) > 65535) return [{ key, message: "must be at most 65535" }];
+      return needed.includes(entry)
+        ? [
+            {
+              key,
+              message: `${entry} is one that Wire is reached by (${needed.join(", ")} are): move the host's own service`,
+            },
+          ]
+        : [];
+    }),
+    ...(localAddress !== undefined && localAddress !== publicAddress && publicInterface !== undefined
+      ? [
+          {
+            key: "firewall.publicInterface",
+            message:
+              "makes an interface for the public address, which a router has where there is a firewall.localAddress: leave one of the two out",
+          },
+        ]
+      : []),
+  ];
 }
 
 /** The host's SSH server would be out of reach on a port that the firewall sends to the machines. */

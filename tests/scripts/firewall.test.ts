@@ -262,6 +262,42 @@ describe("the public ports", () => {
   });
 });
 
+describe("a host behind a router that translates the public address to its own", () => {
+  const translated = { ...plain, publicAddress: "203.0.113.77", localAddress: uplinkAddress };
+  const kept = { ...translated, hostPorts: ["udp/50000"], hardenInput: true };
+  const none = { publicInterface: undefined };
+  afterAll(() => apply(plain));
+
+  it("without its own address none of the clients' packets gets to a machine", async () => {
+    const { localAddress: _, ...untranslated } = translated;
+    await apply(untranslated, none);
+    expect(await internet.probe("tcp", uplinkAddress, 443)).not.toMatchObject({ port: 31773 });
+  });
+
+  it("forwards what the router sends to its own address, and what machines send to the public one", async () => {
+    await apply(translated, none);
+    expect(await internet.probe("tcp", uplinkAddress, 443)).toMatchObject({ port: 31773 });
+    expect(await internet.probe("udp", uplinkAddress, 50000)).toMatchObject({ machine: "kubenode3" });
+    expect(await data.probe("tcp", translated.publicAddress, 443)).toMatchObject({
+      port: 31773,
+      from: translated.publicAddress,
+    });
+    // The router translates its address, and that of nobody else.
+    expect(await (kubes[2] as Namespace).probe("udp", internetAddress, 3478, 40011)).toMatchObject({
+      from: uplinkAddress,
+      fromPort: 40011,
+    });
+  });
+
+  it("keeps the host's own ports, and lets everybody in on them", async () => {
+    expect(await internet.probe("udp", uplinkAddress, 50000)).toMatchObject({ machine: "kubenode3" });
+    await apply(kept, none);
+    await apply(kept, { ...none, step: "confirm" });
+    expect(await internet.probe("udp", uplinkAddress, 50000)).toMatchObject({ machine: "host", port: 50000 });
+    expect(await internet.probe("udp", uplinkAddress, 32768)).toMatchObject({ machine: "kubenode3" });
+  });
+});
+
 describe.each([1, 0])("from inside, bridged packets filtered: %i", (filtered) => {
   beforeAll(async () => {
     // Only where the kernel has br_netfilter, which Docker and Kubernetes load, is there a choice.

@@ -6,8 +6,15 @@ import type { Configuration } from "../../config/schema";
 export interface RulesetArgs {
   /** Name of the nft table (family `inet`): the libvirt network's name. */
   readonly name: string;
-  /** IPv4 address of the host whose ports are forwarded. No other address of the host is touched. */
+  /** IPv4 address whose ports are forwarded, as clients and machines know it. */
   readonly publicAddress: string;
+  /**
+   * IPv4 address of the host's that a router translates the public one to. No other address of the host is touched.
+   * @default the host has the public address itself
+   */
+  readonly localAddress?: string;
+  /** Ports that stay with the host, such as `udp/51820`. @default none */
+  readonly hostPorts?: readonly string[];
   /** The machines' network in CIDR notation. */
   readonly network: string;
   /** Bridge that the machines are on. */
@@ -31,6 +38,8 @@ export interface RulesetArgs {
 export const planRuleset = (config: Configuration, plan: Plan): RulesetArgs => ({
   name: config.network.name,
   publicAddress: config.firewall.publicAddress,
+  localAddress: config.firewall.localAddress,
+  hostPorts: config.firewall.hostPorts,
   network: config.network.cidr,
   bridge: config.network.name,
   kubenodes: plan.servingKubenodes.map(({ address }) => address),
@@ -58,8 +67,8 @@ export const tableComment = "wiab firewall";
  * Limits that no rule can lift:
  * - Another table that drops forwarded packets (Docker sets the policy of its FORWARD chain to drop) has
  *   its way: a packet has to pass every table. The preflight looks for such tables.
- * - With calling on, the host cannot itself serve UDP at 32768 and above on the public address (WireGuard's
- *   51820, say). What the host starts from such a port is safe: answers belong to a connection that is
+ * - With calling on, the host cannot itself serve UDP at 32768 and above on the public address, but for `hostPorts`
+ *   (WireGuard's 51820, say). What the host starts from such a port is safe: answers belong to a connection that is
  *   tracked already, and those are not translated anew.
  * - Where bridged packets are filtered (net.bridge.bridge-nf-call-iptables is 1), the kernel loses what a
  *   machine sends to itself through the public address, for a bridge port takes nothing back. TCP tries
@@ -72,7 +81,11 @@ export const tableComment = "wiab firewall";
  */
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: the chains in the order in which nft has them; apart they would say less
 export function renderRuleset(args: RulesetArgs): string {
-  const { name, publicAddress, network, bridge, callingNode, sshPort = 22 } = args;
+  const { name, publicAddress, network, bridge, callingNode, sshPort = 22, hostPorts = [] } = args;
+  const localAddress = args.localAddress ?? publicAddress;
+  // Machines go to the public address, whether or not a router in front would send that back.
+  const addressed = localAddress === publicAddress ? publicAddress : `{ ${publicAddress}, ${localAddress} }`;
+  const kept = hostPorts.map((entry) => entry.replace("/", " dport "));
   const { turn } = callingPorts;
   const media = `${callingPorts.media.first}-${callingPorts.media.last}`;
   if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) {
@@ -94,6 +107,7 @@ export function renderRuleset(args: RulesetArgs): string {
 
   const chains = [
     chain("services", [
+      ...kept.map((ports) => `${ports} return`),
       `tcp dport 80 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.http}`,
       `tcp dport 443 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.https}`,
       ...(callingNode
@@ -107,12 +121,12 @@ export function renderRuleset(args: RulesetArgs): string {
     // somebody else's rule for port 443 wins.
     chain("prerouting", [
       "type nat hook prerouting priority dstnat - 1; policy accept;",
-      `ip daddr ${publicAddress} jump services`,
+      `ip daddr ${addressed} jump services`,
     ]),
     // The host's own way to the public address: it does not pass prerouting.
     chain("output", [
       "type nat hook output priority -101; policy accept;",
-      `ip daddr ${publicAddress} jump services`,
+      `ip daddr ${addressed} jump services`,
     ]),
     chain("postrouting", [
       "type nat hook postrouting priority srcnat; policy accept;",
@@ -120,7 +134,7 @@ export function renderRuleset(args: RulesetArgs): string {
       // address is what TURN permissions name, so that two relayed calls can meet.
       `oifname "${bridge}" ip saddr ${network} ct status dnat snat ip to ${publicAddress}`,
       // Media that the calling node sends first has to come from where the peer would send to.
-      ...(callingNode ? [`oifname != "${bridge}" ${fromCalling} snat ip to ${publicAddress}`] : []),
+      ...(callingNode ? [`oifname != "${bridge}" ${fromCalling} snat ip to ${localAddress}`] : []),
       ...(args.privateDeployment ? [] : [`oifname != "${bridge}" ip saddr ${network} masquerade`]),
     ]),
     chain("forward", [
@@ -159,6 +173,7 @@ export function renderRuleset(args: RulesetArgs): string {
         // All of ICMP: path MTU discovery, and for IPv6 neighbours and routers.
         "meta l4proto { icmp, ipv6-icmp } accept",
         `tcp dport ${sshPort} accept`,
+        ...kept.map((ports) => `${ports} accept`),
         // The host's own DHCP clients ask a multicast or broadcast address and are answered from another.
         "udp sport 67 udp dport 68 accept",
         "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept",

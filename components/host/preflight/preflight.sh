@@ -11,6 +11,9 @@
 : "${MACHINES:?number of machines to make}"
 : "${DOMAINS:?names of the domains}"
 : "${PUBLIC_ADDRESS:?address whose ports are forwarded}"
+: "${LOCAL_ADDRESS:?address of this host that it is translated to, the same where it is not}"
+: "${HOST_PORTS?ports that stay with the host, such as udp/51820, empty for none}"
+: "${TAKEN_PORTS:?ports that go to the machines, a line each: protocol, first, last}"
 : "${PUBLIC_INTERFACE?interface to make for it, empty if the address is on the host already}"
 : "${ARTIFACT_LOCATIONS?where the artifact is, one a line, empty without one}"
 
@@ -108,7 +111,6 @@ check_resources() {
 }
 
 check_firewall() {
-  local dropping
   case $IMAGE_SOURCE in
     http*) command -v curl >/dev/null || finding "the command curl is missing, which fetches image.source: install curl" ;;
   esac
@@ -122,13 +124,71 @@ check_firewall() {
   fi
   nft --check --file - <<<'table inet wiab_preflight { chain c { type nat hook prerouting priority dstnat; }; }' 2>/dev/null ||
     finding "the kernel or nft cannot do address translation in a table of family inet"
-  dropping=$(nft list chains 2>/dev/null | awk '/^table/ { table = $2 " " $3 } /hook forward/ && /policy drop/ { print table }' | sort -u | paste -sd ',')
-  [ -z "$dropping" ] ||
-    say "note: table $dropping drops forwarded packets by default; let it accept those from and to $CIDR (Docker: chain DOCKER-USER)"
+  check_foreign_firewalls
+  [ -n "$PUBLIC_INTERFACE" ] || check_listeners
   [ "$(cat /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null)" != 1 ] ||
     say "note: bridged packets are filtered (net.bridge.bridge-nf-call-iptables is 1): a machine cannot reach itself through $PUBLIC_ADDRESS"
-  [ -n "$PUBLIC_INTERFACE" ] || [ -n "$(ip -4 -oneline address show to "$PUBLIC_ADDRESS/32")" ] ||
-    finding "the host has no address $PUBLIC_ADDRESS (firewall.publicAddress); it has $(ip -4 -brief address show scope global | awk '{ print $3 }' | paste -sd ' ')"
+  [ -n "$PUBLIC_INTERFACE" ] || [ -n "$(ip -4 -oneline address show to "$LOCAL_ADDRESS/32")" ] || missing_address
+}
+
+missing_address() {
+  local own
+  own="it has $(ip -4 -brief address show scope global | awk '{ print $3 }' | paste -sd ' ')"
+  if [ "$LOCAL_ADDRESS" = "$PUBLIC_ADDRESS" ]; then
+    finding "the host has no address $PUBLIC_ADDRESS (firewall.publicAddress); $own. If a router translates that address to one of the host's (1:1 NAT), name the host's as firewall.localAddress"
+  else
+    finding "the host has no address $LOCAL_ADDRESS (firewall.localAddress); $own"
+  fi
+}
+
+# Tables of somebody else's (ufw, firewalld, Docker) have their way: a packet has to pass every one of them. Machines ask
+# the host for addresses and names, and what clients send is forwarded to them.
+check_foreign_firewalls() {
+  local table rules
+  while read -r _ table; do
+    [ "$table" != "inet $NETWORK" ] || continue
+    # shellcheck disable=SC2086 # family and name are two words
+    rules=$(nft list table $table 2>/dev/null)
+    if refuses input && ! passes iifname; then
+      finding "table $table refuses what the machines ask this host for, their addresses (DHCP) and names: $(remedy)"
+    elif refuses forward && ! { passes iifname && passes oifname; }; then
+      finding "table $table drops what is forwarded to and from the machines: $(remedy)"
+    fi
+  done < <(nft list tables 2>/dev/null)
+}
+
+# Whether the table in RULES lets nothing through a hook unless a rule says so.
+refuses() { [[ $table == *" firewalld" ]] || grep -Eq "hook $1 .*policy drop" <<<"$rules"; }
+
+# Whether it lets through what comes in (iifname) or goes out (oifname) at the machines' bridge.
+passes() { grep -Eq "$1 \"$NETWORK\".*(accept|goto [A-Za-z_]+_(trusted|libvirt))" <<<"$rules"; }
+
+# The commands that let the machines through, by whose table it is.
+remedy() {
+  local commands=
+  case $rules in *ufw-*) commands="ufw allow in on $NETWORK; ufw route allow in on $NETWORK; ufw route allow out on $NETWORK" ;; esac
+  case $rules in *DOCKER*) commands="${commands:+$commands; }iptables -I DOCKER-USER -i $NETWORK -j ACCEPT; iptables -I DOCKER-USER -o $NETWORK -j ACCEPT" ;; esac
+  case $table in *" firewalld") commands="firewall-cmd --permanent --zone=trusted --add-interface=$NETWORK; firewall-cmd --reload" ;; esac
+  echo "${commands:-let it accept what comes in and what goes out at the interface $NETWORK}"
+}
+
+# What listens on the public address now would hear nothing any more. UDP sockets without a process are the kernel's own
+# (WireGuard); a client's, which waits for its answers alone, is none the worse for it.
+check_listeners() {
+  local protocol address port process first last taken
+  while read -r protocol _ _ _ address _ process; do
+    port=${address##*:} address=${address%:*}
+    case ${address%\%*} in "$LOCAL_ADDRESS" | '0.0.0.0' | '*' | '[::]') ;; *) continue ;; esac
+    case " $HOST_PORTS " in *" $protocol/$port "*) continue ;; esac
+    while read -r taken first last; do
+      if [ "$taken" != "$protocol" ] || [ "$port" -lt "$first" ] || [ "$port" -gt "$last" ]; then continue; fi
+      if [ "$protocol" = udp ] && [ "$first" != "$last" ] && [ -n "$process" ]; then
+        say "note: $process has $protocol port $port open, which a call's media gets at $LOCAL_ADDRESS: if it serves others, keep it with firewall.hostPorts ($protocol/$port)"
+      else
+        finding "$protocol port $port of $LOCAL_ADDRESS is taken by ${process:-the kernel (WireGuard, for example)} and goes to the machines: move it, or keep it with firewall.hostPorts ($protocol/$port)"
+      fi
+    done <<<"$TAKEN_PORTS"
+  done < <(ss -H --listening --numeric --tcp --udp --processes 2>/dev/null | sed -E 's/users:\(\("([^"]*)".*/\1/')
 }
 
 check_clashes() {

@@ -50,6 +50,9 @@ export class Preflight extends pulumi.ComponentResource {
           MACHINES: `${plan.demand.machines}`,
           DOMAINS: plan.machines.map(({ domainName }) => domainName).join(" "),
           PUBLIC_ADDRESS: firewall.publicAddress,
+          LOCAL_ADDRESS: firewall.localAddress ?? firewall.publicAddress,
+          HOST_PORTS: firewall.hostPorts.join(" "),
+          TAKEN_PORTS: takenPorts(plan),
           PUBLIC_INTERFACE: firewall.publicInterface ?? "",
           ARTIFACT_LOCATIONS: (config.artifact?.sources ?? []).map(({ location }) => location).join("\n"),
         },
@@ -69,6 +72,15 @@ export class Preflight extends pulumi.ComponentResource {
     this.registerOutputs({ libvirtUri: this.libvirtUri });
   }
 }
+
+/** Ports of the host that will go to the machines, as `tcp 80 80` a line: protocol, first, last. */
+const takenPorts = ({ publicPorts }: Plan): string =>
+  publicPorts
+    .map(({ protocol, ports }) => {
+      const [first, last = first] = ports.split("-");
+      return `${protocol} ${first} ${last}`;
+    })
+    .join("\n");
 
 /** Where libvirt listens: on this machine, or on the host through SSH with the key that scripts use too. */
 export function libvirtUri({ ssh }: Configuration["host"]): string {
