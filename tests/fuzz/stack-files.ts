@@ -5,9 +5,10 @@ import { scriptParameters } from "../../components/host/firewall/firewall";
 import { planRuleset } from "../../components/host/firewall/ruleset";
 import { renderUserData } from "../../components/host/machine/cloud-init";
 import { libvirtUri } from "../../components/host/preflight/preflight";
+import { workstation } from "../../components/validation/load";
 import { readStackFile, strayKeys } from "../../components/validation/stack-file";
 import { ConfigurationError, sectionNames, validate } from "../../components/validation/validate";
-import { labValues, stagingValues, surroundings, type Values } from "../stacks";
+import { labValues, stagingValues, type Values } from "../stacks";
 import { generator, mutate, tellTales } from "./mutations";
 
 const project = "wiab-staging";
@@ -64,7 +65,7 @@ export function refusalOf(text: string): string | undefined {
   );
   try {
     const { config } = validate(values, {
-      ...surroundings,
+      ...workstation,
       encrypted: [],
       stackFile: file,
       strayKeys: strayKeys(all, project, sectionNames, file.lineOf),
