@@ -12,7 +12,8 @@ cd "$directory"
 hold() {
   local owner
   exec 9>>lock
-  flock --nonblock 9 || { printf 'held %s\n' "$(cat holder 2>/dev/null || true)"; return; }
+  # A run that was killed lets go as soon as its end is noticed.
+  flock --timeout 3 9 || { printf 'held %s\n' "$(cat holder 2>/dev/null || true)"; return; }
   owner=$(cat owner 2>/dev/null || true)
   [ "$verb" = take ] || [ -z "$owner" ] || [ "$owner" = "$1" ] || { printf 'owned %s\n' "$owner"; return; }
   printf '%s\n' "$2" >holder
