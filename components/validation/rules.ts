@@ -140,7 +140,7 @@ const sum = <T>(items: readonly T[], value: (item: T) => number): number =>
 function nameRules({ network, firewall, machines, ssh, domain }: Named): Problem[] {
   const taken = (key: string, name: string | undefined, reserved: (name: string) => string | undefined) => {
     const reason = name === undefined ? undefined : reserved(name);
-    return reason === undefined ? [] : [{ key, message: `is taken: ${reason}; choose another name` }];
+    return reason === undefined ? [] : [{ key, message: `this name is taken: ${reason}; choose another` }];
   };
   const longest = [...publicNames(domain, { teamSettings: true, calling: true, federation: true })]
     .concat(machines.map(({ name }) => `${name}.${domain}`))

@@ -309,7 +309,7 @@ describe("a location with something else", () => {
   });
 
   it("is refused if it is not there, or no artifact by its name", async () => {
-    await expect(readArtifact(join(root, "x.tgz"))).rejects.toThrow(`${join(root, "x…")} does not exist`);
+    await expect(readArtifact(join(root, "x.tgz"))).rejects.toThrow(`${join(root, "x.tgz")} does not exist`);
     writeFileSync(join(root, "x.zip"), "");
     await expect(readArtifact(join(root, "x.zip"))).rejects.toThrow(
       "neither Wire's archive (wire-server-deploy-static-<HASH>.tgz, a path or a URL) nor the folder of a bundle",
