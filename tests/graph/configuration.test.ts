@@ -48,7 +48,8 @@ describe("secrets of the operator's", () => {
     await project.setSecret("wiab-staging:mail.relay.password", password);
 
     const { code, text, diagnostics, resources } = await project.preview();
-    expect({ code, diagnostics }).toEqual({ code: 0, diagnostics: "" });
+    expect(code).toBe(0);
+    expect(diagnostics).toMatch(/^warning: mail: is not used[^\n]*\n*$/);
     const connections = resources.filter(({ type }) => type === "command:remote:Command");
     expect(connections.length).toBeGreaterThan(25);
     for (const { name, inputs } of connections) {
@@ -103,9 +104,11 @@ describe("what is said of secrets in the wrong places", () => {
       values.artifact = { sources: [{ manifest: key, location: key }] };
       values[password] = key;
     });
-    const { code, text, diagnostics } = await project.preview();
+    // As people run it: with --json the CLI itself prints the configuration, whatever is in it.
+    const { code, stdout, stderr } = await project.pulumi("preview", "--stack", project.stack);
+    const text = stdout + stderr;
     expect(code).not.toBe(0);
-    expect(diagnostics).toContain("nothing was changed");
+    expect(text).toContain("nothing was changed");
     expect(text).not.toMatch(/\bat .*\.ts:\d+/);
     for (const secret of [keyBody.slice(0, 6), password.slice(0, 12)]) expect(text).not.toContain(secret);
   });
