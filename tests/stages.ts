@@ -6,6 +6,7 @@ import { buildGuestImage, guestImageParts } from "../lab/guest/image";
 import { ensurePackages, verifyPackages } from "../lab/host/packages";
 import { prepareHost } from "../lab/host/prepare";
 import { projectDirectory } from "../toolchain/environment";
+import { findGo, goEnvironment } from "../toolchain/go";
 import { installToolchain, toolchainParts } from "../toolchain/install";
 import { minutesOf } from "../toolchain/progress";
 import { type Counts, succeed, vitest } from "./prove";
@@ -55,6 +56,13 @@ const packages: Preparation = {
       throw new Error("the tests make network namespaces and machines, which takes root: sudo npm test");
     await ensurePackages("for the tests", testPackages);
   },
+};
+
+/** Go's race detector is C. */
+const compiler: Preparation = {
+  name: "compiler",
+  minutes: () => 1,
+  run: () => ensurePackages("for Go's race detector", ["gcc", "libc6-dev"]),
 };
 
 const workshop = () => new Workshop(projectDirectory, false);
@@ -107,6 +115,20 @@ export const stages: readonly Stage[] = [
     },
   },
   { name: "unit", needs: [], minutes: 2, run: () => vitest("tests/unit/") },
+  {
+    name: "guest",
+    needs: [compiler],
+    minutes: 2,
+    run: async () => {
+      const go = await findGo();
+      const settings = Object.entries({ ...goEnvironment, CGO_ENABLED: "1" }).map(
+        ([name, value]) => `${name}=${value}`,
+      );
+      await succeed("env", ...settings, go, "-C", "guest", "vet", "./...");
+      await succeed("env", ...settings, go, "-C", "guest", "test", "-race", "./...");
+      return without;
+    },
+  },
   { name: "program", needs: [], minutes: 1, run: () => vitest("tests/program/") },
   { name: "scripts", needs: [packages, helm], minutes: 6, run: () => vitest("tests/scripts/") },
   { name: "graph", needs: [packages, toolchain], minutes: 8, run: () => vitest("tests/graph/") },
