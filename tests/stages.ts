@@ -135,7 +135,7 @@ export const stages: readonly Stage[] = [
   {
     name: "lab",
     needs: [packages, machines, toolchain, bundle],
-    minutes: 20,
+    minutes: 15,
     run: () => vitest("tests/lab/"),
   },
 ];
