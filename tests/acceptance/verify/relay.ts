@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LabOutputs } from "../../../lab/context";
+import { waitFor } from "../../../lab/wait";
 import { run } from "../../../toolchain/commands";
 import type { RemoteMachine } from "./machine";
 import type { Namespace } from "./namespace";
@@ -23,6 +24,7 @@ export async function checkRelay(
   outputs: LabOutputs,
   internet: Namespace,
   reach: (name: string) => RemoteMachine,
+  patience: number,
 ): Promise<void> {
   const { assets, machines, publicAddress } = outputs;
   const controlPlane = machines.find(({ role }) => role === "kubenode")?.name ?? "";
@@ -43,12 +45,15 @@ export async function checkRelay(
   try {
     await report.check(`a call relayed by ${publicAddress}:3478/udp`, async () => {
       await unpackImage(assets, folder, root);
-      const { text, code } = await call(await brigsSecret(reach(controlPlane)));
-      const last = (pattern: RegExp) => Number([...text.matchAll(pattern)].at(-1)?.[1]);
-      const received = last(/tot_recv_msgs=(\d+)/g);
-      const lost = last(/lost packets (\d+)/g);
-      if (code !== 0 || received !== 2 * packets || lost !== 0) throw new Error(text.slice(-600));
-      return `${received} packets arrived, ${lost} lost, with credentials of brig's secret`;
+      const secret = await brigsSecret(reach(controlPlane));
+      return waitFor("a call without losses", patience, async () => {
+        const { text, code } = await call(secret);
+        const last = (pattern: RegExp) => Number([...text.matchAll(pattern)].at(-1)?.[1]);
+        const received = last(/tot_recv_msgs=(\d+)/g);
+        const lost = last(/lost packets (\d+)/g);
+        if (code !== 0 || received !== 2 * packets || lost !== 0) throw new Error(text.slice(-600));
+        return `${received} packets arrived, ${lost} lost, with credentials of brig's secret`;
+      });
     });
     await report.check("a call with another secret", async () => {
       const { code, text } = await call("another");

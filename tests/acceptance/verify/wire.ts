@@ -6,7 +6,7 @@ import { waitFor } from "../../../lab/wait";
 import { Browser } from "./browser";
 import type { RemoteMachine } from "./machine";
 import type { Namespace } from "./namespace";
-import { failing, Page } from "./page";
+import { failing, Page, type Summary } from "./page";
 import { checkRelay } from "./relay";
 import type { Report } from "./report";
 
@@ -29,13 +29,17 @@ export async function checkWire(
   const { publicAddress } = outputs;
   const page = new Page(internet, publicAddress, authorityFile, urls.webapp ?? "");
   const parts = [
-    (report: Report) => checkNames(report, page, publicAddress, Object.values(urls), internet),
+    (report: Report) => checkNames(report, page, publicAddress, Object.values(urls), internet, patience),
     (report: Report) => checkServices(report, page, patience),
     (report: Report) =>
       report.check(`a browser opens ${page.url}`, () =>
-        look(page, new Browser(internet, publicAddress, readFileSync(authorityFile, "utf8")), folder),
+        waitFor(`a browser to see that all is well`, patience, () =>
+          look(page, new Browser(internet, publicAddress, readFileSync(authorityFile, "utf8")), folder),
+        ),
       ),
-    ...(outputs.callingNode ? [(report: Report) => checkRelay(report, outputs, internet, reach)] : []),
+    ...(outputs.callingNode
+      ? [(report: Report) => checkRelay(report, outputs, internet, reach, patience)]
+      : []),
   ];
   await report.each(parts, (report, part) => part(report));
 }
@@ -46,6 +50,7 @@ async function checkNames(
   publicAddress: string,
   urls: readonly string[],
   internet: Namespace,
+  patience: number,
 ): Promise<void> {
   await report.check(`internet → http://${publicAddress}/`, async () => {
     const { code, stdout, stderr } = await internet.pipe(
@@ -57,20 +62,27 @@ async function checkNames(
     return `answers ${stdout}`;
   });
   await report.each(urls, (report, url) =>
-    report.check(`internet → ${url}`, async () => {
-      const { status } = await page.get(url);
-      if (status >= 500) throw new Error(`answers ${status}`);
-      return `answers ${status}, with a certificate of the lab's authority`;
-    }),
+    report.check(`internet → ${url}`, () =>
+      waitFor(`${url} to answer`, patience, async () => {
+        const { status } = await page.get(url);
+        if (status >= 500) throw new Error(`answers ${status}`);
+        return `answers ${status}, with a certificate of the lab's authority`;
+      }),
+    ),
   );
 }
 
 async function checkServices(report: Report, page: Page, patience: number): Promise<void> {
+  // What is told is what the wait has ended with: asked once more, a busy machine may have another answer.
+  let last: Summary | undefined;
   await waitFor("every dependency to work", patience, async () => {
-    const wrong = failing(await page.summary());
+    last = await page.summary();
+    const wrong = failing(last);
     if (wrong.length > 0) throw new Error(wrong.join(", "));
-  }).catch(() => undefined);
-  const { services } = await page.summary();
+  }).catch((error: Error) => {
+    if (!last) throw error;
+  });
+  const { services } = last as unknown as Summary;
   for (const { service, pods, error } of services)
     await report.check(`${service} and what it depends on`, () => {
       const all = pods ?? [];
