@@ -1,4 +1,13 @@
-import { chmodSync, copyFileSync, cpSync, linkSync, mkdirSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { cached, contentKey, inCache } from "./cache";
@@ -75,6 +84,15 @@ async function buildTool(tool: BuiltTool, directory: string, go: string): Promis
     cpSync(await folderOf(module), replacement, { recursive: true });
     await run("chmod", ["--recursive", "u+w", replacement]);
     cpSync(replacementOf(name), replacement, { recursive: true });
+    for (const { file, after, insert } of (tool.edits ?? []).filter((edit) => edit.module === module)) {
+      const path = join(replacement, file);
+      const [before, rest, ...more] = readFileSync(path, "utf8").split(after);
+      if (rest === undefined || more.length > 0)
+        throw new Error(
+          `${tool.name}: ${file} does not have ${JSON.stringify(after)} once; see toolchain/pins.ts`,
+        );
+      writeFileSync(path, `${before}${after}${insert}${rest}`);
+    }
     await inWork("mod", "edit", `-replace=${module}=./replacements/${name}`);
   }
   // -s -w: without symbols and debugger's data, a third smaller and quicker to link.

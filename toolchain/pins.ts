@@ -55,6 +55,13 @@ export interface BuiltTool {
    * toolchain/go/replacements that has these.
    */
   readonly replaces?: Readonly<Record<string, string>>;
+  /** What is put into files of such a module, each behind a text that must be there once. */
+  readonly edits?: readonly {
+    readonly module: string;
+    readonly file: string;
+    readonly after: string;
+    readonly insert: string;
+  }[];
   /** Minutes that a build from nothing takes on two cores, for the one who waits. */
   readonly minutes: number;
 }
@@ -89,6 +96,36 @@ export const builtTools: readonly BuiltTool[] = [
     minutes: 1,
   },
   {
+    // Stands in for 1.2.1, which the module proxy does not have: 0.9.2 with what the program takes from the newer one.
+    name: "command-with-host-keys",
+    path: plugin("command", "1.2.1"),
+    package: "github.com/pulumi/pulumi-command/provider/cmd/pulumi-resource-command",
+    replaces: { "github.com/pulumi/pulumi-command/provider": "command" },
+    edits: [
+      {
+        module: "github.com/pulumi/pulumi-command/provider",
+        file: "pkg/provider/remote/connection.go",
+        after: '`pulumi:"perDialTimeout,optional"`',
+        insert: '\n\tHostKey *string `pulumi:"hostKey,optional"`',
+      },
+      {
+        module: "github.com/pulumi/pulumi-command/provider",
+        file: "pkg/provider/remote/connection.go",
+        after: "Timeout:         time.Second * time.Duration(*con.PerDialTimeout),\n\t}",
+        insert: "\n\tif err := con.expectHostKey(config); err != nil {\n\t\treturn nil, err\n\t}",
+      },
+      {
+        module: "github.com/pulumi/pulumi-command/provider",
+        file: "pkg/provider/remote/command.go",
+        after: '`pulumi:"stdin,optional"`',
+        insert: '\n\tAddPreviousOutputInEnv *bool `pulumi:"addPreviousOutputInEnv,optional"`',
+      },
+    ],
+    variables: { "github.com/pulumi/pulumi-command/provider/pkg/version.Version": "1.2.1" },
+    minutes: 1,
+  },
+  {
+    // Until every stack that an earlier version of the program has made was updated once: their states name it.
     name: "command",
     path: plugin("command", "0.9.2"),
     package: "github.com/pulumi/pulumi-command/provider/cmd/pulumi-resource-command",

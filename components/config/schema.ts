@@ -77,6 +77,16 @@ const ssh = z.strictObject({
     .describe("Public keys that may log in besides the stack's own key (output `sshPrivateKey`)."),
 });
 
+/** Where the workstation keeps the keys of hosts, in the operator's home folder. */
+export const knownHostsFile = ".ssh/known_hosts";
+
+const hostKey = z
+  .string()
+  .regex(
+    /^ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}( .*)?$/,
+    "must be the line of an Ed25519 host key: ssh-ed25519 AAAA…",
+  );
+
 const hostSsh = z.strictObject({
   address: serverAddress.describe("Name or address under which the workstation reaches the host."),
   user: account.default("root").describe("A user who is root or may use `sudo` without a password."),
@@ -84,6 +94,11 @@ const hostSsh = z.strictObject({
   privateKeyFile: path
     .optional()
     .describe("Private key file on the workstation. Without it the keys of the running SSH agent are used."),
+  hostKey: hostKey
+    .optional()
+    .describe(
+      "The host's key, `/etc/ssh/ssh_host_ed25519_key.pub` there. Another server in its place is refused; libvirt's connection looks the key up in the workstation's `~/.ssh/known_hosts`. Without it whoever is between can take the host's place.",
+    ),
 });
 
 const capacity = z.strictObject({
@@ -202,6 +217,11 @@ const machine = z.strictObject({
       privateKeyFile: path
         .optional()
         .describe("Private key file on the workstation. Without it the SSH agent's keys are used."),
+      hostKey: hostKey
+        .optional()
+        .describe(
+          "The machine's key, `/etc/ssh/ssh_host_ed25519_key.pub` there. Without it whoever is between can take its place.",
+        ),
     })
     .optional()
     .describe("The machine is there already: it is used as it is and no domain is made for it."),

@@ -17,7 +17,7 @@ export const makeMachines = ({
   readonly config: Configuration;
   readonly plan: Plan;
   readonly host: Host;
-  readonly secrets: Pick<Secrets, "ssh">;
+  readonly secrets: Pick<Secrets, "ssh" | "hostIdentity">;
 }): readonly Machine[] =>
   plan.machines.map((machine) =>
     machine.existing
@@ -31,5 +31,6 @@ export const makeMachines = ({
           host,
           poolPath: plan.poolPath,
           sshKey: secrets.ssh,
+          hostKey: secrets.hostIdentity(machine.name),
         }).machine,
   );

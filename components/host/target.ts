@@ -7,6 +7,12 @@ export function hostTarget({ ssh }: Configuration["host"], privateKey?: pulumi.I
   if (!ssh) return { kind: "local" };
   return {
     kind: "ssh",
-    connection: pulumi.secret({ host: ssh.address, port: ssh.port, user: ssh.user, privateKey }),
+    connection: pulumi.secret({
+      host: ssh.address,
+      port: ssh.port,
+      user: ssh.user,
+      privateKey,
+      hostKey: ssh.hostKey,
+    }),
   };
 }

@@ -15,6 +15,8 @@ export interface Machine {
     readonly port: number;
     /** Undefined where the program uses the keys of an SSH agent. */
     readonly privateKey: pulumi.Output<string> | undefined;
+    /** The key that its SSH server has to prove; undefined for a machine whose key nobody has given. */
+    readonly hostKey: pulumi.Input<string> | undefined;
   };
   /** How a person logs in. */
   readonly sshCommand: string;

@@ -146,5 +146,10 @@ export function runScript(
   });
   return target.kind === "local"
     ? new command.local.Command(name, inputs, ordered)
-    : new command.remote.Command(name, { ...inputs, connection: target.connection }, ordered);
+    : new command.remote.Command(
+        name,
+        // Servers take no variables of ours, and nothing reads them.
+        { ...inputs, connection: target.connection, addPreviousOutputInEnv: false },
+        ordered,
+      );
 }

@@ -133,6 +133,10 @@ export class Secrets extends pulumi.ComponentResource {
   readonly teamSettings = { configJson: "e30K" } as const;
 
   readonly #signer: { readonly commonName: string; readonly key: pulumi.Output<string> };
+  readonly #keyPair: (
+    child: string,
+    encode: (seed: Buffer) => EncodedKeyPair,
+  ) => { privateKey: pulumi.Output<string>; publicKey: pulumi.Output<string> };
   /** Makes the child of an Ed25519 key and gives the key as PEM of PKCS#8. */
   readonly #ed25519: (child: string) => pulumi.Output<string>;
 
@@ -159,7 +163,7 @@ export class Secrets extends pulumi.ComponentResource {
       text(child, keyTextLength).apply((characters) => bytesFromText(characters, bytes));
     this.#ed25519 = (child) =>
       keyBytes(child, ed25519SeedBytes).apply((seed) => pkcs8Pem(ed25519FromSeed(seed)));
-    const keyPair = (child: string, encode: (seed: Buffer) => EncodedKeyPair) => {
+    this.#keyPair = (child: string, encode: (seed: Buffer) => EncodedKeyPair) => {
       const pair = keyBytes(child, ed25519SeedBytes).apply(encode);
       return { privateKey: pair.privateKey, publicKey: pulumi.unsecret(pair.publicKey) };
     };
@@ -168,7 +172,7 @@ export class Secrets extends pulumi.ComponentResource {
 
     this.minio = { root: accessKey("minio-root", 42), cargohold: accessKey("minio-cargohold", 30) };
     this.turn = { secret: text("turn", 64) };
-    const zauth = keyPair("zauth", zauthKeyPair);
+    const zauth = this.#keyPair("zauth", zauthKeyPair);
     this.zauth = { privateKeys: zauth.privateKey, publicKeys: zauth.publicKey };
     this.mls = {
       removal: {
@@ -212,10 +216,15 @@ export class Secrets extends pulumi.ComponentResource {
       admin: ecdsaPem("kubernetes-admin", "P-256"),
     };
     this.registry = { username: "wiab", password: text("registry", 32) };
-    this.backup = keyPair("backup", (seed) => openSshEd25519(seed, "wiab-backup"));
-    this.ssh = keyPair("ssh", (seed) => openSshEd25519(seed, args.sshKeyComment));
+    this.backup = this.#keyPair("backup", (seed) => openSshEd25519(seed, "wiab-backup"));
+    this.ssh = this.#keyPair("ssh", (seed) => openSshEd25519(seed, args.sshKeyComment));
 
     this.registerOutputs({ sshPublicKey: this.ssh.publicKey, zauthPublicKeys: this.zauth.publicKeys });
+  }
+
+  /** Makes the key of a machine's SSH server, a child named `<name>-ssh-host-<machine>`; the public one is no secret. */
+  hostIdentity(machine: string): { privateKey: pulumi.Output<string>; publicKey: pulumi.Output<string> } {
+    return this.#keyPair(`ssh-host-${machine}`, (seed) => openSshEd25519(seed, machine));
   }
 
   /** Makes the key of a server, a child named `<name>-<child>-tls`, and has the authority certify it. */

@@ -16,6 +16,7 @@ import { forwardedTcpPorts } from "../host/firewall/ruleset";
 import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
 import { addressRules } from "./address-rules";
+import { knownHostRules } from "./known-hosts";
 import type { Problem, Sections } from "./problem";
 import { interfaceName, machineName, networkName, userName } from "./reserved-names";
 import { secretRules } from "./secret-rules";
@@ -50,6 +51,7 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["firewall", "mail", "network", "machines"], privateMailRules),
     rule(["calling", "machines"], callingRules),
     rule(["host", "machines"], keyFileRules),
+    rule(["host"], knownHostRules),
     rule(["ssh"], publicKeyRules),
     rule(["host", "calling"], hostPortRules),
     rule(["firewall", "calling"], publicPortRules),
@@ -116,6 +118,18 @@ function assetHostRules({ artifact, machines }: Sections<"artifact" | "machines"
 
 /** What is allowed but worth saying. */
 export function findWarnings(config: Configuration): string[] {
+  return [...hostKeyWarnings(config), ...capacityWarnings(config)];
+}
+
+function hostKeyWarnings({ host: { ssh } }: Configuration): string[] {
+  return ssh && !ssh.hostKey
+    ? [
+        "host.ssh.hostKey is missing: whoever is between workstation and host can take the host's place and gets all secrets; give the host's /etc/ssh/ssh_host_ed25519_key.pub",
+      ]
+    : [];
+}
+
+function capacityWarnings(config: Configuration): string[] {
   const { capacity } = config.host;
   if (!capacity) return [];
   const vcpus = sum(ownMachines(config), (machine) => machine.vcpus);

@@ -61,6 +61,7 @@ function expectedResources(
     ...firewall.map(onHost),
     ...machines.flatMap((name) => [
       `wiab:host:VirtualMachine ${name}`,
+      `random:index/randomPassword:RandomPassword secrets-ssh-host-${name}`,
       `libvirt:index/volume:Volume ${name}-disk`,
       onHost(`${name}-disk-size`),
       onHost(`${name}-cloud-init`),

@@ -104,7 +104,7 @@ function list(content: Files): string {
 }
 
 const sums = (content: Files) => [...new Set(Object.values(content).map(sha256))].sort();
-const transferInput = (content: Files, port = "22") =>
+const transferInput = (content: Files, port = "22", hostKey = "") =>
   scriptInput("components/artifact/asset-host/transfer.sh", {
     STORE: join(root, "store"),
     FILES: list(content),
@@ -113,6 +113,7 @@ const transferInput = (content: Files, port = "22") =>
     PORT: port,
     LOGIN: "deploy",
     PRIVATE_KEY: key.privateKey,
+    HOST_KEY: hostKey,
   });
 /** What the host has for its /dev/shm. */
 const memory = () => join(root, "shm");
@@ -170,6 +171,20 @@ const halfway = () =>
       sizes.some((size) => size > 0 && size < 1_000_000)
     );
   });
+
+describe("the asset host's SSH key", () => {
+  const transferTo = (hostKey: string) =>
+    ended(start(), transferInput({ "a.txt": Buffer.from("a") }, "22", hostKey));
+
+  it("has to be the one that is expected", async () => {
+    const own = readFileSync(machine.path("/etc/ssh/ssh_host_ed25519_key.pub"), "utf8").trim();
+    expect(await transferTo(own)).toMatchObject({ code: 0 });
+    expect(await transferTo(key.publicKey)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("the asset host does not answer"),
+    });
+  });
+});
 
 describe("transfer.sh", () => {
   it("brings every file once, and nothing the second time", async () => {

@@ -574,6 +574,9 @@ describe("boot.sh", () => {
     host.run("ip", "link", "delete", "machines");
   });
 
+  const hostKey = `ssh-ed25519 ${"A".repeat(68)}`;
+  beforeEach(() => standIn("ssh-keyscan", `echo "$\{@: -1} ${hostKey}"`));
+
   const consoleLog = () => join(root, "console.log");
   const boot = (parameters: Readonly<Record<string, string>> = {}) =>
     run("machine/boot.sh", "apply", {
@@ -583,6 +586,7 @@ describe("boot.sh", () => {
       CONSOLE: consoleLog(),
       FINISHED: "wiab: kubenode1 is up",
       SECONDS_TO_BOOT: "2",
+      HOST_KEY: `${hostKey} kubenode1`,
       ...parameters,
     });
   const lines = (count: number) =>
@@ -593,7 +597,29 @@ describe("boot.sh", () => {
     state("running");
     writeFileSync(consoleLog(), `${lines(3)}[\u001b[32m OK \u001b[0m] wiab: kubenode1 is up\r\n`);
     const ended = await boot();
-    expect(ended).toMatchObject({ ...succeeded, stdout: `wirebox-kubenode1 answers at ${address}\n` });
+    expect(ended).toMatchObject({
+      ...succeeded,
+      stdout: `wirebox-kubenode1 answers at ${address}\n${hostKey}\n`,
+    });
+  });
+
+  it("says last by which host key the machine is known, and that it is not the stack's", async () => {
+    state("running");
+    writeFileSync(consoleLog(), "wiab: kubenode1 is up\r\n");
+    const { stdout, code } = await boot({ HOST_KEY: `ssh-ed25519 ${"B".repeat(68)}` });
+    expect(code).toBe(0);
+    expect(stdout).toContain("has a host key that is not the stack's");
+    expect(stdout.trimEnd().split("\n").at(-1)).toBe(hostKey);
+  });
+
+  it("fails where the machine shows no key", async () => {
+    state("running");
+    writeFileSync(consoleLog(), "wiab: kubenode1 is up\r\n");
+    standIn("ssh-keyscan", "true");
+    expect(await boot()).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("shows no Ed25519 host key"),
+    });
   });
 
   it("waits for cloud-init to finish", async () => {

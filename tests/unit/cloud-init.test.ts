@@ -37,6 +37,15 @@ describe("cloud-init's user data", () => {
     expect(text).not.toMatch(/^\s*(passwd|plain_text_passwd|hashed_passwd|chpasswd):/m);
   });
 
+  it("gives the SSH server its key, where there is one, and has it make its own otherwise", () => {
+    const hostKey = { privateKey: "PRIVATE", publicKey: "ssh-ed25519 AAAA" };
+    expect(parse(renderUserData({ ...args, hostKey })).ssh_keys).toEqual({
+      ed25519_private: "PRIVATE",
+      ed25519_public: "ssh-ed25519 AAAA",
+    });
+    expect(data.ssh_keys).toBeUndefined();
+  });
+
   it("closes passwords and root out", () => {
     expect(data).toMatchObject({ ssh_pwauth: false, disable_root: true });
   });

@@ -44,6 +44,7 @@ export class Release extends pulumi.ComponentResource {
           PORT: `${machine.login.port}`,
           LOGIN: machine.login.user,
           PRIVATE_KEY: machine.login.privateKey ?? "",
+          HOST_KEY: machine.login.hostKey ?? "",
           ASSET_HOST: machine.target.identity ?? "",
         },
       },

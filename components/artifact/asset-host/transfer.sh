@@ -7,6 +7,7 @@
 : "${PORT:?its SSH port}"
 : "${LOGIN:?user to log in as}"
 : "${PRIVATE_KEY:?key to log in with}"
+: "${HOST_KEY?the key that its SSH server has to prove; empty where nobody has said it}"
 
 # Megabytes between two lines of progress; also what a cut connection loses at most, beside one large file.
 BATCH_MB=200
@@ -29,13 +30,20 @@ apply() {
 
 # The key lies in memory, readable by root alone, and only until the connection that everything goes through stands.
 open_connection() {
-  local code=0
+  local code=0 known
   PRIVATE=$(private_directory)
   trap 'ssh -q -o ControlPath="$PRIVATE/%C" -O exit "$LOGIN@$ADDRESS" 2>/dev/null || true; rm -rf "$PRIVATE"' EXIT
   install -m 0600 /dev/stdin "$PRIVATE/key" <<<"$PRIVATE_KEY"
+  if [ -n "$HOST_KEY" ]; then
+    printf 'asset-host %s\n' "$HOST_KEY" >"$PRIVATE/known_hosts"
+    known=(-o StrictHostKeyChecking=yes -o UserKnownHostsFile="$PRIVATE/known_hosts" -o HostKeyAlgorithms=ssh-ed25519)
+  else
+    known=(-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null)
+  fi
   ssh_options=(
+    "${known[@]}"
     -q -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityAgent=none -p "$PORT"
-    -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null
+    -o HostKeyAlias=asset-host -o GlobalKnownHostsFile=/dev/null
     -o ControlMaster=auto -o ControlPath="$PRIVATE/%C" -o ControlPersist=60
     -o ConnectTimeout=20 -o ServerAliveInterval=10 -o ServerAliveCountMax=6
   )

@@ -5,6 +5,8 @@
 : "${ADDRESS:?address of the machine}"
 : "${CONSOLE:?file with the output of its serial console}"
 : "${FINISHED:?what cloud-init prints at its end}"
+# The one of the stack's is in cloud-init's data; a machine that was made before there was one has its own.
+: "${HOST_KEY:?the key that its SSH server should have}"
 : "${SECONDS_TO_BOOT:?how long it may take}"
 
 virsh=(virsh --connect qemu:///system)
@@ -35,6 +37,17 @@ apply() {
     sleep 1
   done
   say "$DOMAIN answers at $ADDRESS"
+  host_key
+}
+
+# Asked on the bridge, where nobody is between. The last line is the key that the program takes the machine by from now on.
+host_key() {
+  local seen
+  seen=$(ssh-keyscan -T 20 -t ed25519 "$ADDRESS" 2>/dev/null | awk '$2 == "ssh-ed25519" { print $2, $3; exit }')
+  [ -n "$seen" ] || give_up "$DOMAIN shows no Ed25519 host key"
+  [ "$seen" = "$(awk '{ print $1, $2 }' <<<"$HOST_KEY")" ] ||
+    say "$DOMAIN has a host key that is not the stack's: it was made before the stack had one. It is known by its own from now on; made anew, it gets the stack's."
+  say "$seen"
 }
 
 remove() { rm -f "$CONSOLE"; }

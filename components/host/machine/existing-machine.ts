@@ -21,12 +21,17 @@ export class ExistingMachine extends pulumi.ComponentResource {
   ) {
     super("wiab:host:ExistingMachine", name, {}, options);
     if (!plan.existing) throw new Error(`${plan.name} is not configured as an existing machine`);
-    const { user, port } = plan.existing;
+    const { user, port, hostKey } = plan.existing;
     this.machine = logIn(
       `${name}-login`,
       {
         plan,
-        login: { user, port, privateKey: privateKey === undefined ? undefined : pulumi.secret(privateKey) },
+        login: {
+          user,
+          port,
+          hostKey,
+          privateKey: privateKey === undefined ? undefined : pulumi.secret(privateKey),
+        },
         authorizedKeys: [],
         sshCommand: `ssh -p ${port} ${user}@${plan.address}`,
       },

@@ -54,4 +54,5 @@ export function logIn(name: string, args: LoginArgs, options: pulumi.CustomResou
   };
 }
 
-const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1) ?? "";
+/** What a script says last. */
+export const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1) ?? "";

@@ -10,6 +10,8 @@ apply() {
   if [ ! -e "$IMAGE" ] || [ "$(cat "$content" 2>/dev/null)" != "$wanted" ]; then
     tool=$(command -v genisoimage || command -v mkisofs || command -v xorrisofs) ||
       fail "genisoimage is missing on $(hostname): install it"
+    # The host key of the machine is in it. libvirt gives the file to the hypervisor when a machine starts.
+    umask 077
     directory=$(mktemp -d)
     printf '%s' "$USER_DATA" >"$directory/user-data"
     printf '%s' "$META_DATA" >"$directory/meta-data"

@@ -9,7 +9,7 @@ import type { Host } from "../host";
 import type { BaseImage } from "../image/base-image";
 import { renderConsoleLog } from "../xml";
 import { finishedMessage, renderMetaData, renderNetworkConfig, renderUserData } from "./cloud-init";
-import { logIn } from "./login";
+import { lastLine, logIn } from "./login";
 
 /** Arguments of {@link VirtualMachine}. */
 export interface VirtualMachineArgs {
@@ -19,6 +19,8 @@ export interface VirtualMachineArgs {
   /** Directory of the host's storage pool. */
   readonly poolPath: string;
   /** The stack's own key pair for its machines, in OpenSSH's formats. */
+  /** The key pair of the machine's own SSH server. */
+  readonly hostKey: { readonly privateKey: pulumi.Output<string>; readonly publicKey: pulumi.Output<string> };
   readonly sshKey: { readonly privateKey: pulumi.Output<string>; readonly publicKey: pulumi.Output<string> };
 }
 
@@ -42,7 +44,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
   // biome-ignore lint/complexity/noExcessiveLinesPerFunction: the resources of one machine, each of which needs those before
   constructor(name: string, args: VirtualMachineArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:host:VirtualMachine", name, {}, options);
-    const { plan, config, host, poolPath, sshKey } = args;
+    const { plan, config, host, poolPath, sshKey, hostKey } = args;
     const onLibvirt = { parent: this, provider: host.provider };
     const authorizedKeys = sshKey.publicKey.apply((key) => [key, ...config.ssh.authorizedKeys]);
     const bytes = bytesOfGB(plan.diskGB);
@@ -83,13 +85,16 @@ export class VirtualMachine extends pulumi.ComponentResource {
       { parent: this, deletedWith: disk },
     );
 
-    const cloudInit = authorizedKeys.apply((keys) => ({
-      name: plan.name,
-      domain: config.domain,
-      mac: plan.mac,
-      user: config.ssh.user,
-      authorizedKeys: keys,
-    }));
+    const cloudInit = pulumi
+      .all([authorizedKeys, hostKey.privateKey, hostKey.publicKey])
+      .apply(([keys, privateKey, publicKey]) => ({
+        name: plan.name,
+        domain: config.domain,
+        mac: plan.mac,
+        user: config.ssh.user,
+        authorizedKeys: keys,
+        hostKey: { privateKey, publicKey },
+      }));
     // Not the provider's own resource for it: that reads the disk back over the one connection that all share,
     // which locks up when seven do so at once.
     const seedImage = `${poolPath}/${plan.name}-cloud-init.iso`;
@@ -165,6 +170,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
           ADDRESS: plan.address,
           CONSOLE: plan.consoleLog,
           FINISHED: finishedMessage(plan.name),
+          HOST_KEY: hostKey.publicKey,
           SECONDS_TO_BOOT: `${secondsToBoot[config.host.virtualization]}`,
         },
         removes: true,
@@ -176,7 +182,12 @@ export class VirtualMachine extends pulumi.ComponentResource {
       `${name}-login`,
       {
         plan,
-        login: { user: config.ssh.user, port: 22, privateKey: sshKey.privateKey },
+        login: {
+          user: config.ssh.user,
+          port: 22,
+          privateKey: sshKey.privateKey,
+          hostKey: booted.stdout.apply(lastLine),
+        },
         proxy: host.target.kind === "ssh" ? host.target.connection : undefined,
         booted: domain.id,
         authorizedKeys,

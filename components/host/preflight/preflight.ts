@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Plan } from "../../config/plan";
 import type { Configuration } from "../../config/schema";
+import { knownHostsFile } from "../../config/schema";
 import { bytesOfGB } from "../../config/units";
 import { loadScript, runScript } from "../../machine/script";
 import type { Target } from "../../machine/target";
@@ -85,8 +86,13 @@ const takenPorts = ({ publicPorts }: Plan): string =>
 /** Where libvirt listens: on this machine, or on the host through SSH with the key that scripts use too. */
 export function libvirtUri({ ssh }: Configuration["host"]): string {
   if (!ssh) return "qemu:///system";
-  // The workstation's known_hosts does not know a new host yet; scripts connect without asking as well.
-  const query = new URLSearchParams({ no_verify: "1", sshauth: ssh.privateKeyFile ? "privkey" : "agent" });
+  const query = new URLSearchParams({
+    // The provider takes a key from a file alone: the rules have seen to it that this one has it.
+    ...(ssh.hostKey
+      ? { knownhosts: `$HOME/${knownHostsFile}`, known_hosts_verify: "normal" }
+      : { no_verify: "1" }),
+    sshauth: ssh.privateKeyFile ? "privkey" : "agent",
+  });
   if (ssh.privateKeyFile) query.set("keyfile", ssh.privateKeyFile);
   return `qemu+ssh://${ssh.user}@${ssh.address}:${ssh.port}/system?${query}`;
 }
