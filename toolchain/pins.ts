@@ -122,7 +122,7 @@ export const builtTools: readonly BuiltTool[] = [
       },
     ],
     variables: { "github.com/pulumi/pulumi-command/provider/pkg/version.Version": "1.2.1" },
-    minutes: 1,
+    minutes: 0.5,
   },
   {
     // Until every stack that an earlier version of the program has made was updated once: their states name it.
@@ -130,7 +130,7 @@ export const builtTools: readonly BuiltTool[] = [
     path: plugin("command", "0.9.2"),
     package: "github.com/pulumi/pulumi-command/provider/cmd/pulumi-resource-command",
     variables: { "github.com/pulumi/pulumi-command/provider/pkg/version.Version": "0.9.2" },
-    minutes: 1,
+    minutes: 0.5,
   },
   {
     name: "random",

@@ -80,9 +80,11 @@ export function renderInput(script: Script, parameters: Readonly<Record<string, 
   ].join("\n");
 }
 
-/** The same bytes wherever the program runs, which Node's own zlib does not promise. */
-const compress = (text: string): string =>
-  Buffer.from(gzipSync(Buffer.from(text), { mtime: 0, level: 9 })).toString("base64");
+/** {@link renderInput} as it travels: the same bytes wherever the program runs, which Node's own zlib does not promise. */
+export const packInput = (script: Script, parameters: Readonly<Record<string, string>>): string =>
+  Buffer.from(gzipSync(Buffer.from(renderInput(script, parameters)), { mtime: 0, level: 9 })).toString(
+    "base64",
+  );
 
 const invocation = (verb: "apply" | "update" | "remove") =>
   `base64 -d | gzip -d | if [ "$(id -u)" = 0 ]; then exec bash -s -- ${verb}; else exec sudo -n bash -s -- ${verb}; fi`;
@@ -136,7 +138,7 @@ export function runScript(
     update: args.updates ? invocation("update") : undefined,
     delete: args.removes ? invocation("remove") : undefined,
     environment: describe(script, parameters),
-    stdin: pulumi.secret(pulumi.output(parameters).apply((values) => compress(renderInput(script, values)))),
+    stdin: pulumi.secret(pulumi.output(parameters).apply((values) => packInput(script, values))),
   };
   const ordered = pulumi.mergeOptions(options, {
     dependsOn: [...(target.after ?? [])],

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { loadScript, renderInput } from "../../components/machine/script";
+import { loadScript, packInput } from "../../components/machine/script";
 import { projectDirectory } from "../../toolchain/environment";
 import { PrivateLibvirt } from "../fixtures/libvirtd";
 import { labValues, type Values } from "../stacks";
@@ -12,8 +12,18 @@ import { ScratchProject } from "./project";
  * whole, of scripts all but their text.
  */
 const recorded: readonly Values[] = JSON.parse(
-  readFileSync(join(projectDirectory, "tests/fixtures/recorded/host.json"), "utf8"),
+  byTodaysPlugin(readFileSync(join(projectDirectory, "tests/fixtures/recorded/host.json"), "utf8")),
 );
+
+/** Another version of the plugin runs the script again, and its output is what libvirt's provider waits for in a preview. */
+function byTodaysPlugin(state: string): string {
+  const { version } = JSON.parse(
+    readFileSync(join(projectDirectory, "node_modules/@pulumi/command/package.json"), "utf8"),
+  );
+  return state
+    .replaceAll("default_0_9_2", `default_${version.replaceAll(".", "_")}`)
+    .replaceAll("0.9.2", version);
+}
 
 const values = labValues("small");
 for (const section of ["artifact", "tls", "wire"]) delete values[section];
@@ -25,31 +35,50 @@ const project = new ScratchProject("lab", values, libvirt.within);
 beforeAll(async () => {
   await libvirt.ready();
   await project.init();
-  const state = JSON.parse(await project.exportState());
-  state.deployment.resources = recorded.map((resource) =>
-    resource.urn.endsWith("::host-preflight-libvirt") ? withInput(resource) : resource,
+  await take(recorded);
+  const waitedFor = "::host-preflight-libvirt";
+  const shown = (await steps()).find(({ urn }) => urn.endsWith(waitedFor))?.newState?.inputs;
+  const script = loadScript(join(projectDirectory, "components/host/preflight"), "libvirt.sh");
+  const inputs = { ...shown, stdin: asSecret(packInput(script, {})) };
+  await take(
+    recorded.map((resource) =>
+      resource.urn.endsWith(waitedFor)
+        ? { ...resource, inputs, outputs: { ...resource.outputs, ...inputs } }
+        : resource,
+    ),
   );
-  await project.importState(state);
 }, 300_000);
 afterAll(async () => {
   await libvirt.stop();
   project.remove();
 });
 
-/** The script whose output the provider waits for must be the same, or the provider is not asked in a preview. */
-function withInput(resource: Values): Values {
-  const folder = join(projectDirectory, "components/host/preflight");
-  const stdin = renderInput(loadScript(folder, "libvirt.sh"), {});
-  return { ...resource, inputs: { ...resource.inputs, stdin }, outputs: { ...resource.outputs, stdin } };
+/** How a state has a secret before its import encrypts it. */
+const asSecret = (text: string) => ({
+  "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+  plaintext: JSON.stringify(text),
+});
+
+/** Gives the stack a state. The script that libvirt's provider waits for must be as it is today, or a preview asks no provider. */
+async function take(resources: readonly Values[]): Promise<void> {
+  const state = JSON.parse(await project.exportState());
+  state.deployment.resources = resources;
+  await project.importState(state);
+}
+
+/** What a preview says of each resource. */
+async function steps(): Promise<{ op: string; urn: string; newState?: { inputs?: Values } }[]> {
+  const { code, stdout, stderr } = await project.pulumi("preview", "--json", "--stack", "lab");
+  expect(code, stdout + stderr).toBe(0);
+  return JSON.parse(stdout).steps;
 }
 
 /** What a preview would do, by resource; what stays the same is left out. */
 async function previewed(): Promise<Record<string, string>> {
-  const { code, stdout, stderr } = await project.pulumi("preview", "--json", "--stack", "lab");
-  expect(code, stdout + stderr).toBe(0);
-  const steps: { op: string; urn: string }[] = JSON.parse(stdout).steps;
   return Object.fromEntries(
-    steps.flatMap(({ op, urn }) => (op === "same" ? [] : [[urn.slice(urn.lastIndexOf("::") + 2), op]])),
+    (await steps()).flatMap(({ op, urn }) =>
+      op === "same" ? [] : [[urn.slice(urn.lastIndexOf("::") + 2), op]],
+    ),
   );
 }
 

@@ -3,6 +3,7 @@ import { parse } from "yaml";
 import {
   type CloudInitArgs,
   finishedMessage,
+  renderHostKey,
   renderMetaData,
   renderNetworkConfig,
   renderUserData,
@@ -37,13 +38,12 @@ describe("cloud-init's user data", () => {
     expect(text).not.toMatch(/^\s*(passwd|plain_text_passwd|hashed_passwd|chpasswd):/m);
   });
 
-  it("gives the SSH server its key, where there is one, and has it make its own otherwise", () => {
-    const hostKey = { privateKey: "PRIVATE", publicKey: "ssh-ed25519 AAAA" };
-    expect(parse(renderUserData({ ...args, hostKey })).ssh_keys).toEqual({
-      ed25519_private: "PRIVATE",
-      ed25519_public: "ssh-ed25519 AAAA",
+  it("gives the SSH server its key in a part that goes behind the rest", () => {
+    const hostKey = renderHostKey({ privateKey: "PRIVATE\nKEY\n", publicKey: "ssh-ed25519 AAAA" });
+    expect(parse(text + hostKey)).toEqual({
+      ...data,
+      ssh_keys: { ed25519_private: "PRIVATE\nKEY\n", ed25519_public: "ssh-ed25519 AAAA" },
     });
-    expect(data.ssh_keys).toBeUndefined();
   });
 
   it("closes passwords and root out", () => {

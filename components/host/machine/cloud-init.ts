@@ -10,15 +10,13 @@ export interface CloudInitArgs {
   /** User to create, with sudo and without a password. */
   readonly user: string;
   readonly authorizedKeys: readonly string[];
-  /** The only key of its SSH server, in OpenSSH's formats. @default it makes its own */
-  readonly hostKey?: { readonly privateKey: string; readonly publicKey: string };
 }
 
 /** The line that ends up on the serial console when cloud-init has finished. */
 export const finishedMessage = (name: string): string => `wiab: ${name} is up`;
 
 /** cloud-init's user data: the user with the keys, the name, and no password logins. */
-export function renderUserData({ name, domain, user, authorizedKeys, hostKey }: CloudInitArgs): string {
+export function renderUserData({ name, domain, user, authorizedKeys }: CloudInitArgs): string {
   const data = {
     hostname: name,
     fqdn: `${name}.${domain}`,
@@ -32,8 +30,6 @@ export function renderUserData({ name, domain, user, authorizedKeys, hostKey }: 
         ssh_authorized_keys: authorizedKeys,
       },
     ],
-    // With one given, cloud-init makes none of its own.
-    ...(hostKey && { ssh_keys: { ed25519_private: hostKey.privateKey, ed25519_public: hostKey.publicKey } }),
     ssh_pwauth: false,
     disable_root: true,
     // The host's resolver and clock are enough; nothing is fetched at boot.
@@ -43,6 +39,18 @@ export function renderUserData({ name, domain, user, authorizedKeys, hostKey }: 
   };
   return `#cloud-config\n${stringify(data)}`;
 }
+
+/**
+ * The part of the user data that has the only key of the machine's SSH server: with one given, cloud-init makes none. It is
+ * apart from the rest because it is secret. Both keys are in OpenSSH's formats.
+ */
+export const renderHostKey = ({
+  privateKey,
+  publicKey,
+}: {
+  readonly privateKey: string;
+  readonly publicKey: string;
+}): string => stringify({ ssh_keys: { ed25519_private: privateKey, ed25519_public: publicKey } });
 
 /** The name doubles as instance ID: cloud-init configures a disk once, whatever becomes of the domain. */
 export const renderMetaData = ({ name }: CloudInitArgs): string =>

@@ -8,7 +8,13 @@ import { loadScript, runScript } from "../../machine/script";
 import type { Host } from "../host";
 import type { BaseImage } from "../image/base-image";
 import { renderConsoleLog } from "../xml";
-import { finishedMessage, renderMetaData, renderNetworkConfig, renderUserData } from "./cloud-init";
+import {
+  finishedMessage,
+  renderHostKey,
+  renderMetaData,
+  renderNetworkConfig,
+  renderUserData,
+} from "./cloud-init";
 import { lastLine, logIn } from "./login";
 
 /** Arguments of {@link VirtualMachine}. */
@@ -18,9 +24,9 @@ export interface VirtualMachineArgs {
   readonly host: Host;
   /** Directory of the host's storage pool. */
   readonly poolPath: string;
-  /** The stack's own key pair for its machines, in OpenSSH's formats. */
   /** The key pair of the machine's own SSH server. */
   readonly hostKey: { readonly privateKey: pulumi.Output<string>; readonly publicKey: pulumi.Output<string> };
+  /** The stack's own key pair for its machines, in OpenSSH's formats. */
   readonly sshKey: { readonly privateKey: pulumi.Output<string>; readonly publicKey: pulumi.Output<string> };
 }
 
@@ -85,16 +91,13 @@ export class VirtualMachine extends pulumi.ComponentResource {
       { parent: this, deletedWith: disk },
     );
 
-    const cloudInit = pulumi
-      .all([authorizedKeys, hostKey.privateKey, hostKey.publicKey])
-      .apply(([keys, privateKey, publicKey]) => ({
-        name: plan.name,
-        domain: config.domain,
-        mac: plan.mac,
-        user: config.ssh.user,
-        authorizedKeys: keys,
-        hostKey: { privateKey, publicKey },
-      }));
+    const cloudInit = authorizedKeys.apply((keys) => ({
+      name: plan.name,
+      domain: config.domain,
+      mac: plan.mac,
+      user: config.ssh.user,
+      authorizedKeys: keys,
+    }));
     // Not the provider's own resource for it: that reads the disk back over the one connection that all share,
     // which locks up when seven do so at once.
     const seedImage = `${poolPath}/${plan.name}-cloud-init.iso`;
@@ -106,6 +109,9 @@ export class VirtualMachine extends pulumi.ComponentResource {
         parameters: {
           IMAGE: host.pool.name.apply(() => seedImage),
           USER_DATA: cloudInit.apply(renderUserData),
+          HOST_KEY: pulumi
+            .all([hostKey.privateKey, hostKey.publicKey])
+            .apply(([privateKey, publicKey]) => renderHostKey({ privateKey, publicKey })),
           META_DATA: cloudInit.apply(renderMetaData),
           NETWORK_CONFIG: cloudInit.apply(renderNetworkConfig),
         },
