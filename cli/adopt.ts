@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { runMain } from "../toolchain/commands";
 import { projectDirectory, stateFiles } from "../toolchain/environment";
-import { stateFile } from "./deployment";
+import { stateFile } from "../toolchain/states";
 import { holding, onHost, ownerOf, type Place, placeOf } from "./host-record";
 import { open } from "./state-copy";
 

@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { projectDirectory } from "../toolchain/environment";
 import { pulumiOutput } from "../toolchain/pulumi";
+import { stateFile } from "../toolchain/states";
 import { holding, onHost, ownerOf, type Place, placeOf } from "./host-record";
+import { passphraseOf } from "./stack-state";
 import { seal } from "./state-copy";
 
 type Environment = Readonly<Record<string, string>>;
@@ -14,18 +16,6 @@ const changing = ["up", "update", "destroy", "down", "dn", "refresh", "import", 
 /** Whether a command line changes a deployment. */
 export const changes = ([command = "", ...rest]: readonly string[]): boolean =>
   changing.includes(command) && !rest.some((arg) => /^(--help|-h|--preview-only)$/.test(arg));
-
-/** The file of a stack in a local backend. */
-export const stateFile = (backend: string, stack: string): string =>
-  join(backend, ".pulumi", "stacks", "wiab-staging", `${stack}.json`);
-
-/** The passphrase that a local backend's secrets are encrypted with. */
-export function passphraseOf(env: Environment): string {
-  const { PULUMI_CONFIG_PASSPHRASE: text, PULUMI_CONFIG_PASSPHRASE_FILE: file } = { ...env, ...process.env };
-  if (text !== undefined) return text;
-  if (!file) throw new Error("no passphrase is set");
-  return readFileSync(file, "utf8");
-}
 
 /**
  * Runs what changes a stack's deployment while the host keeps others out, and leaves an encrypted copy of the state there
@@ -53,19 +43,17 @@ async function keepCopy(
   file: string,
   stack: string,
   configuration: string,
-  passphrase: string,
+  passphrase: string | undefined,
 ): Promise<void> {
   const state = existsSync(file) ? readFileSync(file, "utf8") : "{}";
   const { resources = [] } = JSON.parse(state).checkpoint?.latest ?? {};
-  const kept =
-    resources.length > 0
-      ? onHost(
-          place,
-          "put",
-          seal({ stack, state, configuration: readFileSync(configuration, "utf8") }, passphrase),
-        )
-      : onHost(place, "leave");
-  await kept.catch((error: Error) =>
+  const keep = async () => {
+    if (resources.length === 0) return onHost(place, "leave");
+    if (passphrase === undefined) throw new Error("no passphrase is set that it could be encrypted with");
+    const copy = { stack, state, configuration: readFileSync(configuration, "utf8") };
+    return onHost(place, "put", seal(copy, passphrase));
+  };
+  await keep().catch((error: Error) =>
     console.error(`warning: the host has no copy of the state as it is now: ${error.message}`),
   );
 }

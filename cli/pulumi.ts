@@ -7,6 +7,7 @@ import { installToolchain } from "../toolchain/install";
 import { createStack, pulumi, stackOf } from "../toolchain/pulumi";
 import { asOwner, changes } from "./deployment";
 import { refuseDestroy } from "./kept-disks";
+import { checkStackState } from "./stack-state";
 
 /**
  * Refuses a stack's file that is no YAML, with the line in it: the engine's own message counts lines otherwise.
@@ -28,6 +29,8 @@ async function main(): Promise<number> {
   const stack = stackOf(args);
   if (stack) checkSyntax(stack);
   const env = pulumiEnvironment(toolchain, stack);
+  // Those two are ways back themselves.
+  if (stack && !/^stack (import|rm)$/.test(args.slice(0, 2).join(" "))) checkStackState(stack, env);
   if (
     stack &&
     args[0] !== "stack" &&

@@ -2,7 +2,9 @@ import { rmSync } from "node:fs";
 import { asOwner } from "../cli/deployment";
 import { recover } from "../cli/recover";
 import { runMain } from "../toolchain/commands";
+import { stateFiles } from "../toolchain/environment";
 import { pulumi, pulumiOutput } from "../toolchain/pulumi";
+import { stacksIn } from "../toolchain/states";
 import { stopContainers } from "./containers/containers";
 import { certificateFolder, chartsFolder, labEnvironment, readOptions, stackFile } from "./context";
 import { stopLibvirt } from "./host/libvirt";
@@ -11,8 +13,7 @@ import { stopLibvirt } from "./host/libvirt";
 async function main(): Promise<number> {
   const { stack } = readOptions();
   const { env, home } = await labEnvironment();
-  const known: { name: string }[] = JSON.parse(await pulumiOutput(env, ["stack", "ls", "--json"]));
-  if (known.some(({ name }) => name === stack)) {
+  if (stacksIn(stateFiles().backend).includes(stack)) {
     const code = await asOwner(env, stack, async () => {
       for (const line of await recover(env, home, stack, async () => true)) console.log(line);
       // With a look at what is really there: a machine that somebody has deleted cannot be deleted again.

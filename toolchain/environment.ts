@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Toolchain } from "./install";
-import { moveStates, stateHome } from "./states";
+import { moveStates, stacksIn, stateFile, stateHome } from "./states";
 
 /** The checkout. */
 export const projectDirectory = join(__dirname, "..");
@@ -40,8 +40,7 @@ function credentialsDirectory(): string {
  * of a stack which the checkout's own backend has.
  */
 export function hasOwnBackend(stack?: string): boolean {
-  if (stack && existsSync(join(stateFiles().backend, ".pulumi", "stacks", "wiab-staging", `${stack}.json`)))
-    return false;
+  if (stack && existsSync(stateFile(stateFiles().backend, stack))) return false;
   const { PULUMI_BACKEND_URL, PULUMI_ACCESS_TOKEN } = process.env;
   return Boolean(PULUMI_BACKEND_URL || PULUMI_ACCESS_TOKEN) || isLoggedIn();
 }
@@ -63,17 +62,24 @@ export function pulumiEnvironment(toolchain: Toolchain, stack?: string): Record<
   return { ...toolchain.env, ...localBackend() };
 }
 
-/** The checkout's own backend, whatever the operator uses otherwise; labs live there. */
+/**
+ * The checkout's own backend, whatever the operator uses otherwise; labs live there.
+ * @throws Error if its stacks have a passphrase that is not there any more.
+ */
 export function localBackend(): Record<string, string> {
-  const { backend, passphrase } = stateFiles();
+  const { home, backend, passphrase } = stateFiles();
   mkdirSync(backend, { recursive: true, mode: 0o700 });
-  if (!existsSync(passphrase))
-    writeFileSync(passphrase, `${randomBytes(32).toString("base64url")}\n`, { mode: 0o600, flag: "wx" });
   const { PULUMI_CONFIG_PASSPHRASE, PULUMI_CONFIG_PASSPHRASE_FILE } = process.env;
-  return {
-    PULUMI_BACKEND_URL: `file://${backend}`,
-    ...(PULUMI_CONFIG_PASSPHRASE === undefined && PULUMI_CONFIG_PASSPHRASE_FILE === undefined
-      ? { PULUMI_CONFIG_PASSPHRASE_FILE: passphrase }
-      : {}),
-  };
+  const environment = { PULUMI_BACKEND_URL: `file://${backend}` };
+  if (PULUMI_CONFIG_PASSPHRASE !== undefined || PULUMI_CONFIG_PASSPHRASE_FILE !== undefined)
+    return environment;
+  if (!existsSync(passphrase)) {
+    const stacks = stacksIn(backend);
+    if (stacks.length > 0)
+      throw new Error(
+        `${passphrase} is missing, and the secrets of ${stacks.join(", ")} are encrypted with what was in it. Write it into that file again, or name another one with PULUMI_CONFIG_PASSPHRASE_FILE; a new one would open nothing and is not made. Without it there is no way back (docs/operations.md): to begin anew, move ${home} away`,
+      );
+    writeFileSync(passphrase, `${randomBytes(32).toString("base64url")}\n`, { mode: 0o600, flag: "wx" });
+  }
+  return { ...environment, PULUMI_CONFIG_PASSPHRASE_FILE: passphrase };
 }

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { run } from "./commands";
 import { projectDirectory, stateFiles } from "./environment";
+import { stacksIn } from "./states";
 
 /**
  * Runs the pinned CLI in the project with this process's own terminal, and gives its exit code. Ctrl-C
@@ -43,10 +44,10 @@ export function stackOf(args: readonly string[]): string | undefined {
     : args.find((arg) => arg.startsWith("--stack="))?.slice("--stack=".length);
 }
 
-/** Makes a stack known to the backend if it is not yet. */
+/** Makes a stack known to the checkout's own backend if it is not yet. */
 export async function createStack(env: Readonly<Record<string, string>>, stack: string): Promise<void> {
-  const known = JSON.parse(await pulumiOutput(env, ["stack", "ls", "--json"])) as { name: string }[];
-  if (known.some(({ name }) => name === stack)) return;
-  console.error(`making stack ${stack}; its state is kept in ${stateFiles().home} (docs/operations.md)`);
+  const { home, backend } = stateFiles();
+  if (stacksIn(backend).includes(stack)) return;
+  console.error(`making stack ${stack}; its state is kept in ${home} (docs/operations.md)`);
   await pulumiOutput(env, ["stack", "init", stack, "--non-interactive", "--no-select"]);
 }

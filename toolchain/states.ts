@@ -12,7 +12,7 @@ import {
   statSync,
 } from "node:fs";
 import { homedir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { isAlive } from "./processes";
 
 /**
@@ -77,4 +77,15 @@ export function locksIn(backend: string): string[] {
   return readdirSync(locks, { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".json"))
     .map((file) => join(locks, file));
+}
+
+/** The file of a stack in a local backend. */
+export const stateFile = (backend: string, stack: string): string =>
+  join(backend, ".pulumi", "stacks", "wiab-staging", `${stack}.json`);
+
+/** The stacks of a local backend, also those whose states cannot be read: the CLI lists none of them because of one. */
+export function stacksIn(backend: string): string[] {
+  const folder = dirname(stateFile(backend, ""));
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).flatMap((file) => /^(.+)\.json$/.exec(file)?.[1] ?? []);
 }

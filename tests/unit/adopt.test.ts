@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Adoption, adopt } from "../../cli/adopt";
-import { changes, stateFile } from "../../cli/deployment";
+import { changes } from "../../cli/deployment";
 import { holding, onHost, ownerOf } from "../../cli/host-record";
 import { open, seal } from "../../cli/state-copy";
+import { stateFile } from "../../toolchain/states";
 
 // The host is this machine, and its records are in a folder of the test's.
 let root: string;
