@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 
-from cluster import BIN, DATA, SETTINGS, SLOT, ask_all, can_write, conninfo, everybody, known_members, path, reserve, say
+from cluster import BIN, DATA, SETTINGS, SLOT, ask_all, can_write, conninfo, everybody, known_members, path, promised, reserve, say
 from cluster import seen, status_of_files
 
 REJOIN = path("rejoin")
@@ -22,12 +22,18 @@ def main():
     reason = None
     while True:
         own = status_of_files()
+        candidate = promised()
         answers = ask_all(everybody())
         primaries = [answer for answer in answers if answer["state"] == "primary"]
         strangers = [answer for answer in primaries if own["state"] == "down" and answer["system"] != own["system"]]
         was_primary = own["state"] == "down" and not os.path.exists(f"{DATA}/standby.signal")
         if strangers:
             now = f"{strangers[0]['name']} is the primary of another cluster than this node's data are of; nothing is touched"
+        elif len(primaries) == 1 and candidate not in (None, primaries[0]["name"]):
+            # A voter's standby starts and follows nobody; the guard turns it to a primary.
+            if own["state"] == "down" and not was_primary:
+                break
+            now = f"this node has promised to follow {candidate}, and {primaries[0]['name']} is the primary"
         elif len(primaries) == 1:
             if own["state"] == "none" or was_primary or os.path.exists(REJOIN) or upstream() != primaries[0]["address"]:
                 become_standby(primaries[0], own, was_primary)
@@ -137,4 +143,5 @@ def keep_up_with_primary():
         file.write(f"max_connections = {needed if standby else SETTINGS['maxConnections']}\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

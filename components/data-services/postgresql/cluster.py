@@ -9,6 +9,7 @@ import select
 import socket
 import subprocess
 import sys
+import time
 
 SETTINGS = json.load(open("/etc/wiab/postgresql/settings.json"))
 NAME, DATA, BIN = SETTINGS["name"], SETTINGS["data"], SETTINGS["bin"]
@@ -147,6 +148,51 @@ def known_members():
         return json.load(open(path("members.json")))
     except (OSError, ValueError):
         return [{"name": NAME, "address": ME["address"]}]
+
+
+def keep(name, value):
+    """Writes a file that is whole and on disk, or as it was before."""
+    with open(path(f"{name}.new"), "w") as file:
+        json.dump(value, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(path(f"{name}.new"), path(name))
+    folder = os.open(HOME, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+# For so many seconds a voter follows nobody but its candidate.
+PROMISE = 60
+
+
+def boottime():
+    """Seconds since the boot, those included during which the machine slept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def boot():
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
+
+
+def promise(candidate):
+    keep("promise.json", {"candidate": candidate, "boot": boot(), "until": boottime() + PROMISE})
+
+
+def promised():
+    """The candidate that this node has promised to follow, while that lasts. A file that cannot be read is an error: it
+    may hold a promise."""
+    try:
+        with open(path("promise.json")) as file:
+            kept = json.load(file)
+    except FileNotFoundError:
+        return None
+    # One of an earlier boot was given before this one began.
+    until = kept["until"] if kept["boot"] == boot() else PROMISE
+    return kept["candidate"] if boottime() < until else None
 
 
 def ask(address, request="status", timeout=5):

@@ -5,8 +5,13 @@ What holds, from the moment that all nodes have joined: with N members, M of whi
 a write once N - M standbys have it on disk too. A standby is promoted only by the votes of M members, each of which stops
 receiving before it votes, and only if none of them has more than it has: so it has every acknowledged write, and the
 former primary gets no further one acknowledged. A primary that sees less than half of the members for 15 s stops, and no
-former primary starts before it has seen as many. Not covered: a client that cancels a COMMIT in waiting, to which
-PostgreSQL says that it was done. With two members nobody is promoted, and writes wait for nobody.
+former primary starts before it has seen as many. With two members nobody is promoted, and writes wait for nobody.
+
+A vote is a promise to follow nobody but the candidate, for 60 s of a clock that goes on while a machine sleeps. It is on
+disk before it is answered, and holds over restarts of the guard, of PostgreSQL and of the machine. A candidate counts
+votes for 30 s. Not covered: a candidate that stands still for the other 30 s between its count and the end of its
+promotion, or whose machine is paused from outside, clock and all; and a client that cancels a COMMIT in waiting, to which
+PostgreSQL says that it was done.
 
 `guard serve` is the service. `guard promote` is what repmgrd runs to make this node the primary. `guard peers` prints the
 states of the other nodes, `guard primary` the address of the primary."""
@@ -21,12 +26,14 @@ import threading
 import time
 
 from cluster import ANSWERING, BIN, DATA, GUARD_PORT, ME, NAME, SETTINGS, SLOT, Local, ask, ask_all, can_promote
-from cluster import can_write, conninfo, everybody, known_members, path, reserve, say, seen
+from cluster import PROMISE, boottime, can_write, conninfo, everybody, keep, known_members, path, promise, promised, reserve
+from cluster import say, seen
 
 INTERVAL = 5
-# A primary that is alone for so long stops; a voter follows nobody but its candidate for much longer, so that by then no
-# other primary is left.
-ALONE, PROMISE = 15, 60
+# A primary that is alone for so long stops; a voter's promise lasts much longer, so that by then no other primary is left.
+ALONE = 15
+# For so long a candidate counts its votes; the rest of the promise is for the promotion.
+VOTES_COUNT = PROMISE / 2
 # repmgrd finds the primary dead in about 40 s; what it cannot do, the guard does.
 REPAIR, ELECTION = 30, 75
 REPMGR_CONFIG = "/etc/wiab/postgresql/repmgr.conf"
@@ -35,8 +42,7 @@ REPMGR_CONFIG = "/etc/wiab/postgresql/repmgr.conf"
 class Guard:
     def __init__(self):
         self.local = Local()
-        self.lock = threading.Lock()
-        self.promise = ("", 0.0)
+        self.lock = threading.RLock()
         self.since = {}
         self.repairs = 0
         self.role = None
@@ -48,15 +54,16 @@ class Guard:
 
     def vote(self, candidate, lsn):
         """Whether this standby has nothing that the candidate lacks. It stops receiving first, for good."""
-        status = self.status()
-        holder, until = self.promise
-        if status["state"] != "standby":
-            return {"vote": "no", "why": f"it is {status['state']}"}
-        if holder not in ("", candidate) and until > time.monotonic():
-            return {"vote": "no", "why": f"it has promised to follow {holder}"}
-        if status["receiving"] and candidate != NAME:
-            return {"vote": "no", "why": "it still hears the primary"}
+        # All of it in one: a second candidate asks at the same time, or `follow` is about to turn to the primary.
         with self.lock:
+            status = self.status()
+            holder = promised()
+            if status["state"] != "standby":
+                return {"vote": "no", "why": f"it is {status['state']}"}
+            if holder not in (None, candidate):
+                return {"vote": "no", "why": f"it has promised to follow {holder}"}
+            if status["receiving"] and candidate != NAME:
+                return {"vote": "no", "why": "it still hears the primary"}
             self.local.ask("alter system set primary_conninfo = ''")
             self.local.ask("select pg_reload_conf()")
             deadline = time.monotonic() + 10
@@ -64,9 +71,9 @@ class Guard:
                 if time.monotonic() > deadline:
                     return {"vote": "no", "why": "its receiver does not stop"}
                 time.sleep(0.1)
-        self.promise = (candidate, time.monotonic() + PROMISE)
-        status = self.status()
-        return {"vote": "yes", "timeline": status["timeline"], "lsn": status["lsn"]}
+            promise(candidate)
+            status = self.status()
+            return {"vote": "yes", "timeline": status["timeline"], "lsn": status["lsn"]}
 
     def lasts(self, what, holds):
         """For how many seconds something has been so."""
@@ -100,17 +107,15 @@ class Guard:
             self.look_as_standby(status, members, answers)
 
     def remember(self, members):
-        keep = sorted(({"name": m["name"], "address": m["address"]} for m in members), key=lambda m: m["name"])
-        if keep != known_members() or not os.path.exists(path("members.json")):
-            with open(path("members.json.new"), "w") as file:
-                json.dump(keep, file)
-            os.rename(path("members.json.new"), path("members.json"))
+        present = sorted(({"name": m["name"], "address": m["address"]} for m in members), key=lambda m: m["name"])
+        if present != known_members() or not os.path.exists(path("members.json")):
+            keep("members.json", present)
         # With N members a majority of M is needed to promote one, and N - M standbys besides the primary have to hold
         # what is acknowledged: each majority has one of them, and N / 2 standbys may be away. Two members have no
         # majority when one is away: nobody is promoted by himself, and the primary waits for nobody. On standbys too:
         # whichever is promoted has it from its first moment.
-        names = ", ".join(f'"{member["name"]}"' for member in keep)
-        needed = (len(keep) - 1) // 2
+        names = ", ".join(f'"{member["name"]}"' for member in present)
+        needed = (len(present) - 1) // 2
         wanted = f"ANY {needed} ({names})" if needed else ""
         with self.lock:
             if self.local.ask("show synchronous_standby_names") != wanted:
@@ -168,10 +173,10 @@ class Guard:
                 self.local.ask("select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active")
             if me and me["type"] == "standby":
                 self.note_role("standby")
-        promised = self.promise[1] > time.monotonic() and [answer["name"] for answer in primaries] != [self.promise[0]]
-        if len(primaries) == 1 and not status["receiving"] and not promised:
+        may_follow = len(primaries) == 1 and promised() in (None, primaries[0]["name"])
+        if may_follow and not status["receiving"]:
             self.follow(primaries[0])
-        if self.lasts("lost", not status["receiving"] and len(primaries) == 1) >= REPAIR and not promised:
+        if self.lasts("lost", not status["receiving"] and len(primaries) == 1) >= REPAIR and may_follow:
             self.repairs += 1
             with open(path("rejoin"), "w") as file:
                 file.write("rewind" if self.repairs == 1 else "clone")
@@ -197,6 +202,9 @@ class Guard:
             return
         reserve(primary)
         with self.lock:
+            # It may have voted meanwhile.
+            if promised() not in (None, primary["name"]):
+                return
             self.local.ask(f"alter system set primary_conninfo = '{wanted}'")
             self.local.ask(f"alter system set primary_slot_name = '{SLOT}'")
             self.local.ask("select pg_reload_conf()")
@@ -241,6 +249,7 @@ def promote():
     if not can_promote(number, total):
         say(f"not promoted: {number} of {total} nodes can agree")
         return 1
+    began = boottime()
     # This node's own first: what it has does not grow any more then.
     votes = {NAME: ask(ME["address"], f"vote {NAME} {own['lsn']}", 15)}
     if votes[NAME].get("vote") == "yes":
@@ -256,6 +265,10 @@ def promote():
         return 1
     if ahead:
         say(f"not promoted: {ahead[0]} has data that this node lacks")
+        return 1
+    age = boottime() - began
+    if age > VOTES_COUNT:
+        say(f"not promoted: its votes are {age:.0f} s old, and count for {VOTES_COUNT:.0f} s")
         return 1
     say(f"promoted by {', '.join(granted)}")
     return subprocess.run([f"{BIN}/repmgr", "-f", REPMGR_CONFIG, "standby", "promote"]).returncode
@@ -297,4 +310,5 @@ def primary():
 
 
 VERBS = {"serve": serve, "primary": primary, "promote": lambda: sys.exit(promote()), "peers": peers}
-VERBS[sys.argv[1]]()
+if __name__ == "__main__":
+    VERBS[sys.argv[1]]()
