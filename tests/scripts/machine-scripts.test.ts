@@ -35,6 +35,7 @@ afterAll(() => host.remove());
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "wiab-scripts-"));
   mkdirSync(join(root, "programs"));
+  chmodSync(root, 0o755);
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
@@ -178,6 +179,26 @@ describe("preflight.sh", () => {
     const ended = await run("preflight/preflight.sh", "apply", parameters());
     expect(ended).toMatchObject(succeeded);
     expect(ended.stdout).toMatch(/^the host \S+ is ready$/m);
+  });
+
+  it("finds that libvirt's QEMU may not enter the folder of the disks, until it may", async () => {
+    // The user that a host's configuration names, whatever this machine has.
+    const setting = [
+      "mkdir -p /etc/libvirt",
+      "mount -t tmpfs tmpfs /etc/libvirt",
+      `echo 'user = "nobody"' >/etc/libvirt/qemu.conf`,
+    ];
+    const closed = join(root, "closed");
+    mkdirSync(join(closed, "disks"), { recursive: true });
+    const wanting = { ...parameters(), POOL_PATH: join(closed, "disks", "pool") };
+    chmodSync(closed, 0o700);
+    const refused = await run("preflight/preflight.sh", "apply", wanting, { setting });
+    expect(refused.code).toBe(1);
+    expect(refused.stdout).toContain(
+      `finding 1: nobody, who libvirt runs QEMU as, may not enter ${join(closed, "disks")} (host.poolPath)`,
+    );
+    chmodSync(closed, 0o711);
+    expect(await run("preflight/preflight.sh", "apply", wanting, { setting })).toMatchObject(succeeded);
   });
 
   it("prints everything that is wrong, with what to do, and fails", async () => {

@@ -48,6 +48,7 @@ conclude() {
 
 check_host() {
   check_libvirt
+  check_pool
   check_resources
   check_firewall
   [ -z "$ARTIFACT_LOCATIONS" ] || check_artifact
@@ -88,6 +89,17 @@ check_libvirt() {
     kvm) finding "the host cannot run KVM guests: enable VT-x or AMD-V in its firmware and load the kvm module, or set host.virtualization to qemu (slow)" ;;
     *) finding "libvirt has no emulator for qemu guests: install qemu-system-x86" ;;
   esac
+}
+
+# Machines' disks are opened by the user that libvirt runs QEMU as; folders that are missing are made so that it can.
+check_pool() {
+  local user directory=$POOL_PATH
+  user=$(sed -n 's/^ *user *= *"\{0,1\}+\{0,1\}\([^"]*\)"\{0,1\} *$/\1/p' /etc/libvirt/qemu.conf 2>/dev/null | tail -n 1)
+  [ -n "$user" ] || user=$(getent passwd libvirt-qemu qemu | head -n 1 | cut -d : -f 1) || true
+  id "${user:-none}" >/dev/null 2>&1 || return 0
+  until [ -d "$directory" ]; do directory=$(dirname "$directory"); done
+  setpriv --reuid "$user" --regid "$(id --group "$user")" --init-groups test -x "$directory" ||
+    finding "$user, who libvirt runs QEMU as, may not enter $directory (host.poolPath): chmod o+x it and the folders above it, or choose another host.poolPath"
 }
 
 check_resources() {
