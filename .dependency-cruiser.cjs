@@ -7,7 +7,7 @@ const layers = [
   ["components/config"],
   ["components/machine", "components/secrets"],
   ["components/host", "components/artifact", "components/backup"],
-  ["components/data-services", "components/kubernetes"],
+  ["components/data-services", "components/kubernetes", "components/mesh"],
   ["components/wire"],
   ["components/validation"],
   ["components/deployment"],

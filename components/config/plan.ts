@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { gatewayOf } from "./addresses";
+import { type MeshPlan, planMesh } from "./mesh";
 import { hostNames, publicNames } from "./names";
 import { callingPorts, ingressNodePorts } from "./ports";
 import type { Configuration, MachineConfiguration } from "./schema";
@@ -53,6 +54,8 @@ export interface Plan {
   };
   readonly dnsRecords: readonly DnsRecord[];
   readonly publicPorts: readonly PublicPort[];
+  /** Undefined where the site is on its own. */
+  readonly mesh: (MeshPlan & { readonly machine: MachinePlan }) | undefined;
 }
 
 /** Works out a checked configuration. Pure: the same configuration gives the same plan. */
@@ -62,6 +65,10 @@ export function planDeployment(config: Configuration): Plan {
   const kubenodes = withRole("kubenode");
   const servingKubenodes = kubenodes.filter(({ retiring }) => !retiring);
   const own = ownMachines(config);
+  // The rules have seen to it that the gateway is a machine.
+  const gateway = machines.find(({ name }) => name === config.mesh?.gateway);
+  const mesh = config.mesh &&
+    gateway && { ...planMesh(config.mesh, config.firewall.publicAddress), machine: gateway };
   const callingNode = config.calling.enabled
     ? (servingKubenodes.find(({ name }) => name === config.calling.node) ?? servingKubenodes.at(-1))
     : undefined;
@@ -84,7 +91,15 @@ export function planDeployment(config: Configuration): Plan {
       diskBytes: own.reduce((sum, { diskGB }) => sum + bytesOfGB(diskGB), 0),
     },
     dnsRecords: planDnsRecords(config),
-    publicPorts: planPublicPorts(servingKubenodes, callingNode),
+    publicPorts: [
+      ...planPublicPorts(servingKubenodes, callingNode),
+      ...(mesh ? (["tcp", "udp"] as const) : []).map((protocol) => ({
+        protocol,
+        ports: `${mesh?.port}`,
+        target: `${mesh?.machine.address}`,
+      })),
+    ],
+    mesh,
   };
 }
 

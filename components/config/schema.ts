@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { backup, dataServices } from "./data-services-schema";
 import { kubernetes } from "./kubernetes-schema";
+import { mesh } from "./mesh-schema";
 import { features, tls, wire } from "./wire-schema";
 
 /**
@@ -381,6 +382,9 @@ export const configurationSchema = z.strictObject({
     .describe("The certificate of the public host names: the operator's own, or Let's Encrypt's."),
   features: features.prefault({}).describe("What of Wire is switched on."),
   wire: wire.prefault({}).describe("Wire's Helm charts."),
+  mesh: mesh
+    .optional()
+    .describe("The mesh that joins this site to others (docs/mesh.md). Without it the site is on its own."),
 });
 
 /** A stack's configuration, checked and with all defaults filled in. */

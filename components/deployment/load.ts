@@ -1,7 +1,15 @@
 import type { ArtifactPlan } from "../artifact/plan";
 import { type Plan, planDeployment } from "../config/plan";
 import type { Configuration } from "../config/schema";
-import { loadArtifact, loadCharts, loadConfiguration, loadFederation, loadTls } from "../validation/load";
+import type { MeshIdentity } from "../mesh/mesh";
+import {
+  loadArtifact,
+  loadCharts,
+  loadConfiguration,
+  loadFederation,
+  loadMesh,
+  loadTls,
+} from "../validation/load";
 import type { WireContext } from "../wire/context";
 import type { WireArgs } from "../wire/wire";
 
@@ -11,6 +19,8 @@ export interface Deployment {
   readonly plan: Plan;
   /** Undefined where machines are made and nothing is put on them. */
   readonly artifact: ArtifactPlan | undefined;
+  /** Who the site is in a mesh; undefined where it is on its own. */
+  readonly mesh: MeshIdentity | undefined;
   /** Undefined where nothing of Wire is installed; never there without an artifact. */
   readonly wire: (Pick<WireArgs, "chart"> & Pick<WireContext, "tls" | "federation">) | undefined;
 }
@@ -27,6 +37,7 @@ export function loadDeployment(): Deployment {
     config,
     plan: planDeployment(config),
     artifact,
+    mesh: loadMesh(config),
     wire: artifact && chart && tls && { chart, tls, federation },
   };
 }

@@ -53,6 +53,16 @@ export interface StackOutputs {
     readonly adminCommands: Readonly<Record<string, string>>;
     readonly releases: Readonly<Partial<Record<ReleaseName, pulumi.Unwrap<ReleaseState>>>>;
   } | null;
+  /** The site's place in a mesh, as its peers have to know it; not there where the site is on its own. */
+  readonly mesh?: {
+    readonly zone: string;
+    readonly prefix: string;
+    readonly endpoint: string;
+    /** Public key of the tunnels, in base64. */
+    readonly publicKey: string;
+    /** Whether WireGuard is the `kernel`'s or runs in `userspace`. */
+    readonly wireguard: string;
+  };
   readonly sshUser: string;
   readonly sshPublicKey: string;
   /** Secret. */
@@ -102,6 +112,15 @@ export const stackOutputs = ({
   publicPorts: firewall.applied.apply(() => plan.publicPorts),
   dnsRecords: plan.dnsRecords,
   ...platformOutputs(secrets, platform),
+  ...(plan.mesh && platform?.mesh
+    ? {
+        mesh: {
+          ...plan.mesh.site,
+          publicKey: platform.mesh.publicKey,
+          wireguard: platform.mesh.wireguard,
+        },
+      }
+    : {}),
   sshUser: config.ssh.user,
   sshPublicKey: secrets.ssh.publicKey,
   sshPrivateKey: secrets.ssh.privateKey,

@@ -10,6 +10,8 @@ import { KubernetesCluster, type KubernetesNode } from "../kubernetes/cluster";
 import { prepareNodes } from "../kubernetes/nodes";
 import type { Machine } from "../machine/machine";
 import type { Target } from "../machine/target";
+import { Mesh } from "../mesh/mesh";
+import { planMeshPrograms } from "../mesh/plan";
 import type { Secrets } from "../secrets/secrets";
 import { wireServices } from "../wire/context";
 import { Wire } from "../wire/wire";
@@ -29,6 +31,8 @@ export interface Platform {
   readonly artifact: Artifact;
   readonly cluster: KubernetesCluster;
   readonly dataServices: DataServices;
+  /** Undefined where the site is on its own. */
+  readonly mesh: Mesh | undefined;
   /** Undefined without charts. */
   readonly wire: Wire | undefined;
 }
@@ -48,7 +52,13 @@ export function makePlatform(args: PlatformArgs): Platform {
   });
   const cluster = makeCluster(args, artifact, nodes);
   makeBackups(args, artifact, cluster, dataServices);
-  return { artifact, cluster, dataServices, wire: makeWire(args, artifact, dataServices, cluster, nodes) };
+  return {
+    artifact,
+    cluster,
+    dataServices,
+    mesh: makeMesh(args, artifact),
+    wire: makeWire(args, artifact, dataServices, cluster, nodes),
+  };
 }
 
 function makeArtifact({ config, plan, artifact, host, machines, secrets }: PlatformArgs): Artifact {
@@ -127,6 +137,17 @@ function makeBackups(
   const services = Object.keys(dataServices.connections);
   for (const { name } of plan.datanodes) backUp(name, dataServices.targetOf(name), services);
 }
+
+const makeMesh = ({ plan, artifact, mesh }: PlatformArgs, supplied: Artifact): Mesh | undefined =>
+  plan.mesh &&
+  mesh &&
+  new Mesh("mesh", {
+    plan: plan.mesh,
+    programs: planMeshPrograms(artifact),
+    target: supplied.targetOf(plan.mesh.gateway),
+    assetHost: supplied.assetHost,
+    identity: mesh,
+  });
 
 function makeWire(
   { config, plan, wire, host, firewall, secrets }: PlatformArgs,

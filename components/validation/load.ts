@@ -8,6 +8,7 @@ import { expandHome, quotePath } from "../config/quote";
 import type { ReleaseName } from "../config/releases";
 import type { Configuration } from "../config/schema";
 import { parseYaml } from "../config/yaml";
+import type { MeshIdentity } from "../mesh/mesh";
 import { type ChartReference, findChart } from "../wire/charts";
 import type { Federation, Tls } from "../wire/context";
 import { certificateWarning } from "../wire/tls";
@@ -129,6 +130,15 @@ export function loadTls({ tls }: Configuration): Tls | undefined {
   if (warning) void pulumi.log.warn(`tls.certificateFile: ${certificateFile} ${warning}`);
   return { kind: "own", certificate, privateKey: pulumi.secret(readText(privateKeyFile)) };
 }
+
+/** Who the site is in a mesh, which {@link loadConfiguration} has found usable; undefined where it is on its own. */
+export const loadMesh = ({ mesh }: Configuration): MeshIdentity | undefined =>
+  mesh && {
+    certificate: readText(mesh.identity.certificateFile),
+    privateKey: pulumi.secret(readText(mesh.identity.privateKeyFile)),
+    authority: readText(mesh.identity.authorityFile),
+    revocations: mesh.identity.revocationsFile && readText(mesh.identity.revocationsFile),
+  };
 
 /** The other backends; undefined where there are none. */
 export const loadFederation = ({ features: { federation } }: Configuration): Federation | undefined =>

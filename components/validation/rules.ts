@@ -17,6 +17,7 @@ import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
 import { addressRules } from "./address-rules";
 import { knownHostRules } from "./known-hosts";
+import { meshProgramRules, meshRules } from "./mesh-rules";
 import type { Problem, Sections } from "./problem";
 import { interfaceName, machineName, networkName, userName } from "./reserved-names";
 import { secretRules } from "./secret-rules";
@@ -63,6 +64,8 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["domain", "tls", "calling", "features", "firewall", "wire"], tlsRules),
     rule(["features"], federationRules),
     rule(["machines", "dataServices", "wire"], connectionRules),
+    rule(["mesh", "artifact"], meshProgramRules),
+    rule(["mesh", "machines", "network", "kubernetes", "firewall", "domain", "calling", "host"], meshRules),
   ].flatMap((check) => check(config, surroundings));
 
 function artifactRules({ artifact }: Sections<"artifact">, { readManifest }: Surroundings): Problem[] {

@@ -28,6 +28,13 @@ export interface RulesetArgs {
    * refused, except a call's media.
    */
   readonly privateDeployment: boolean;
+  /** The gateway of a mesh: its port goes to it, UDP and TCP, and it reaches those of its peers. @default none */
+  readonly mesh?: {
+    /** IPv4 address. */
+    readonly gateway: string;
+    readonly port: number;
+    readonly peerPorts: readonly number[];
+  };
   /** Whether the host refuses what is not listed in {@link renderRuleset}'s `input` chain. */
   readonly hardenInput: boolean;
   /** TCP port of the host's own SSH server, which `hardenInput` leaves open. @default 22 */
@@ -44,6 +51,11 @@ export const planRuleset = (config: Configuration, plan: Plan): RulesetArgs => (
   bridge: config.network.name,
   kubenodes: plan.servingKubenodes.map(({ address }) => address),
   callingNode: plan.callingNode?.address,
+  mesh: plan.mesh && {
+    gateway: plan.mesh.machine.address,
+    port: plan.mesh.port,
+    peerPorts: [...new Set(config.mesh?.peers.map(({ port }) => port))],
+  },
   privateDeployment: config.firewall.privateDeployment,
   hardenInput: config.firewall.hardenInput,
   sshPort: config.host.ssh?.port,
@@ -105,9 +117,19 @@ export function renderRuleset(args: RulesetArgs): string {
   // Well-known ports are no peer of a call: DNS and NTP clients use the same source ports.
   const fromCalling = `ip saddr ${callingNode} udp sport ${media} udp dport 1024-65535`;
 
+  const { mesh } = args;
+  // A tunnel comes from the port that the others know; the exchange goes to theirs.
+  const fromGateway = mesh
+    ? [
+        `ip saddr ${mesh.gateway} udp sport ${mesh.port}`,
+        ...mesh.peerPorts.map((port) => `ip saddr ${mesh.gateway} tcp dport ${port}`),
+      ]
+    : [];
+
   const chains = [
     chain("services", [
       ...kept.map((ports) => `${ports} return`),
+      ...(mesh ? [`meta l4proto { tcp, udp } th dport ${mesh.port} dnat ip to ${mesh.gateway}`] : []),
       `tcp dport 80 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.http}`,
       `tcp dport 443 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.https}`,
       ...(callingNode
@@ -135,6 +157,7 @@ export function renderRuleset(args: RulesetArgs): string {
       `oifname "${bridge}" ip saddr ${network} ct status dnat snat ip to ${publicAddress}`,
       // Media that the calling node sends first has to come from where the peer would send to.
       ...(callingNode ? [`oifname != "${bridge}" ${fromCalling} snat ip to ${localAddress}`] : []),
+      ...fromGateway.map((packets) => `oifname != "${bridge}" ${packets} snat ip to ${localAddress}`),
       ...(args.privateDeployment ? [] : [`oifname != "${bridge}" ip saddr ${network} masquerade`]),
     ]),
     chain("forward", [
@@ -155,6 +178,7 @@ export function renderRuleset(args: RulesetArgs): string {
       chain("from-machines", [
         "ct state established,related accept",
         ...(callingNode ? [`${fromCalling} accept`] : []),
+        ...fromGateway.map((packets) => `${packets} accept`),
         // A program in a machine that tries should fail at once, not hang.
         "reject with icmpx type admin-prohibited",
       ]),

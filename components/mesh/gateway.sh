@@ -1,0 +1,98 @@
+# The gateway of a site: its files, and four services that each outlive the end of another (docs/mesh.md).
+: "${MESH:?path of the gateway program}"
+: "${COREDNS:?path of the name server}"
+: "${SETTINGS:?settings of the program, JSON}"
+: "${COREFILE:?configuration of the name server}"
+: "${ZONE_FILE:?the zone of the site}"
+: "${CERTIFICATE:?of the site, PEM}"
+: "${PRIVATE_KEY:?of the certificate, PEM}"
+: "${AUTHORITY:?certificates that sites are believed by, PEM}"
+: "${REVOCATIONS?revocation list, PEM; empty without one}"
+: "${LASTING:?what the services cannot change while they run}"
+: "${INTERFACE:?name of the WireGuard interface}"
+: "${PREFIX:?IPv6 network of the site}"
+: "${DIRECTORY:?of the files}"
+: "${STATE:?directory of what is made here, such as the private key}"
+
+services=(wiab-mesh-device wiab-mesh wiab-mesh-forward wiab-mesh-dns)
+
+apply() {
+  local service
+  one_at_a_time /run/wiab-mesh.lock
+  switch_on_ipv6
+  install -d -m 0700 "$DIRECTORY" "$STATE"
+  # The services see by themselves that these have changed. The key comes first: a certificate is read with it.
+  keep "$DIRECTORY/site.key" "$PRIVATE_KEY"
+  keep "$DIRECTORY/site.pem" "$CERTIFICATE"
+  keep "$DIRECTORY/authority.pem" "$AUTHORITY"
+  keep "$DIRECTORY/revocations.pem" "$REVOCATIONS"
+  keep "$DIRECTORY/mesh.json" "$SETTINGS"
+  keep "$DIRECTORY/zone" "$ZONE_FILE"
+  keep "$DIRECTORY/Corefile" "$COREFILE"
+  unit wiab-mesh-device "the tunnel of the mesh" "$MESH device $DIRECTORY/mesh.json"
+  unit wiab-mesh "the peers of the mesh" "$MESH run $DIRECTORY/mesh.json"
+  unit wiab-mesh-forward "what this site offers in the mesh" "$MESH forward $DIRECTORY/mesh.json"
+  unit wiab-mesh-dns "the names of this site in the mesh" "$COREDNS -conf $DIRECTORY/Corefile"
+  for service in "${services[@]}"; do
+    service_file "$service" "$DIRECTORY/lasting-$service" "$LASTING"
+    run_service "$service"
+  done
+  wait_for "the gateway of the mesh" 60 "$MESH" status "$DIRECTORY/mesh.json"
+  if [ "$(cat "/sys/class/net/$INTERFACE/tun_flags" 2>/dev/null)" ]; then
+    say "wireguard: userspace"
+  else
+    say "wireguard: kernel"
+  fi
+  say "public key: $("$MESH" keys "$DIRECTORY/mesh.json" | sed -n 's/.*"publicKey":"\([^"]*\)".*/\1/p')"
+}
+
+# keep FILE TEXT: a file for root alone.
+keep() { holds "$1" "$2" || put "$1" "$2" 0600; }
+
+# unit SERVICE DESCRIPTION COMMAND: a service that is started again however often it ends.
+unit() {
+  service_file "$1" "/etc/systemd/system/$1.service" "[Unit]
+Description=$2
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=$3
+Restart=always
+RestartSec=1
+
+[Install]
+WantedBy=multi-user.target
+"
+}
+
+# The overlay is IPv6, of which the gateway needs no more than the tunnel and its own loopback.
+switch_on_ipv6() {
+  local file=/proc/sys/net/ipv6/conf key
+  [ -d "$file" ] || fail "$(hostname) has no IPv6: its kernel was booted with ipv6.disable=1, which the gateway of a mesh cannot do without"
+  # What is missing after all is for the tunnel to say: a kernel may have either built in.
+  [ -e "/sys/class/net/$INTERFACE" ] || { modprobe --quiet wireguard || modprobe --quiet tun; } 2>/dev/null || true
+  put /etc/sysctl.d/60-wiab-mesh.conf "net.ipv6.conf.all.disable_ipv6 = 0
+net.ipv6.conf.default.disable_ipv6 = 0
+net.ipv6.conf.lo.disable_ipv6 = 0
+"
+  for key in all default lo; do
+    [ "$(cat "$file/$key/disable_ipv6")" = 0 ] || echo 0 >"$file/$key/disable_ipv6" || fail "IPv6 cannot be switched on on $(hostname): net.ipv6.conf.$key.disable_ipv6 stays 1"
+  done
+}
+
+remove() {
+  local service address
+  for service in "${services[@]}"; do
+    systemctl --quiet disable --now "$service.service" 2>/dev/null || true
+    rm -f "/etc/systemd/system/$service.service" "/run/wiab-$service.changed" "/run/wiab-$service.unread"
+  done
+  systemctl daemon-reload
+  nft "add table inet wiab_mesh_${INTERFACE//-/_}; delete table inet wiab_mesh_${INTERFACE//-/_}"
+  ip link delete dev "$INTERFACE" 2>/dev/null || true
+  while read -r address; do
+    ip -6 address delete "$address" dev lo
+  done < <(ip -6 -o address show dev lo to "$PREFIX" | awk '{ print $4 }')
+  rm -rf "$DIRECTORY" "$STATE" /run/wiab-mesh /etc/sysctl.d/60-wiab-mesh.conf
+}

@@ -1,0 +1,233 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { isIPv4 } from "node:net";
+import { type ArtifactPlan, planArtifact } from "../artifact/plan";
+import { contains } from "../config/addresses";
+import { type MeshPlan, planMesh } from "../config/mesh";
+import { canonical, includes, lengthOf, overlap } from "../config/mesh-addresses";
+import type { MeshConfiguration } from "../config/mesh-schema";
+import { callingPorts } from "../config/ports";
+import { quote } from "../config/quote";
+import { planMeshPrograms } from "../mesh/plan";
+import type { Problem, Sections } from "./problem";
+import type { Surroundings } from "./surroundings";
+
+type Meshed = Sections<
+  "mesh" | "machines" | "network" | "kubernetes" | "firewall" | "domain" | "calling" | "host"
+>;
+
+/** What is wrong with the site's place in a mesh. */
+export function meshRules(config: Meshed, surroundings: Surroundings): Problem[] {
+  const { mesh } = config;
+  if (!mesh) return [];
+  const range = rangeProblems(mesh);
+  // Nothing can be worked out of a range that is none.
+  if (range.length > 0) return range;
+  const plan = planMesh(mesh, config.firewall.publicAddress);
+  return [
+    ...placeProblems(mesh, config),
+    ...siteProblems(mesh, plan),
+    ...endpointProblems(mesh, config),
+    ...serviceProblems(mesh, plan),
+    ...identityProblems(mesh, plan, surroundings),
+  ];
+}
+
+/** The artifact has what a gateway runs. */
+export function meshProgramRules(
+  { mesh, artifact }: Sections<"mesh" | "artifact">,
+  { readManifest }: Surroundings,
+): Problem[] {
+  if (!mesh || !artifact) return [];
+  let plan: ArtifactPlan;
+  try {
+    plan = planArtifact(
+      artifact.sources.map(({ manifest, location }) => ({ manifest: readManifest(manifest), location })),
+    );
+  } catch {
+    // What is wrong with the artifact itself is artifactRules' to say.
+    return [];
+  }
+  try {
+    planMeshPrograms(plan);
+    return [];
+  } catch (error) {
+    return [{ key: "artifact.sources", message: (error as Error).message }];
+  }
+}
+
+function rangeProblems({ range, prefix, peers }: MeshConfiguration): Problem[] {
+  if (!includes("fc00::/7", range) || lengthOf(range) > 64)
+    return [
+      { key: "mesh.range", message: `${range} must be a part of fc00::/7 with a prefix of /64 at most` },
+    ];
+  const given = [
+    ["mesh.prefix", prefix] as const,
+    ...peers.map((peer, index) => [`mesh.peers[${index}].prefix`, peer.prefix] as const),
+  ];
+  return given.flatMap(([key, network]) =>
+    network === undefined || (lengthOf(network) === 64 && includes(range, network))
+      ? []
+      : [{ key, message: `${canonical(network)} must be a /64 within mesh.range (${range})` }],
+  );
+}
+
+function placeProblems(
+  { gateway, port, domain: below, site, endpoint }: MeshConfiguration,
+  { machines, domain, calling, host, firewall }: Omit<Meshed, "mesh">,
+): Problem[] {
+  const taken = new Map([
+    [80, "the ingress'"],
+    [443, "the ingress'"],
+    [host.ssh?.port ?? 22, "the host's SSH server's"],
+    ...(calling.enabled ? [[callingPorts.turn, "calling's"] as const] : []),
+  ]);
+  const media = calling.enabled && port >= callingPorts.media.first;
+  const owner = media ? "one of calling's media ports" : taken.get(port);
+  return [
+    ...(machines.some(({ name }) => name === gateway)
+      ? []
+      : [{ key: "mesh.gateway", message: `${quote(gateway)} is the name of no machine` }]),
+    ...(owner === undefined
+      ? []
+      : [{ key: "mesh.port", message: `${port} is ${owner} on the public address; choose another` }]),
+    ...(firewall.hostPorts?.some((one) => one === `tcp/${port}` || one === `udp/${port}`)
+      ? [{ key: "mesh.port", message: `${port} stays with the host (firewall.hostPorts); choose another` }]
+      : []),
+    ...(domain === below || domain.endsWith(`.${below}`) || `${site}.${below}` === domain
+      ? [{ key: "mesh.domain", message: `${below} has the public domain ${domain} in it; choose another` }]
+      : []),
+    ...(endpoint !== undefined && isIPv4(endpoint) && endpoint.startsWith("127.")
+      ? [{ key: "mesh.endpoint", message: `${endpoint} is every machine's own loopback` }]
+      : []),
+  ];
+}
+
+/** Whatever two sites have in common would send one's traffic to the other. */
+function siteProblems(mesh: MeshConfiguration, { site, peers }: MeshPlan): Problem[] {
+  const all = [
+    { ...site, name: mesh.site },
+    ...peers.map((peer, index) => ({ ...peer, name: mesh.peers[index]?.site })),
+  ];
+  const keyOf = (index: number) => (index === 0 ? "mesh" : `mesh.peers[${index - 1}]`);
+  return all.flatMap((one, index) =>
+    all.slice(0, index).flatMap((other, earlier) => {
+      const twice = (part: string, value: string) => [
+        { key: `${keyOf(index)}.${part}`, message: `${value} is that of ${keyOf(earlier)} already` },
+      ];
+      if (one.name === other.name) return twice("site", `${one.name}`);
+      if (
+        one.zone === other.zone ||
+        one.zone.endsWith(`.${other.zone}`) ||
+        other.zone.endsWith(`.${one.zone}`)
+      )
+        return [
+          {
+            key: `${keyOf(index)}.zone`,
+            message: `${one.zone} lies in, or has in it, ${other.zone} of ${keyOf(earlier)}`,
+          },
+        ];
+      if (overlap(one.prefix, other.prefix)) return twice("prefix", one.prefix);
+      return one.endpoint === other.endpoint ? twice("endpoint", one.endpoint) : [];
+    }),
+  );
+}
+
+/** An endpoint inside one of the stack's own networks is never reached: packets for it stay here. */
+function endpointProblems(
+  { peers }: MeshConfiguration,
+  { network, kubernetes }: Pick<Meshed, "network" | "kubernetes">,
+): Problem[] {
+  const own = [
+    ["network.cidr", network.cidr],
+    ["kubernetes.podCidr", kubernetes.podCidr],
+    ["kubernetes.serviceCidr", kubernetes.serviceCidr],
+  ] as const;
+  return peers.flatMap(({ endpoint }, index) => {
+    const inside = isIPv4(endpoint) ? own.find(([, cidr]) => contains(cidr, endpoint)) : undefined;
+    return inside
+      ? [
+          {
+            key: `mesh.peers[${index}].endpoint`,
+            message: `${endpoint} is inside ${inside[1]} (${inside[0]}), where this site itself is`,
+          },
+        ]
+      : [];
+  });
+}
+
+function serviceProblems({ services, peers }: MeshConfiguration, { names }: MeshPlan): Problem[] {
+  return services.flatMap(({ name, protocol, port, peers: allowed = [] }, index) => {
+    const settled = names.find(({ claim }) => claim.id === name);
+    const first = services.findIndex((other) => other.name === name);
+    const twin = services.findIndex(
+      (other) => other.name === name && other.protocol === protocol && other.port === port,
+    );
+    return [
+      ...(settled && "refused" in settled && first === index
+        ? [{ key: `mesh.services[${index}].name`, message: `${quote(name)} ${settled.refused}` }]
+        : []),
+      ...(twin < index
+        ? [
+            {
+              key: `mesh.services[${index}].port`,
+              message: `${port}/${protocol} of that name is mesh.services[${twin}]'s already`,
+            },
+          ]
+        : []),
+      ...allowed.flatMap((peer, place) =>
+        peers.some(({ site }) => site === peer)
+          ? []
+          : [
+              {
+                key: `mesh.services[${index}].peers[${place}]`,
+                message: `${quote(peer)} is no site of mesh.peers`,
+              },
+            ],
+      ),
+    ];
+  });
+}
+
+function identityProblems(
+  { identity }: MeshConfiguration,
+  { site }: MeshPlan,
+  { keyFileProblem, readText }: Surroundings,
+): Problem[] {
+  const problem = keyFileProblem(identity.privateKeyFile);
+  if (problem) return [{ key: "mesh.identity.privateKeyFile", message: problem }];
+  const problems: Problem[] = [];
+  const text = (key: keyof typeof identity): string | undefined => {
+    try {
+      return identity[key] === undefined ? undefined : readText(identity[key]);
+    } catch (error) {
+      problems.push({ key: `mesh.identity.${key}`, message: (error as Error).message });
+      return undefined;
+    }
+  };
+  const [certificate, key, authority] = [
+    text("certificateFile"),
+    text("privateKeyFile"),
+    text("authorityFile"),
+  ];
+  const revocations = text("revocationsFile");
+  if (revocations !== undefined && !revocations.includes("-----BEGIN X509 CRL-----"))
+    problems.push({ key: "mesh.identity.revocationsFile", message: "holds no revocation list in PEM" });
+  if (certificate === undefined || key === undefined || authority === undefined) return problems;
+  const about = (message: string): void => {
+    problems.push({ key: "mesh.identity.certificateFile", message });
+  };
+  try {
+    const own = new X509Certificate(certificate);
+    const wanted = [`DNS:${site.zone}`, `URI:urn:wiab:mesh:${site.prefix}`];
+    const found = own.subjectAltName?.split(", ") ?? [];
+    if ([...found].sort().join() !== [...wanted].sort().join())
+      about(`is for ${found.join(", ") || "nobody"}; this site takes one for ${wanted.join(", ")}`);
+    if (Date.parse(own.validTo) < Date.now()) about(`has run out on ${own.validTo}`);
+    if (!own.checkPrivateKey(createPrivateKey(key))) about("is for another key than privateKeyFile has");
+  } catch {
+    about("and privateKeyFile hold no certificate and key in PEM");
+  }
+  if (!authority.includes("-----BEGIN CERTIFICATE-----"))
+    problems.push({ key: "mesh.identity.authorityFile", message: "holds no certificate in PEM" });
+  return problems;
+}

@@ -1,0 +1,86 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { planMesh } from "../../components/config/mesh";
+import { mesh as schema } from "../../components/config/mesh-schema";
+import { type Issued, MeshAuthority } from "../fixtures/mesh-authority";
+import { fixtureBundle, labValues, type Values } from "../stacks";
+import { type Run, runProgram } from "./program";
+
+let folder: string;
+let identity: Issued;
+let without: Run;
+let joined: Run;
+
+/** The manifest of what bundle/mesh.yaml makes. */
+function meshManifest(): string {
+  const checksum = (digit: string) => digit.repeat(64);
+  const archive = { name: "binaries.tar", sha256: checksum("a"), size: 100_000 };
+  const binary = (name: string, digit: string) => ({
+    ...{ path: `binaries/${name}`, archive: archive.name, sha256: checksum(digit), size: 50_000 },
+    ...{ kind: "binary", name, version: "1", source: name, licence: "Apache-2.0" },
+  });
+  const files = [binary("coredns", "b"), binary("wiab-mesh", "c")];
+  const path = join(folder, "manifest.json");
+  writeFileSync(
+    path,
+    JSON.stringify({ format: 1, name: "wiab-mesh", layout: "bundle", archives: [archive], apt: [], files }),
+  );
+  return path;
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "wiab-mesh-"));
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text, { mode: 0o600 });
+    return join(folder, name);
+  };
+  const authority = await MeshAuthority.make("mesh");
+  const mesh: Values = { site: "a", gateway: "assethost", peers: [{ site: "b", endpoint: "b.example.com" }] };
+  const paths = { certificateFile: "-", privateKeyFile: "-", authorityFile: "-" };
+  const { site } = planMesh(schema.parse({ ...mesh, identity: paths }), "");
+  identity = await authority.issue(site.zone, site.prefix);
+  mesh.identity = {
+    certificateFile: file("site.pem", identity.certificate),
+    privateKeyFile: file("site.key", identity.privateKey),
+    authorityFile: file("authority.pem", authority.certificate),
+  };
+  const values = labValues("small");
+  without = await runProgram("lab", values);
+  const location = "/bundles/mesh";
+  joined = await runProgram("lab", {
+    ...values,
+    mesh,
+    artifact: {
+      ...values.artifact,
+      sources: [...values.artifact.sources, { manifest: meshManifest(), location }],
+    },
+  });
+}, 120_000);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const named = ({ resources }: Run) => resources.map(({ name }) => name).sort();
+
+describe("a stack that joins a mesh", () => {
+  it("has a gateway on the machine that it names, and nothing else that it had not", () => {
+    expect(readFileSync(join(fixtureBundle, "manifest.json"), "utf8")).not.toContain("wiab-mesh");
+    const before = new Set(named(without));
+    const added = named(joined).filter((name) => !before.has(name));
+    expect(added).toEqual(["mesh", "mesh-gateway", "mesh-programs"]);
+    expect([...before].filter((name) => !named(joined).includes(name))).toEqual([]);
+  });
+
+  it("hands the key over by standard input, as a secret", () => {
+    const gateway = joined.resources.find(({ name }) => name === "mesh-gateway");
+    const [, secret = ""] = identity.privateKey.split("\n");
+    expect(gateway?.inputs.stdin).toContain(secret);
+    expect(gateway?.secretInputs).toContain("stdin");
+    expect(JSON.stringify({ ...gateway?.inputs, stdin: "" })).not.toContain(secret);
+  });
+
+  it("tells others where it is, and a stack without a mesh tells nothing", () => {
+    expect(joined.outputs.mesh).toMatchObject({ zone: "a.pmd.internal" });
+    expect("mesh" in without.outputs).toBe(false);
+  });
+});

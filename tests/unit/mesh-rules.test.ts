@@ -1,0 +1,182 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { planMesh } from "../../components/config/mesh";
+import { mesh as schema } from "../../components/config/mesh-schema";
+import { planDeployment } from "../../components/config/plan";
+import { planRuleset, renderRuleset } from "../../components/host/firewall/ruleset";
+import { type Issued, MeshAuthority } from "../fixtures/mesh-authority";
+import { stagingConfiguration, type Values } from "../stacks";
+import { problemsOf } from "./refused";
+
+let authority: MeshAuthority;
+let own: Issued;
+let files: Record<string, string>;
+const values = (): Values => ({
+  site: "a",
+  gateway: "assethost",
+  identity: { certificateFile: "site.pem", privateKeyFile: "site.key", authorityFile: "authority.pem" },
+  peers: [{ site: "b", endpoint: "b.example.com" }],
+  services: [{ name: "Web_Server", port: 443, target: "192.168.122.21:31773" }],
+});
+
+beforeAll(async () => {
+  authority = await MeshAuthority.make("mesh");
+  const { site } = planMesh(schema.parse(values()), "203.0.113.1");
+  own = await authority.issue(site.zone, site.prefix);
+  files = {
+    "site.pem": own.certificate,
+    "site.key": own.privateKey,
+    "authority.pem": authority.certificate,
+  };
+});
+
+/** What is said of a mesh after a change of it. */
+function refusals(change: (mesh: Values, config: Values) => void, changed: Record<string, string> = {}) {
+  return problemsOf(
+    (config) => {
+      delete config.artifact;
+      config.mesh = values();
+      change(config.mesh, config);
+    },
+    {
+      readText: (path) => {
+        const text = { ...files, ...changed }[path];
+        if (text === undefined) throw new Error(`${path} cannot be read: ENOENT`);
+        return text;
+      },
+    },
+  );
+}
+
+describe("a mesh", () => {
+  it("is accepted with what it needs", () => {
+    expect(refusals(() => {})).toEqual([]);
+  });
+
+  it("is refused with the key that is wrong and why", () => {
+    const cases: [RegExp, (mesh: Values, config: Values) => void][] = [
+      [/^mesh.range: 2001:db8::\/32 must be a part of fc00::\/7/, (m) => (m.range = "2001:db8::/32")],
+      [/^mesh.prefix: .* must be a \/64 within mesh.range/, (m) => (m.prefix = "fd52::/64")],
+      [/^mesh.prefix: .* must be a \/64/, (m) => (m.prefix = "fd51:1::/48")],
+      [/^mesh.prefix: must be an IPv6 network/, (m) => (m.prefix = "fd51::1/64")],
+      [/^mesh.peers\[0\].prefix: /, (m) => (m.peers[0].prefix = "fe80::/64")],
+      [/^mesh.gateway: .* is the name of no machine/, (m) => (m.gateway = "gateway9")],
+      [/^mesh.port: 443 is the ingress'/, (m) => (m.port = 443)],
+      [/^mesh.port: 40000 is one of calling's media ports/, (m) => (m.port = 40000)],
+      [/^mesh.port: 29292 stays with the host/, (_, c) => (c.firewall.hostPorts = ["udp/29292"])],
+      [/^mesh.mtu: /, (m) => (m.mtu = 1279)],
+      [/^mesh.domain: .* has the public domain/, (m, c) => (m.domain = c.domain)],
+      [/^mesh.peers\[0\].site: a is that of mesh already/, (m) => (m.peers[0].site = "a")],
+      [/^mesh.peers\[0\].zone: .* lies in, or has in it/, (m) => (m.peers[0].zone = "x.a.pmd.internal")],
+      [
+        /^mesh.peers\[0\].endpoint: 192.168.122.7 is inside .*network.cidr/,
+        (m) => (m.peers[0].endpoint = "192.168.122.7"),
+      ],
+      [
+        /^mesh.peers\[0\].endpoint: 10.233.64.7 is inside .*podCidr/,
+        (m) => (m.peers[0].endpoint = "10.233.64.7"),
+      ],
+      [
+        /^mesh.peers\[1\].endpoint: b.example.com:29292 is that of mesh.peers\[0\] already/,
+        (m) => m.peers.push({ site: "c", endpoint: "b.example.com" }),
+      ],
+      [
+        /^mesh.peers\[1\].prefix: fd51:1:1:1::\/64 is that of mesh.peers\[0\] already/,
+        (m) =>
+          (m.peers = ["b", "c"].map((site) => ({
+            site,
+            endpoint: `${site}.example.com`,
+            prefix: "fd51:1:1:1::/64",
+          }))),
+      ],
+      [
+        /^mesh.services\[1\].name: .* becomes web-server, which configuration "Web_Server" has already/,
+        (m) => m.services.push({ ...m.services[0], name: "web.server" }),
+      ],
+      [/^mesh.services\[0\].name: .* has no Latin letter/, (m) => (m.services[0].name = "контейнер")],
+      [
+        /^mesh.services\[1\].port: 443\/tcp of that name is mesh.services\[0\]'s/,
+        (m) => m.services.push(m.services[0]),
+      ],
+      [/^mesh.services\[0\].peers\[0\]: .* is no site of mesh.peers/, (m) => (m.services[0].peers = ["z"])],
+      [/^mesh.services\[0\].target: /, (m) => (m.services[0].target = "192.168.122.21")],
+    ];
+    for (const [reason, change] of cases) {
+      // Another zone or prefix takes another certificate.
+      const others = refusals(change).filter((text) => !text.startsWith("mesh.identity.certificateFile"));
+      expect(others, String(reason)).toEqual([expect.stringMatching(reason)]);
+    }
+  });
+
+  it("takes two names of one label where it may add to the later", () => {
+    expect(
+      refusals((mesh) => {
+        mesh.collisions = "suffix";
+        mesh.services.push({ ...mesh.services[0], name: "web.server" });
+      }),
+    ).toEqual([]);
+  });
+
+  it("looks at the site's certificate before anything changes", async () => {
+    const { site } = planMesh(schema.parse(values()), "203.0.113.1");
+    const other = await authority.issue("b.pmd.internal", site.prefix);
+    const expired = await authority.issue(site.zone, site.prefix, -60_000);
+    const cases: [RegExp, Record<string, string>][] = [
+      [/certificateFile: is for another key/, { "site.key": other.privateKey }],
+      [
+        /certificateFile: is for DNS:b.pmd.internal/,
+        { "site.pem": other.certificate, "site.key": other.privateKey },
+      ],
+      [
+        /certificateFile: has run out on/,
+        { "site.pem": expired.certificate, "site.key": expired.privateKey },
+      ],
+      [/certificateFile: and privateKeyFile hold no certificate and key/, { "site.pem": "text" }],
+      [/authorityFile: holds no certificate/, { "authority.pem": "text" }],
+    ];
+    for (const [reason, changed] of cases)
+      expect(
+        refusals(() => {}, changed),
+        String(reason),
+      ).toEqual([expect.stringMatching(reason)]);
+    expect(refusals((mesh) => (mesh.identity.revocationsFile = "none.pem"))).toEqual([
+      "mesh.identity.revocationsFile: none.pem cannot be read: ENOENT",
+    ]);
+  });
+});
+
+describe("the host's firewall", () => {
+  const planned = (privateDeployment: boolean, mesh?: Values) => {
+    const config = stagingConfiguration((c) => (c.firewall.privateDeployment = privateDeployment));
+    const joined = mesh ? { ...config, mesh: schema.parse(mesh) } : config;
+    const plan = planDeployment(joined);
+    return { plan, rules: renderRuleset(planRuleset(joined, plan)) };
+  };
+
+  it("is the same as ever without a mesh", () => {
+    const { plan, rules } = planned(true);
+    expect(rules).not.toContain("29292");
+    expect(plan.publicPorts.some(({ ports }) => ports === "29292")).toBe(false);
+  });
+
+  it("sends the port to the gateway, UDP and TCP, and says so", () => {
+    const { plan, rules } = planned(false, values());
+    const gateway = "192.168.122.10";
+    expect(rules).toContain(`meta l4proto { tcp, udp } th dport 29292 dnat ip to ${gateway}`);
+    expect(plan.publicPorts.filter(({ ports }) => ports === "29292")).toEqual([
+      { protocol: "tcp", ports: "29292", target: gateway },
+      { protocol: "udp", ports: "29292", target: gateway },
+    ]);
+  });
+
+  it("lets the gateway of a private deployment reach its peers, and nobody else anything", () => {
+    const { rules } = planned(true, {
+      ...values(),
+      peers: [{ site: "b", endpoint: "b.example.com", port: 1194 }],
+    });
+    const allowed = /chain from-machines \{([^}]*)\}/.exec(rules)?.[1];
+    expect(allowed).toMatch(/ip saddr 192\.168\.122\.10 udp sport 29292 accept/);
+    expect(allowed).toMatch(/ip saddr 192\.168\.122\.10 tcp dport 1194 accept/);
+    expect(allowed?.trim().split("\n").at(-1)).toContain("reject");
+    expect(rules).toMatch(/udp sport 29292 snat ip to/);
+  });
+});

@@ -1,0 +1,88 @@
+import { describe, expect, it } from "vitest";
+import { planMesh } from "../../components/config/mesh";
+import { mesh } from "../../components/config/mesh-schema";
+import { renderCorefile, renderSettings, renderZone } from "../../components/mesh/files";
+
+const identity = { certificateFile: "site.pem", privateKeyFile: "site.key", authorityFile: "authority.pem" };
+const plan = (site: string, peers: string[], changes: object = {}) =>
+  planMesh(
+    mesh.parse({
+      ...{ site, gateway: "assethost", identity },
+      peers: peers.map((other) => ({ site: other, endpoint: `${other}.example.com` })),
+      services: [
+        { name: "Web_Server", port: 443, target: "192.168.122.21:31773" },
+        { name: "Web_Server", port: 80, target: "192.168.122.21:31772", peers: ["b"] },
+        { name: "time", protocol: "udp", port: 123, target: "192.168.122.1:123", peers: ["c"] },
+      ],
+      ...changes,
+    }),
+    "203.0.113.1",
+  );
+
+describe("planMesh", () => {
+  it("has each site see the others as they see themselves", () => {
+    const a = plan("a", ["b"]);
+    const b = plan("b", ["a"]);
+    expect(a.peers).toEqual([{ ...b.site, endpoint: "b.example.com:29292" }]);
+    expect(b.peers).toEqual([{ ...a.site, endpoint: "a.example.com:29292" }]);
+    expect(a.site.endpoint).toBe("203.0.113.1:29292");
+    expect(a.site.zone).toBe("a.pmd.internal");
+  });
+
+  it("takes assigned prefixes and zones as they are", () => {
+    const { site, nameServer, gatewayAddress, peers } = plan("a", [], {
+      prefix: "FD51:0:1:2::/64",
+      peers: [
+        {
+          site: "iwm",
+          zone: "iwm.example.org",
+          prefix: "fd51:0:9:1::/64",
+          endpoint: "192.0.2.7",
+          port: 1194,
+        },
+      ],
+    });
+    expect(site.prefix).toBe("fd51:0:1:2::/64");
+    expect([nameServer, gatewayAddress]).toEqual(["fd51:0:1:2::fe", "fd51:0:1:2::ff"]);
+    expect(peers).toEqual([
+      { zone: "iwm.example.org", prefix: "fd51:0:9:1::/64", endpoint: "192.0.2.7:1194" },
+    ]);
+  });
+
+  it("offers a service to all peers, or to those that it names, at one address for each name", () => {
+    const { services } = plan("a", ["b", "c"]);
+    expect(services.map(({ label, peers }) => [label, peers])).toEqual([
+      ["web-server", ["b.pmd.internal", "c.pmd.internal"]],
+      ["web-server", ["b.pmd.internal"]],
+      ["time", ["c.pmd.internal"]],
+    ]);
+    expect(new Set(services.map(({ address }) => address)).size).toBe(2);
+  });
+});
+
+describe("the files of a gateway", () => {
+  it("hold no secret, and name the files that do", () => {
+    const settings = JSON.parse(renderSettings(plan("a", ["b"])));
+    expect(settings.keyFile).toBe("/var/lib/wiab/mesh/wireguard.key");
+    expect(settings.peers).toHaveLength(1);
+    expect(JSON.stringify(settings)).not.toMatch(/PRIVATE|site\.pem.*BEGIN/);
+  });
+
+  it("have each zone asked for where it is answered", () => {
+    const b = plan("b", []);
+    const corefile = renderCorefile(plan("a", ["b"]));
+    expect(corefile).toContain(`b.pmd.internal {\n  bind ${plan("a", []).nameServer}`);
+    expect(corefile).toContain(`forward . ${b.nameServer}\n`);
+  });
+
+  it("have a zone with a new serial number whenever a name changes, and the same while none does", () => {
+    const serial = (text: string) => /SOA ns hostmaster (\d+) /.exec(text)?.[1];
+    const zone = renderZone(plan("a", []));
+    expect(zone).toMatch(/\nweb-server IN AAAA fd51:/);
+    expect(zone.match(/web-server/g)).toHaveLength(1);
+    expect(renderZone(plan("a", ["b"]))).toBe(zone);
+    const other = renderZone(plan("a", [], { services: [] }));
+    expect(serial(other)).not.toBe(serial(zone));
+    expect(Number(serial(zone))).toBeLessThan(2 ** 31);
+  });
+});
