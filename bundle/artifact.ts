@@ -28,7 +28,10 @@ async function main(): Promise<number> {
   const onProgress = reporter();
   switch (command) {
     case "manifest": {
-      const text = renderManifest(await readArtifact(location, { onProgress }));
+      const manifest = await readArtifact(location, { onProgress });
+      for (const { path, problem } of manifest.unusable ?? [])
+        console.error(`${path} ${problem}: whoever needs this image will be told`);
+      const text = renderManifest(manifest);
       if (values.output) writeFileSync(asTyped(values.output), text);
       else process.stdout.write(text);
       return 0;

@@ -1,13 +1,13 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ArtifactFile, type ArtifactManifest, renderManifest } from "../components/artifact/manifest";
+import { fileNameOf, parseReference, pathOf } from "../components/artifact/reference";
 import { architecture } from "../toolchain/pins";
 import { describe } from "./charts/dependencies";
 import { signingKey } from "./debian/key";
 import { component, packagesOf, sign } from "./debian/repository";
 import type { MadeImage, Parts } from "./make";
 import type { Listed } from "./read";
-import { fileNameOf, parseReference, pathOf } from "./reference";
 import { originOf } from "./sources/source";
 import type { Apt } from "./specification";
 import { type Entry, entriesBelow, parentsOf, type Sum, writeTar } from "./tar";

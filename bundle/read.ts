@@ -2,12 +2,12 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
+import { fileNameOf, normalise, parseReference } from "../components/artifact/reference";
 import { quotePath } from "../components/config/quote";
 import { parseYaml } from "../components/config/yaml";
 import { contentKey } from "../toolchain/cache";
 import { goVersion } from "../toolchain/pins";
 import { localDependencies } from "./charts/dependencies";
-import { fileNameOf, normalise, parseReference } from "./reference";
 import { type Chart, type FileSource, type Image, type Specification, specification } from "./specification";
 
 /** A list of what goes into a bundle that has been found in order. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { namespaceOf, type ReleaseName } from "../components/config/releases";
 import { type ChartSource, findChart } from "../components/wire/charts";
+import type { ChartFacts } from "../components/wire/facts";
 import type { Values } from "../components/wire/values";
 import { findUnknown, leavesOf } from "./effects";
 import { alternatives, releasesOf, samples, valuesOf } from "./sample";
@@ -26,12 +27,14 @@ export type RunHelm = (...args: string[]) => Promise<string>;
 /**
  * Tries the chart of a release with the values of every sample that has it.
  * @param scratch - An empty folder.
+ * @param facts - What is known of the release of Wire that the charts belong to. @default they take every value
  */
 export async function checkChart(
   release: ReleaseName,
   source: ChartSource,
   helm: RunHelm,
   scratch: string,
+  facts?: Pick<ChartFacts, "unknown">,
 ): Promise<ChartReport> {
   const report = { release, version: undefined, values: 0, unknown: [], problem: undefined };
   let chart: string;
@@ -48,7 +51,7 @@ export async function checkChart(
   };
   const known = new Map<string, boolean>();
   for (const sample of samples.filter((one) => releasesOf(one).includes(release))) {
-    const values = await valuesOf(release, sample);
+    const values = await valuesOf(release, sample, facts);
     const keys = leavesOf(values).map((path) => path.join("."));
     try {
       const unknown = await findUnknown(values, await render(values), render, alternatives);

@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { Helm } from "../bundle/charts/helm";
 import { Workshop } from "../bundle/workshop";
 import { type ReleaseName, releaseNames, releases } from "../components/config/releases";
+import { chartRelease, releaseWarning } from "../components/wire/facts";
 import { projectDirectory } from "../toolchain/environment";
 import { table } from "../toolchain/table";
 import { type ChartReport, checkChart } from "./chart";
@@ -54,11 +55,16 @@ async function main(): Promise<number> {
   const scratch = mkdtempSync(join(tmpdir(), "wiab-charts-"));
   try {
     const helm = await Helm.open(new Workshop(projectDirectory, false), join(scratch, "helm"));
+    const source = { directory: values.charts };
+    const { release, facts, dropped } = chartRelease(source);
+    console.log(
+      facts
+        ? `charts of Wire's release ${release}, known from ${facts.source}`
+        : (releaseWarning(source) ?? "charts of no release of Wire that is known"),
+    );
     const reports: ChartReport[] = [];
-    for (const release of releaseNames.filter((name) => !optional.includes(name)))
-      reports.push(
-        await checkChart(release, { directory: values.charts }, (...args) => helm.run(...args), scratch),
-      );
+    for (const name of releaseNames.filter((each) => ![...optional, ...dropped].includes(each)))
+      reports.push(await checkChart(name, source, (...args) => helm.run(...args), scratch, facts));
     console.log(table(heads, reports.map(row)));
     if (values.write !== undefined) write(reports, values.write);
     return reports.some(({ problem, unknown }) => problem || unknown.length > 0) ? 1 : 0;

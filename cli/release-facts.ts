@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { projectDirectory } from "../toolchain/environment";
@@ -38,11 +38,10 @@ export interface SystemFacts {
 
 const read = (...path: string[]) => parse(readFileSync(join(releasesDirectory, ...path), "utf8"));
 
-/** Releases of Wire of which facts are known, the oldest first. */
+/** Releases of Wire whose packages and programs are known, the oldest first. */
 export const knownReleases = (): string[] =>
-  readdirSync(releasesDirectory, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => name)
+  readdirSync(releasesDirectory)
+    .filter((name) => existsSync(join(releasesDirectory, name, "packages.yaml")))
     .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
 
 export const packageFacts = (release: string): PackageFacts => read(release, "packages.yaml");

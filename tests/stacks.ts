@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parse } from "yaml";
+import { localDependencies } from "../bundle/charts/dependencies";
 import { readManifest } from "../components/artifact/reader/bundle";
 import type { Configuration } from "../components/config/schema";
 import type { Surroundings } from "../components/validation/surroundings";
@@ -48,19 +49,40 @@ export const labValues = (size: LabSize): Values =>
       virtualSizeBytes: 2_000_000_000,
     },
     bundle: fixtureBundle,
-    charts: join(projectDirectory, "stand-in/charts"),
+    charts: fixtureCharts(),
     certificate: fixtureCertificate(),
     containerKey: "/lab/key",
   });
+
+/** A folder that goes when the tests are through. */
+function scratchFolder(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), name));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+let charts: string | undefined;
+
+/** The lab's charts as a bundle has them, each with those that it depends on inside; made once. */
+function fixtureCharts(): string {
+  if (charts) return charts;
+  charts = scratchFolder("wiab-charts-");
+  const sources = join(projectDirectory, "stand-in/charts");
+  cpSync(sources, charts, { recursive: true });
+  for (const name of readdirSync(sources))
+    for (const dependency of localDependencies(join(sources, name)))
+      cpSync(join(sources, name, dependency), join(charts, name, "charts", basename(dependency)), {
+        recursive: true,
+      });
+  return charts;
+}
 
 let made: LabCertificate | undefined;
 
 /** A certificate of the lab's domain, made once. */
 function fixtureCertificate(): LabCertificate {
   if (made) return made;
-  const folder = mkdtempSync(join(tmpdir(), "wiab-certificate-"));
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  made = certificateIn(folder);
+  made = certificateIn(scratchFolder("wiab-certificate-"));
   const { certificateFile, privateKeyFile } = made;
   execFileSync(
     "openssl",

@@ -2,35 +2,24 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseAllDocuments } from "yaml";
-import { normalise } from "../reference";
+import { normalise } from "../../components/artifact/reference";
+import { containerImages } from "../../components/wire/images";
 import type { Chart } from "../specification";
 import type { Workshop } from "../workshop";
 import { Helm } from "./helm";
 
-const containerLists = ["containers", "initContainers", "ephemeralContainers"];
-
 /**
- * The images that rendered manifests name, as they name them: those of every list of containers at any depth, so
- * that hooks, jobs and whatever other objects have a pod's template are seen like deployments.
+ * The images that rendered manifests name, as they name them.
  * @throws Error where it is not YAML.
  */
-export function imagesIn(manifests: string): string[] {
-  const found = new Set<string>();
-  const walk = (value: unknown): void => {
-    if (typeof value !== "object" || value === null) return;
-    for (const [key, child] of Object.entries(value)) {
-      if (containerLists.includes(key) && Array.isArray(child))
-        for (const container of child) if (typeof container?.image === "string") found.add(container.image);
-      walk(child);
-    }
-  };
-  // What Kubernetes lets pass, a key that stands twice among it, must not end the search.
-  for (const document of parseAllDocuments(manifests, { uniqueKeys: false })) {
-    if ("errors" in document && document.errors[0]) throw document.errors[0];
-    walk(document.toJS());
-  }
-  return [...found].sort();
-}
+export const imagesIn = (manifests: string): string[] =>
+  containerImages(
+    // What Kubernetes lets pass, a key that stands twice among it, must not end the search.
+    parseAllDocuments(manifests, { uniqueKeys: false }).map((document) => {
+      if ("errors" in document && document.errors[0]) throw document.errors[0];
+      return document.toJS();
+    }),
+  );
 
 /**
  * The images that a chart needs with its values files applied one after the other, and those it lists itself.

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { formatReference, isLoopback, parseReference } from "../../components/artifact/reference";
 import { run } from "../../toolchain/commands";
 import { architecture } from "../../toolchain/pins";
-import { formatReference, isLoopback, parseReference } from "../reference";
 import { type Entry, writeTar } from "../tar";
 import { recipe, type Workshop } from "../workshop";
 import { type FetchedImage, recallImage, rememberImage } from "./image";

@@ -63,6 +63,19 @@ const aptRepository = z.strictObject({
   key: path,
 });
 
+/** A chart, and what the artifact's builder knows of its images. */
+const chart = z.strictObject({
+  name: z.string(),
+  version: z.string().optional(),
+  /** The images that it was rendered to when the artifact was built; what other values switch on is not among them. */
+  images: z.array(z.string()),
+  /** The values that name those images where the chart itself names others; nothing but images is in them. */
+  values: z.record(z.string(), z.unknown()),
+});
+
+/** Something that an artifact lists and that cannot be used. */
+const unusable = z.strictObject({ path, problem: z.string() });
+
 const manifest = z.strictObject({
   /** Version of this format. */
   format: z.literal(1),
@@ -71,12 +84,17 @@ const manifest = z.strictObject({
   /** The files that are carried, as they lie at the source. */
   archives: z.array(z.strictObject({ name: z.string().regex(/^[A-Za-z0-9_.+-]+$/), sha256, size })).min(1),
   apt: z.array(aptRepository),
+  /** Charts of Wire's; a bundle has none here, since its charts name their images themselves. */
+  charts: z.array(chart).optional(),
+  /** Images that are damaged or missing; they are neither served nor pushed. */
+  unusable: z.array(unusable).optional(),
   /** Every file, sorted by path. */
   files: z.array(file),
 });
 
 export type ArtifactFile = z.output<typeof file>;
 export type AptRepository = z.output<typeof aptRepository>;
+export type ArtifactChart = z.output<typeof chart>;
 export type ArtifactManifest = z.output<typeof manifest>;
 
 /**

@@ -1,5 +1,5 @@
 import type { Configuration } from "../config/schema";
-import type { AptRepository, ArtifactFile, ArtifactManifest } from "./manifest";
+import type { AptRepository, ArtifactChart, ArtifactFile, ArtifactManifest } from "./manifest";
 
 /** An archive and where the host finds it. */
 export interface ArchivePlan {
@@ -26,6 +26,10 @@ export interface ArtifactPlan {
   readonly apt: readonly AptPlan[];
   /** Image archives. */
   readonly images: readonly ArtifactFile[];
+  /** Wire's charts and the images that its builder packed for them; none in a bundle. */
+  readonly charts: readonly ArtifactChart[];
+  /** Images that are listed and damaged or missing, by the path of their file. */
+  readonly unusable: ReadonlyMap<string, string>;
   /** Names of the registries that the images come from, such as `registry.k8s.io`; each gets a mirror. */
   readonly registries: readonly string[];
 }
@@ -71,6 +75,12 @@ export function planArtifact(
       }),
     ),
     images,
+    charts: parts.flatMap(({ manifest }) => manifest.charts ?? []),
+    unusable: new Map(
+      parts.flatMap(({ manifest }) =>
+        (manifest.unusable ?? []).map(({ path, problem }) => [path, problem] as const),
+      ),
+    ),
     registries: [
       ...new Set(images.flatMap(({ image }) => (image ? [registryOf(image.reference)] : []))),
     ].sort(),

@@ -48,6 +48,8 @@ export interface ReleaseChoice {
   readonly mailRelay: boolean;
   /** Whether there are values for the companion of Smallstep's certificate authority. */
   readonly smallstep: boolean;
+  /** Releases that Wire has given up. @default none */
+  readonly dropped?: readonly ReleaseName[];
 }
 
 /** The Kubernetes namespace of a release. */
@@ -62,6 +64,7 @@ export function chooseReleases(choice: ReleaseChoice): ReleaseName[] {
     ...(choice.acme ? [] : (["cert-manager"] as const)),
     ...(choice.mailRelay ? (["smtp"] as const) : []),
     ...(choice.smallstep ? [] : (["smallstep-accomp"] as const)),
+    ...(choice.dropped ?? []),
   ]);
   return releaseNames.filter((name) => !without.has(name));
 }

@@ -2,16 +2,7 @@ import type { ArtifactPlan } from "../artifact/plan";
 import { type Plan, planDeployment } from "../config/plan";
 import type { Configuration } from "../config/schema";
 import type { MeshIdentity } from "../mesh/mesh";
-import {
-  loadArtifact,
-  loadCharts,
-  loadConfiguration,
-  loadFederation,
-  loadMesh,
-  loadTls,
-} from "../validation/load";
-import type { WireContext } from "../wire/context";
-import type { WireArgs } from "../wire/wire";
+import { loadArtifact, loadConfiguration, loadMesh, loadWire, type WirePlan } from "../validation/load";
 
 /** Everything that a run is told, and what follows from it. What is optional is decided here: it is there or undefined. */
 export interface Deployment {
@@ -22,7 +13,7 @@ export interface Deployment {
   /** Who the site is in a mesh; undefined where it is on its own. */
   readonly mesh: MeshIdentity | undefined;
   /** Undefined where nothing of Wire is installed; never there without an artifact. */
-  readonly wire: (Pick<WireArgs, "chart"> & Pick<WireContext, "tls" | "federation">) | undefined;
+  readonly wire: WirePlan | undefined;
 }
 
 /**
@@ -32,12 +23,6 @@ export interface Deployment {
 export function loadDeployment(): Deployment {
   const config = loadConfiguration();
   const artifact = loadArtifact(config);
-  const [chart, tls, federation] = [loadCharts(config), loadTls(config), loadFederation(config)];
-  return {
-    config,
-    plan: planDeployment(config),
-    artifact,
-    mesh: loadMesh(config),
-    wire: artifact && chart && tls && { chart, tls, federation },
-  };
+  const plan = planDeployment(config);
+  return { config, plan, artifact, mesh: loadMesh(config), wire: artifact && loadWire(config, plan, artifact) };
 }

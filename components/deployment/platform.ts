@@ -150,7 +150,7 @@ const makeMesh = ({ plan, artifact, mesh }: PlatformArgs, supplied: Artifact): M
   });
 
 function makeWire(
-  { config, plan, wire, host, firewall, secrets }: PlatformArgs,
+  { plan, wire, host, firewall, secrets }: PlatformArgs,
   { assetHost }: Artifact,
   dataServices: DataServices,
   cluster: KubernetesCluster,
@@ -158,22 +158,8 @@ function makeWire(
 ): Wire | undefined {
   if (!wire) return undefined;
   return new Wire("wire", {
-    context: {
-      domain: config.domain,
-      publicAddress: config.firewall.publicAddress,
-      callingNode: plan.callingNode,
-      kubenodes: plan.servingKubenodes.length,
-      datanodes: plan.datanodes.length,
-      podNetwork: config.kubernetes.podCidr,
-      mail: config.mail,
-      features: config.features,
-      federation: wire.federation,
-      tls: wire.tls,
-      services: wireServices(dataServices.connections),
-      secrets,
-    },
-    chart: wire.chart,
-    values: config.wire.values,
+    ...wire,
+    context: { ...wire.known, services: wireServices(dataServices.connections), secrets },
     provider: cluster.provider,
     kubeconfig: cluster.kubeconfig,
     viewpoint: assetHost.target,

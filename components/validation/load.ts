@@ -3,14 +3,16 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ArtifactManifest } from "../artifact/manifest";
 import { type ArtifactPlan, planArtifact } from "../artifact/plan";
 import { readManifest as readManifestFile } from "../artifact/reader/bundle";
-import { planDeployment } from "../config/plan";
+import { type Plan, planDeployment } from "../config/plan";
 import { expandHome, quotePath } from "../config/quote";
-import type { ReleaseName } from "../config/releases";
 import type { Configuration } from "../config/schema";
 import { parseYaml } from "../config/yaml";
 import type { MeshIdentity } from "../mesh/mesh";
-import { type ChartReference, findChart } from "../wire/charts";
+import { findChart } from "../wire/charts";
 import type { Federation, Tls } from "../wire/context";
+import { chartRelease, releaseWarning } from "../wire/facts";
+import type { KnownContext } from "../wire/placeholders";
+import type { ReleaseSources } from "../wire/plan";
 import { certificateWarning } from "../wire/tls";
 import { encryptedBelow, keepSecret } from "./encrypted";
 import { findLosses } from "./losses";
@@ -39,6 +41,16 @@ export async function refuseLosses(): Promise<void> {
   const { config, stackFile } = readConfiguration();
   const problems = findLosses(config, planDeployment(config), await readRecorded());
   if (problems.length > 0) throw new pulumi.RunError(new ConfigurationError(problems, stackFile).message);
+}
+
+/** The configuration and Wire as {@link refuseLosses} has found them; undefined where nothing of Wire is installed. */
+export function planWireAgain():
+  | { readonly config: Configuration; readonly artifact: ArtifactPlan; readonly wire: WirePlan }
+  | undefined {
+  const { config } = readConfiguration();
+  const artifact = loadArtifact(config);
+  const wire = artifact && planWire(config, planDeployment(config), artifact);
+  return wire && { config, artifact, wire };
 }
 
 function readConfiguration(): Validated & { readonly stackFile: StackFile | undefined } {
@@ -114,20 +126,59 @@ export const loadArtifact = ({ artifact }: Configuration): ArtifactPlan | undefi
     artifact.sources.map(({ manifest, location }) => ({ manifest: readManifest(manifest), location })),
   );
 
-/** The charts of a stack, by release; undefined where nothing of Wire is installed. */
-export function loadCharts(config: Configuration): ((release: ReleaseName) => ChartReference) | undefined {
+/** Wire as far as it is known before anything is made. */
+export interface WirePlan extends ReleaseSources {
+  readonly known: KnownContext;
+}
+
+/**
+ * Wire in a stack that {@link loadConfiguration} has found in order, with a warning for each thing that is worth saying;
+ * undefined where nothing of it is installed.
+ */
+export function loadWire(config: Configuration, plan: Plan, artifact: ArtifactPlan): WirePlan | undefined {
+  const wire = planWire(config, plan, artifact);
   const source = chartSource(config);
-  return source && ((release) => findChart(source, release));
+  const ofCharts = source && releaseWarning(source);
+  if (wire && ofCharts) void pulumi.log.warn(`wire.charts: ${ofCharts}`);
+  const tls = wire?.known.tls;
+  const ofCertificate = tls?.kind === "own" ? certificateWarning(tls.certificate, new Date()) : undefined;
+  if (ofCertificate)
+    void pulumi.log.warn(`tls.certificateFile: ${config.tls.certificateFile} ${ofCertificate}`);
+  return wire;
+}
+
+function planWire(config: Configuration, plan: Plan, artifact: ArtifactPlan): WirePlan | undefined {
+  const source = chartSource(config);
+  const tls = loadTls(config);
+  if (!source || !tls) return undefined;
+  const { facts, dropped } = chartRelease(source);
+  return {
+    facts,
+    dropped,
+    chart: (release) => findChart(source, release),
+    artifactCharts: artifact.charts,
+    values: config.wire.values,
+    known: {
+      domain: config.domain,
+      publicAddress: config.firewall.publicAddress,
+      callingNode: plan.callingNode,
+      kubenodes: plan.servingKubenodes.length,
+      datanodes: plan.datanodes.length,
+      podNetwork: config.kubernetes.podCidr,
+      mail: config.mail,
+      features: config.features,
+      federation: loadFederation(config),
+      tls,
+    },
+  };
 }
 
 /** The certificate of the public names, which {@link loadConfiguration} has found usable; undefined without one. */
-export function loadTls({ tls }: Configuration): Tls | undefined {
+function loadTls({ tls }: Configuration): Tls | undefined {
   const { acme, certificateFile, privateKeyFile } = tls;
   if (acme) return { kind: "acme", ...acme };
   if (certificateFile === undefined || privateKeyFile === undefined) return undefined;
   const certificate = readText(certificateFile);
-  const warning = certificateWarning(certificate, new Date());
-  if (warning) void pulumi.log.warn(`tls.certificateFile: ${certificateFile} ${warning}`);
   return { kind: "own", certificate, privateKey: pulumi.secret(readText(privateKeyFile)) };
 }
 
@@ -141,7 +192,7 @@ export const loadMesh = ({ mesh }: Configuration): MeshIdentity | undefined =>
   };
 
 /** The other backends; undefined where there are none. */
-export const loadFederation = ({ features: { federation } }: Configuration): Federation | undefined =>
+const loadFederation = ({ features: { federation } }: Configuration): Federation | undefined =>
   federation && { domains: federation.domains, authorities: readText(federation.authoritiesFile) };
 
 /** Reads a text file; throws an Error that says why it cannot. */

@@ -72,7 +72,13 @@ function artifactRules({ artifact }: Sections<"artifact">, { readManifest }: Sur
   const problems: Problem[] = [];
   const parts = (artifact?.sources ?? []).flatMap(({ manifest, location }, index) => {
     try {
-      return [{ manifest: readManifest(manifest), location }];
+      const read = readManifest(manifest);
+      if (read.layout === "wire" && !read.charts)
+        problems.push({
+          key: `artifact.sources[${index}].manifest`,
+          message: `${manifest} does not say which images Wire's charts take; make it anew with "npm run artifact -- manifest"`,
+        });
+      return [{ manifest: read, location }];
     } catch (error) {
       problems.push({ key: `artifact.sources[${index}].manifest`, message: (error as Error).message });
       return [];

@@ -2,21 +2,23 @@ import { publicNames } from "../config/names";
 import { chooseReleases, type ReleaseName } from "../config/releases";
 import { type ChartSource, findChart } from "../wire/charts";
 import { replicas } from "../wire/context";
+import { chartRelease } from "../wire/facts";
 import { poolClaims, tooFewConnections } from "../wire/postgresql-connections";
 import { certificateProblems } from "../wire/tls";
-import { mergeValues, staticValues } from "../wire/values";
+import { mergeValues, staticValues, withoutPaths } from "../wire/values";
 import type { Problem, Sections } from "./problem";
 import type { Surroundings } from "./surroundings";
 
-/** The releases that a configuration asks for. */
-export const plannedReleases = ({
-  calling,
-  features,
-  mail,
-  tls,
-  wire,
-}: Sections<"calling" | "features" | "mail" | "tls" | "wire">): ReleaseName[] =>
+/**
+ * The releases that a configuration asks for.
+ * @param dropped - Those that Wire has given up.
+ */
+export const plannedReleases = (
+  { calling, features, mail, tls, wire }: Sections<"calling" | "features" | "mail" | "tls" | "wire">,
+  dropped: readonly ReleaseName[] = [],
+): ReleaseName[] =>
   chooseReleases({
+    dropped,
     calling: calling.enabled,
     teamSettings: features.teamSettings,
     acme: tls.acme !== undefined,
@@ -38,7 +40,7 @@ export function chartRules(config: Sections<"calling" | "features" | "mail" | "t
   if ((charts.directory === undefined) === (charts.repository === undefined))
     return [{ key: "wire.charts", message: "must have either directory or repository" }];
   const source = chartSource(config) as ChartSource;
-  return plannedReleases(config).flatMap((release) => {
+  return plannedReleases(config, chartRelease(source).dropped).flatMap((release) => {
     try {
       findChart(source, release);
       return [];
@@ -123,11 +125,13 @@ export function connectionRules({
   const staying = (role: string) =>
     machines.filter((machine) => machine.role === role && !machine.retiring).length;
   const replicaCount = replicas({ kubenodes: staying("kubenode") });
+  const source = chartSource({ wire });
+  const unknown = (source && chartRelease(source).facts?.unknown["wire-server"]) ?? [];
   const message = tooFewConnections(
     poolClaims(
       mergeValues(
-        staticValues("wire-server"),
-        { brig: { replicaCount }, galley: { replicaCount } },
+        withoutPaths(staticValues("wire-server"), unknown),
+        { brig: { replicaCount }, galley: { replicaCount }, gundeck: { replicaCount } },
         wire.values["wire-server"] ?? {},
       ),
     ),

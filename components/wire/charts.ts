@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { parse } from "yaml";
 import { quotePath } from "../config/quote";
 import { type ReleaseName, releases } from "../config/releases";
 
@@ -46,6 +47,19 @@ export function findChart(source: ChartSource, release: ReleaseName): ChartRefer
     );
   const chart = join(directory, archive);
   return { chart, fingerprint: fingerprint(chart) };
+}
+
+/** The charts that a folder has, with their versions where those can be told without unpacking; undefined elsewhere. */
+export function listCharts(source: ChartSource): ReadonlyMap<string, string | undefined> | undefined {
+  if ("repository" in source || !existsSync(source.directory)) return undefined;
+  return new Map(
+    readdirSync(source.directory).flatMap((file): [string, string | undefined][] => {
+      const description = join(source.directory, file, "Chart.yaml");
+      if (existsSync(description)) return [[file, `${parse(readFileSync(description, "utf8")).version}`]];
+      const [, name, version] = /^(.+?)(?:-(\d+\..*))?\.tgz$/.exec(file) ?? [];
+      return name ? [[name, version]] : [];
+    }),
+  );
 }
 
 /** Whether a file is `<release>.tgz` or, as `helm package` writes it, `<release>-<version>.tgz`. */

@@ -26,5 +26,15 @@ export function mergeValues(...layers: readonly Values[]): Values {
   return merged;
 }
 
+/** Values without some of them, each named by the keys that lead to it, joined by dots; sections go as a whole. */
+export const withoutPaths = (values: Values, paths: readonly string[]): Values =>
+  Object.fromEntries(
+    Object.entries(values).flatMap(([key, value]) => {
+      if (paths.includes(key)) return [];
+      const below = paths.flatMap((path) => (path.startsWith(`${key}.`) ? [path.slice(key.length + 1)] : []));
+      return [[key, below.length > 0 && isSection(value) ? withoutPaths(value, below) : value]];
+    }),
+  );
+
 const isSection = (value: unknown): value is Values =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !pulumi.Output.isInstance(value);

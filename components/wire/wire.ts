@@ -1,28 +1,22 @@
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { publicNames } from "../config/names";
-import { chooseReleases, namespaceOf, type ReleaseName, releases } from "../config/releases";
+import { namespaceOf, type ReleaseName, releases } from "../config/releases";
 import { loadScript, runScript } from "../machine/script";
 import type { Target } from "../machine/target";
 import { shareMediaPorts } from "./calling/ports";
-import type { ChartReference } from "./charts";
 import { releaseHooks } from "./cluster/hooks";
 import type { WireContext } from "./context";
 import { databaseSecrets } from "./database-secrets";
 import { adminCommands, urlsOf } from "./outputs";
+import { planReleases, type ReleaseRequest, type ReleaseSources } from "./plan";
 import { turnUris } from "./releases/brig";
 import { authoritySecret } from "./releases/databases";
-import { runValues } from "./releases/index";
 import { fingerprintOf } from "./tls";
-import { mergeValues, staticValues, type Values } from "./values";
 
 /** Arguments of {@link Wire}. */
-export interface WireArgs {
+export interface WireArgs extends ReleaseSources {
   readonly context: WireContext;
-  /** The chart of each release. */
-  readonly chart: (release: ReleaseName) => ChartReference;
-  /** Values of the operator's own, which come before all others. @default none */
-  readonly values?: Readonly<Partial<Record<ReleaseName, Values>>>;
   readonly provider: kubernetes.Provider;
   /** With keys inside; it and the provider lead to the same API server. */
   readonly kubeconfig: pulumi.Output<string>;
@@ -96,16 +90,8 @@ export class Wire extends pulumi.ComponentResource {
 
     const hooks = releaseHooks(name, args.kubeconfig);
     const made: Partial<Record<ReleaseName, kubernetes.helm.v3.Release>> = {};
-    for (const release of inOrder(
-      chooseReleases({
-        calling: callingNode !== undefined,
-        teamSettings: features.teamSettings,
-        acme: tls.kind === "acme",
-        mailRelay: context.mail.relay !== undefined,
-        smallstep: args.values?.["smallstep-accomp"] !== undefined,
-      }),
-    )) {
-      const { fingerprint, ...chart } = args.chart(release);
+    for (const { name: release, chart: reference, values } of inOrder(planReleases(context, args))) {
+      const { fingerprint, ...chart } = reference;
       const dependsOn = [
         ...predecessors[release].flatMap((earlier) => made[earlier] ?? []),
         ...(preparations[release] ?? []),
@@ -117,11 +103,7 @@ export class Wire extends pulumi.ComponentResource {
           name: release,
           namespace: namespaceOf(release),
           createNamespace: namespaceOf(release) !== "default",
-          values: mergeValues(
-            staticValues(release),
-            runValues[release]?.(context) ?? {},
-            args.values?.[release] ?? {},
-          ),
+          values,
           timeout: releases[release].minutes * 60 * (args.patience ?? 1),
           waitForJobs: true,
           // Rolling back would take the evidence away with the failure; the next run goes on from here.
@@ -210,8 +192,8 @@ export const predecessors: Readonly<Record<ReleaseName, readonly ReleaseName[]>>
 };
 
 /** Releases with each after those that it waits for. */
-const inOrder = (chosen: readonly ReleaseName[]): ReleaseName[] => {
+const inOrder = (chosen: readonly ReleaseRequest[]): ReleaseRequest[] => {
   const depth = (release: ReleaseName): number =>
     1 + Math.max(0, ...predecessors[release].map((earlier) => depth(earlier)));
-  return [...chosen].sort((a, b) => depth(a) - depth(b));
+  return [...chosen].sort((a, b) => depth(a.name) - depth(b.name));
 };

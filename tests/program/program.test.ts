@@ -6,7 +6,7 @@ import { releaseNames } from "../../components/config/releases";
 import { type Role, roles } from "../../components/config/schema";
 import { makeCertificate } from "../../lab/certificate";
 import { labValues, stagingValues, type Values } from "../stacks";
-import { type Run, runProgram } from "./program";
+import { type Registered, type Run, runProgram } from "./program";
 
 const secretNames = [
   "minio-root-access-key",
@@ -127,6 +127,8 @@ function artifactResources(machines: readonly string[]): string[] {
 
 /** What of Wire a lab has: no cert-manager, for its certificate is its own, and nothing of Smallstep. */
 const wireResources = [
+  "wiab:wire:ChartRenderer charts",
+  "pulumi:providers:kubernetes charts-helm",
   "wiab:wire:Wire wire",
   ...releaseNames
     .filter((name) => !["cert-manager", "smallstep-accomp"].includes(name))
@@ -515,6 +517,40 @@ describe("the program that imports every image beforehand", () => {
           expect.stringContaining(" registry.k8s.io/pause:3.10 sha256:"),
         ]),
       );
+  });
+});
+
+describe("the program before it makes anything", () => {
+  const hello = "docker.io/library/hello:1";
+
+  it("goes on where the artifact has every image of every chart, rendered with the stack's values", async () => {
+    const asked = new Map<string, Values>();
+    const run = await runProgram("lab", labValues("full"), [], [], (release, values) => {
+      asked.set(release, values);
+      return ["hello:1", hello];
+    });
+    expect([...asked.keys()].sort()).toEqual(
+      releaseNames.filter((name) => !["cert-manager", "smallstep-accomp"].includes(name)).sort(),
+    );
+    expect(asked.get("sftd")?.host).toBe("sftd.lab.wiab.test");
+    expect(asked.get("wire-server")?.brig.config.optSettings.setFederationDomain).toBe("lab.wiab.test");
+    expect(registered(run)).toContain("wiab:wire:Wire wire");
+  });
+
+  it("refuses an image that the artifact lacks: release, image, and the nearest that is there", async () => {
+    const resources: Registered[] = [];
+    const failure: Error = await runProgram("lab", labValues("full"), [], resources, (release) =>
+      release === "sftd" ? [hello, "docker.io/library/hello:2"] : [hello],
+    ).then(
+      () => expect.fail("it was not refused"),
+      (error) => error,
+    );
+    expect(failure.message).toContain(
+      "nothing was changed:\n  - sftd: needs docker.io/library/hello:2, which the artifact does not have; " +
+        `the nearest is ${hello}`,
+    );
+    // What it is found out with, and nothing else.
+    expect(resources.map(({ name }) => name)).toEqual(["charts", "charts-helm"]);
   });
 });
 

@@ -35,8 +35,11 @@ const readable = (inputs: Values): Values =>
 /** What `stdout` the stand-in for a host answers to every script. */
 export const scriptOutput = "libvirt 10.0.0";
 
+/** The images that the pods of a release have when its chart is rendered with values. */
+export type RenderedImages = (release: string, values: Values) => readonly string[];
+
 /**
- * Runs index.ts with a configuration, against a stand-in for the engine that makes every resource as it
+ * Runs index.ts with a configuration, as main.ts does once the stack's state lets it go, against a stand-in for the engine that makes every resource as it
  * is asked for. Its passwords are the resources' names, filled up with "x".
  */
 export async function runProgram(
@@ -45,11 +48,16 @@ export async function runProgram(
   secretKeys: readonly string[] = [],
   /** Takes the resources as they are registered, also of a run that fails. */
   resources: Registered[] = [],
+  rendered: RenderedImages = () => [],
 ): Promise<Run> {
   acceptHooks();
   await pulumi.runtime.setMocks(
     {
-      call: () => ({}),
+      call: ({ token, inputs }) => {
+        if (token !== "kubernetes:helm:template") return {};
+        const { release_name: release, values } = JSON.parse(inputs.jsonOpts);
+        return { result: [{ spec: { containers: rendered(release, values).map((image) => ({ image })) } }] };
+      },
       newResource: ({ type, name, inputs }) => {
         const marked = Object.keys(inputs).filter((key) => isMarked(inputs[key]));
         const plain = Object.fromEntries(
@@ -79,6 +87,8 @@ export async function runProgram(
     secretKeys.map((key) => `wiab-staging:${key}`),
   );
   vi.resetModules();
+  const { refuseMissingImages } = await import("../../components/validation/wire-images");
+  await refuseMissingImages();
   const { default: exported } = (await import("../../index")) as unknown as { default: Values };
   const outputs: Values = {};
   const secretOutputs: string[] = [];

@@ -257,6 +257,7 @@ describe("push.sh", () => {
       scriptInput("components/artifact/registry/push.sh", {
         LOADER: readFileSync("components/artifact/registry/load-and-push-images.sh", "utf8"),
         STORE: store(),
+        UNUSABLE: "",
         IMAGES: "0123",
         REGISTRY: registry,
         AUTHORITY: authority,

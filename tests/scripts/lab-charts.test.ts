@@ -12,6 +12,7 @@ import type { GoSource } from "../../bundle/specification";
 import { Workshop } from "../../bundle/workshop";
 import { releasesOf, type Sample, samples, valuesOf } from "../../cli/sample";
 import { namespaceOf, type ReleaseName } from "../../components/config/releases";
+import { chartRelease } from "../../components/wire/facts";
 import { mergeValues, type Values } from "../../components/wire/values";
 import { run } from "../../toolchain/commands";
 
@@ -19,6 +20,7 @@ import { run } from "../../toolchain/commands";
 
 const { specification, directory } = readSpecification(join(__dirname, "../../lab/bundle.yaml"));
 const workshop = new Workshop(directory, false);
+const { facts } = chartRelease({ directory: join(__dirname, "../../stand-in/charts") });
 const sample = samples.find(({ name }) => name === "own certificate") as Sample;
 const scratch = mkdtempSync(join(tmpdir(), "wiab-lab-charts-"));
 let helm: Helm;
@@ -42,7 +44,7 @@ function listed(release: ReleaseName) {
 
 async function render(release: ReleaseName, change: Values = {}): Promise<Thing[]> {
   const file = join(scratch, `${release}.yaml`);
-  writeFileSync(file, stringify(mergeValues(await valuesOf(release, sample), change)));
+  writeFileSync(file, stringify(mergeValues(await valuesOf(release, sample, facts), change)));
   const chart = await chartTree(listed(release), workshop);
   const text = await helm.run(
     "template",

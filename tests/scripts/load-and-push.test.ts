@@ -185,6 +185,20 @@ function standIn(body: string): void {
 const lines = (text: string) => text.trimEnd().split("\n").sort();
 
 describe("load-and-push-images.sh", () => {
+  it("leaves out what it is told to, damaged or missing as it may be", async () => {
+    const pause = await dockerArchive("registry.k8s.io/pause:3.10.1");
+    const broken = { ...(await dockerArchive("quay.io/wire/brig:5.32.0")), bytes: Buffer.from("no tar") };
+    await bundle("containers-system", [pause]);
+    await bundle("containers-helm", [broken]);
+    const list = join(root, "left-out");
+    writeFileSync(list, `containers-helm/${imageFile(broken.reference)}\n`);
+
+    expect(await push()).toMatchObject({ code: 1 });
+    const ended = await push("--without", list);
+    expect(ended).toMatchObject({ code: 0, stderr: "" });
+    expect(ended.stdout).toContain("1 images: 0 pushed (0 MB), 1 there already, 0 failed");
+  });
+
   it("puts every image where a mirror has it, and leaves what is there", async () => {
     const pause = await dockerArchive("registry.k8s.io/pause:3.10.1");
     const coredns = await dockerArchive("registry.k8s.io/coredns/coredns:v1.14.2");

@@ -201,6 +201,18 @@ describe("the configuration of artifacts", () => {
     ).toEqual([]);
   });
 
+  it("says that a manifest of Wire's is to be made anew if it does not say which images the charts take", () => {
+    const file = join(folder, "wire.json");
+    const wire = { ...manifest(whole), layout: "wire" as const };
+    const found = () => problems({ sources: [{ manifest: file, location: "/srv/artifact" }] });
+    writeFileSync(file, renderManifest(wire));
+    expect(found()).toEqual([
+      `artifact.sources[0].manifest: ${file} does not say which images Wire's charts take; make it anew with "npm run artifact -- manifest"`,
+    ]);
+    writeFileSync(file, renderManifest({ ...wire, charts: [] }));
+    expect(found()).toEqual([]);
+  });
+
   it("names each manifest that cannot be read, at its place", () => {
     const nowhere = { manifest: join(folder, "nowhere.json"), location: "/srv/artifact" };
     const broken = { manifest: join(folder, "broken.json"), location: "/srv/artifact" };

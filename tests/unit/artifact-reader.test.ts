@@ -112,12 +112,12 @@ describe("Wire's artifact", () => {
     ["system", "registry.k8s.io/pause:3.9", "containers-system/registry.k8s.io_pause_3.9.tar", undefined],
     // Without a registry it is Docker Hub's.
     ["helm", "docker.io/library/redis:7.0", "containers-helm/redis_7.0.tar", "redis:7.0"],
-    // A docker-archive does not keep a digest; its file's name does.
+    // A docker-archive does not keep a digest, though its file is named after one: it can be had by its tag alone.
     [
       "helm",
-      `ghcr.io/cert/job:1@sha256:${"5".repeat(64)}`,
-      `containers-helm/ghcr.io_cert_job_1@sha256_${"5".repeat(64)}.tar`,
       "ghcr.io/cert/job:1",
+      `containers-helm/ghcr.io_cert_job_1@sha256_${"5".repeat(64)}.tar`,
+      undefined,
     ],
     [
       "adminhost",
@@ -148,6 +148,33 @@ describe("Wire's artifact", () => {
       "values/wire-server/prod-values.example.yaml",
     ])
       expect(file(path)).toMatchObject({ kind: "other" });
+  });
+
+  it("says of each chart which images were packed for it, and by which values they were chosen", () => {
+    expect(manifest.charts).toEqual([
+      {
+        name: "sftd",
+        version: "0.135.0",
+        images: ["docker.io/bitnamilegacy/nginx:1.27.3-debian-12-r5", "quay.io/wire/sftd:5.0.65"],
+        values: {
+          joinCall: { image: { repository: "docker.io/bitnamilegacy/nginx", tag: "1.27.3-debian-12-r5" } },
+        },
+      },
+      {
+        name: "smtp",
+        version: "1.0.4",
+        images: [],
+        values: { image: { repository: "quay.io/mail/smtp", tag: 1 } },
+      },
+      { name: "webapp", version: "0.8.0", images: [], values: {} },
+      {
+        name: "wire-server",
+        version: "5.32.0",
+        images: ["alpine:3.21.3", "quay.io/wire/brig:5.32.0"],
+        values: {},
+      },
+    ]);
+    expect(manifest.unusable).toEqual([]);
   });
 
   it("has an apt repository, whose packages have their names and full versions", () => {
@@ -190,11 +217,9 @@ describe("an artifact that is not as Wire builds it", () => {
   it("is refused with everything that it lacks", async () => {
     const error = await errorOf((tree) => {
       for (const path of tree.keys()) if (/^(binaries|debs-jammy)\//.test(path)) tree.delete(path);
-      tree.delete(image);
     });
     expect(error).toContain("binaries.tar is missing");
     expect(error).toContain("debs-<suite>.tar is missing");
-    expect(error).toContain(`${image} is missing, and containers-helm/index.txt names it`);
     expect(error).not.toContain("containers-system");
   });
 
@@ -226,6 +251,17 @@ describe("an artifact that is not as Wire builds it", () => {
     expect(await errorOf((tree) => tree.delete("debs-jammy/public/gpg"))).toContain(
       "debs-jammy/public/gpg is missing",
     );
+  });
+
+  it.each([
+    ["demo", ["debs-jammy/", "binaries/", "containers-system/", "ansible/"]],
+    ["min", ["debs-jammy/", "binaries/", "containers-system/", "ansible/", "bin/", "dashboards/"]],
+  ])("is refused as a %s build, with the name of the build that is wanted", async (profile, without) => {
+    const error = await errorOf((tree) => {
+      for (const path of tree.keys()) if (without.some((start) => path.startsWith(start))) tree.delete(path);
+    });
+    expect(error).toContain(`is a ${profile} build of Wire's`);
+    expect(error).toContain("the default build of the same release, wire-server-deploy-static-<HASH>.tgz");
   });
 
   it.each([
@@ -267,12 +303,21 @@ describe("an artifact that is not as Wire builds it", () => {
       },
       "has a damaged",
     ],
-  ])("is refused for an image with %s, which it names", async (_, make, message) => {
+  ])("is read all the same with an image of %s, which it says cannot be used", async (_, make, problem) => {
     const bytes = await make();
-    const error = await errorOf((tree) => tree.set(image, bytes));
-    expect(error).toMatch(new RegExp(`${image} .*${message}`));
-    // What comes after it has been looked at all the same.
-    expect(error.match(/^ {2}\S/gm)).toHaveLength(1);
+    const { path } = await makeWireArtifact(root, (tree) => tree.set(image, bytes));
+    const manifest = await readArtifact(path);
+    expect(manifest.unusable).toEqual([{ path: image, problem: expect.stringContaining(problem) }]);
+    expect(manifest.files.find((file) => file.path === image)).toMatchObject({ kind: "other" });
+    expect(manifest.files.filter(({ kind }) => kind === "image").length).toBeGreaterThan(4);
+  });
+
+  it("is read all the same without an image that a list names", async () => {
+    const { path } = await makeWireArtifact(root, (tree) => tree.delete(image));
+    const manifest = await readArtifact(path);
+    expect(manifest.unusable).toEqual([
+      { path: image, problem: "is missing, and containers-helm/index.txt names it" },
+    ]);
   });
 });
 
@@ -347,6 +392,16 @@ describe("npm run artifact", () => {
     const verified = await artifactCommand("verify", path, "--manifest", "wire.json");
     expect(verified).toMatchObject({ code: 0, errors: "" });
     expect(verified.output).toContain(`${manifest.files.length} files`);
+  });
+
+  it("writes a manifest though an image is damaged, and says so", async () => {
+    const image = "containers-helm/quay.io_wire_brig_5.32.0.tar";
+    const { path } = await makeWireArtifact(root, (tree) => tree.set(image, ""));
+    expect(await artifactCommand("manifest", path, "-o", "wire.json")).toEqual({
+      code: 0,
+      output: "",
+      errors: `${image} is no docker-archive: it has no manifest.json: whoever needs this image will be told\n`,
+    });
   });
 
   it("ends with 1 and says what is wrong", async () => {

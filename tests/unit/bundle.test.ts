@@ -10,12 +10,12 @@ import { Limit } from "../../bundle/limit";
 import { refuseAmbiguous } from "../../bundle/pack";
 import { builderPackages, missingBuilderPackages } from "../../bundle/packages";
 import { bundleKey, readSpecification } from "../../bundle/read";
-import { fileNameOf, isLoopback, normalise, parseReference } from "../../bundle/reference";
 import { renderPom } from "../../bundle/sources/maven";
 import { goCommand } from "../../bundle/sources/program";
 import { originOf } from "../../bundle/sources/source";
 import { specification } from "../../bundle/specification";
 import { writeTar } from "../../bundle/tar";
+import { fileNameOf, isLoopback, normalise, parseReference } from "../../components/artifact/reference";
 
 let root: string;
 

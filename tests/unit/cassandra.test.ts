@@ -24,6 +24,8 @@ const artifact = (...served: readonly ArtifactFile[]): ArtifactPlan => ({
   served,
   apt: [],
   images: [],
+  charts: [],
+  unusable: new Map(),
   registries: [],
 });
 

@@ -11,7 +11,7 @@ const file = (path: string, kind: "apt" | "binary", name: string, version: strin
   ...{ path, kind, name, version, archive: "a", size: 1, sha256: "0".repeat(64) },
 });
 const artifact = (...served: ReturnType<typeof file>[]): ArtifactPlan => ({
-  ...{ archives: [], apt: [], images: [], registries: [], served },
+  ...{ archives: [], apt: [], images: [], charts: [], unusable: new Map(), registries: [], served },
 });
 const java = (version: number) =>
   file(`debs/openjdk-${version}.deb`, "apt", `openjdk-${version}-jre-headless`, "1");

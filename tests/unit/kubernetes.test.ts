@@ -33,6 +33,8 @@ const artifactOf = (
   ],
   apt: [],
   images: images.map((name) => file("image", name)),
+  charts: [],
+  unusable: new Map(),
   registries: [],
 });
 const components = (version: string) =>

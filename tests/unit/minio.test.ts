@@ -8,7 +8,7 @@ const file = (path: string, name: string, version: string) => ({
   ...{ archive: "a", size: 1, sha256: (name === "mc" ? "1" : "0").repeat(64) },
 });
 const artifact = (...served: ReturnType<typeof file>[]): ArtifactPlan => ({
-  ...{ archives: [], apt: [], images: [], registries: [], served },
+  ...{ archives: [], apt: [], images: [], charts: [], unusable: new Map(), registries: [], served },
 });
 const release = "RELEASE.2023-07-07T07-13-57Z";
 const minio = file(`minio.${release}`, "minio", release);

@@ -19,7 +19,7 @@ const file = (kind: "apt" | "binary", path: string, name: string, version: strin
 });
 const apt = (name: string, version: string) => file("apt", `debs/${name}.deb`, name, version);
 const artifact = (served: readonly ArtifactFile[]): ArtifactPlan => ({
-  ...{ archives: [], served, apt: [], images: [], registries: [] },
+  ...{ archives: [], served, apt: [], images: [], charts: [], unusable: new Map(), registries: [] },
 });
 const lab = artifact([
   apt("postgresql-15", "15.20-1"),

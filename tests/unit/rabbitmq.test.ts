@@ -15,6 +15,8 @@ const artifact = (version?: string): ArtifactPlan => ({
   archives: [],
   apt: [],
   images: [],
+  charts: [],
+  unusable: new Map(),
   registries: [],
   served: version
     ? [

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { ArtifactFile } from "../manifest";
+import { normalise } from "../reference";
 import { readTar, readText } from "./tar";
 
 type ImageFacts = Pick<NonNullable<ArtifactFile["image"]>, "reference" | "id">;
@@ -34,12 +35,5 @@ export async function readImage(content: AsyncIterable<Buffer>): Promise<ImageFa
   if (missing) throw new Error(`lacks ${missing}, a part of the image`);
   const digest = digests.get(image.Config);
   if (!digest || !image.Config.includes(digest)) throw new Error(`has a damaged ${image.Config}`);
-  return { reference: withRegistry(reference), id: `sha256:${digest}` };
-}
-
-/** A reference with what it leaves out: `nginx:1` is `docker.io/library/nginx:1`. */
-export function withRegistry(reference: string): string {
-  const [first = "", ...rest] = reference.split("/");
-  if (rest.length > 0 && /[.:]|^localhost$/.test(first)) return reference;
-  return `docker.io/${rest.length > 0 ? "" : "library/"}${reference}`;
+  return { reference: normalise(reference), id: `sha256:${digest}` };
 }

@@ -1,4 +1,3 @@
-import { parse } from "yaml";
 import { quote } from "../../config/quote";
 import {
   type AptRepository,
@@ -10,6 +9,7 @@ import {
 import { readImage } from "./image";
 import { type ArchiveStream, nameOf, type OnProgress, openArchive } from "./source";
 import { gunzip, type Problem, readText, Tree, type Visit } from "./tar";
+import { describesCharts, readCharts } from "./wire-charts";
 
 /**
  * The layout of Wire's `wire-server-deploy-static-<HASH>.tgz`, and the only place that knows it. In the archive lie
@@ -49,7 +49,8 @@ const imageArchive = /^containers-(system|helm|adminhost)\/[^/]+\.(tar|tgz)$/;
 const release = /^(debs-[a-z]+\/public)\/dists\/([^/]+)\/Release$/;
 const packageList = /^(debs-[a-z]+\/public)\/dists\/.*\/Packages(\.gz)?$/;
 const versionList = "versions/wire-binaries.json";
-const texts = [release, packageList, /^containers-[a-z]+\/index\.txt$/, /^charts\/[^/]+\/Chart\.yaml$/];
+const imageList = /^containers-[a-z]+\/index\.txt$/;
+const texts = [release, packageList, imageList];
 
 /**
  * Reads what one of Wire's artifacts holds. It is streamed once and never stored; a few minutes for 5 GB.
@@ -61,10 +62,21 @@ export async function readWireArtifact(location: string, onProgress?: OnProgress
   const archive = openArchive(location, onProgress);
   const tree = await scanWireArchive(archive, found.visit);
   const broken = tree.resolveLinks().filter(({ path }) => kindOf(path) !== "other");
+  const profile = smallerProfile(tree);
+  if (profile)
+    throw new Error(
+      `${location} is a ${profile} build of Wire's: it has neither Debian packages nor programs. Take the default ` +
+        "build of the same release, wire-server-deploy-static-<HASH>.tgz",
+    );
+  const unusable = [
+    ...broken.filter((each) => !isNoImage(each)),
+    ...found.damaged,
+    ...unlisted(tree, found),
+  ].map(({ path, problem }) => ({ path: plainPath(path), problem }));
   const files = [...tree.files]
     .map(([path, sum]) => ({ path: plainPath(path), archive: archive.name, ...sum, ...found.describe(path) }))
     .sort((a, b) => (a.path < b.path ? -1 : 1));
-  const problems = [...broken, ...found.problems, ...incomplete(tree, found)];
+  const problems = [...broken.filter(isNoImage), ...incomplete(tree, found)];
   if (problems.length > 0)
     throw new Error(
       `${location} is not complete, or not as Wire builds it:\n` +
@@ -78,6 +90,8 @@ export async function readWireArtifact(location: string, onProgress?: OnProgress
       layout: "wire",
       archives: [{ name: archive.name, ...archive.checksum() }],
       apt: found.aptRepositories(),
+      charts: readCharts(found.texts),
+      unusable,
       files,
     }),
   );
@@ -148,19 +162,21 @@ function kindOf(path: string): ArtifactFile["kind"] {
 
 /** What is read out of the files on their way, beside their checksums. */
 class Findings {
-  readonly problems: Problem[] = [];
+  /** Images that cannot be read. Whether one is needed is for the deployment to say: most artifacts have more. */
+  readonly damaged: Problem[] = [];
   readonly texts = new Map<string, string>();
   private readonly images = new Map<string, Awaited<ReturnType<typeof readImage>>>();
+  private versionsOfCharts: Map<string, string | undefined> | undefined;
   private named: Map<string, { name: string; version: string; sha256: string }> | undefined;
 
   readonly visit: Visit = async (path, content) => {
-    if (path === versionList || texts.some((pattern) => pattern.test(path)))
+    if (path === versionList || describesCharts(path) || texts.some((pattern) => pattern.test(path)))
       this.texts.set(path, await readText(path.endsWith(".gz") ? gunzip(content) : content));
     else if (imageArchive.test(path))
       try {
         this.images.set(path, await readImage(path.endsWith(".tgz") ? gunzip(content) : content));
       } catch (error) {
-        this.problems.push({ path, problem: (error as Error).message });
+        this.damaged.push({ path, problem: (error as Error).message });
       }
   };
 
@@ -214,21 +230,25 @@ class Findings {
       }
       case "image": {
         const found = this.images.get(path);
-        if (!found) return { kind };
-        // A docker-archive cannot keep a digest; the name of its file does.
-        const digest = /@sha256_([0-9a-f]{64})/.exec(file)?.[1];
-        const reference = digest ? `${found.reference}@sha256:${digest}` : found.reference;
+        if (!found) return { kind: "other" };
+        // Under its tag alone, though its file may be named after a digest: a docker-archive cannot keep that.
+        const { reference } = found;
         const set = folder.slice("containers-".length) as "system" | "helm" | "adminhost";
         return { kind, name: reference, image: { reference, id: found.id, format: "docker-archive", set } };
       }
       case "chart": {
-        const text = this.texts.get(`charts/${file}/Chart.yaml`);
-        const version = text && parse(text)?.version;
-        return { kind, name: file, ...(version && { version: `${version}` }) };
+        const version = this.charts.get(file);
+        return { kind, name: file, ...(version && { version }) };
       }
       default:
         return { kind };
     }
+  }
+
+  /** Versions of the charts by name. */
+  private get charts(): Map<string, string | undefined> {
+    this.versionsOfCharts ??= new Map(readCharts(this.texts).map(({ name, version }) => [name, version]));
+    return this.versionsOfCharts;
   }
 
   private identifyBinary(file: string): { name?: string; version?: string } {
@@ -265,14 +285,32 @@ function incomplete(tree: Tree, found: Findings): Problem[] {
     else if (file.sha256 !== sha256)
       problems.push({ path, problem: `has checksum ${file.sha256}, the list of packages says ${sha256}` });
   }
-  for (const [list, text] of found.texts) {
-    if (!list.endsWith("/index.txt")) continue;
-    for (const name of text.split("\n").filter(Boolean)) {
-      const path = list.replace("index.txt", name);
-      if (!tree.files.has(path)) problems.push({ path, problem: `is missing, and ${list} names it` });
-    }
-  }
   return problems;
+}
+
+/** Images that a list names and the artifact does not have. */
+const unlisted = (tree: Tree, { texts }: Findings): Problem[] =>
+  [...texts]
+    .filter(([list]) => imageList.test(list))
+    .flatMap(([list, text]) =>
+      text
+        .split("\n")
+        .filter(Boolean)
+        .map((name) => ({
+          path: list.replace("index.txt", name),
+          problem: `is missing, and ${list} names it`,
+        })),
+    )
+    .filter(({ path }) => !tree.files.has(path));
+
+const isNoImage = ({ path }: Problem): boolean => !imageArchive.test(path);
+
+/** Wire builds three profiles under names that differ in a word; two are for hosts that have packages already. */
+function smallerProfile(tree: Tree): string | undefined {
+  const has = (folder: string) => [...tree.files.keys()].some((path) => path.startsWith(folder));
+  const missing = ["debs-", "binaries/", "containers-system/"].every((folder) => !has(folder));
+  if (!missing || !has("containers-helm/")) return undefined;
+  return has("bin/") ? "demo" : "min";
 }
 
 /** Whether a location looks like one of Wire's artifacts rather than a bundle's folder. */

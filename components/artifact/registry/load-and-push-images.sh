@@ -17,6 +17,7 @@ REGISTRY_HOST/library/nginx:1, where a mirror of docker.io is expected to have i
   --authfile FILE   credentials, as "skopeo login --authfile FILE REGISTRY_HOST" writes them
                     (default: what skopeo login or docker login has left in your home)
   --cert-dir DIR    folder with the certificate of the registry's authority, as *.crt (default: those of the system)
+  --without FILE    images to leave out, one a line, as containers-helm/NAME.tar (default: none)
   --jobs N          images to push at once (default: 4)
 
 Images are unpacked one at a time per job into $TMPDIR (default: /tmp), which needs room for them.
@@ -41,10 +42,11 @@ case $directory in
   *) directory=. ;;
 esac
 inspect_options=() copy_options=()
+declare -A left_out=()
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage && exit ;;
-    --directory | --authfile | --cert-dir | --jobs)
+    --directory | --authfile | --cert-dir | --without | --jobs)
       [ $# -ge 2 ] || wrong_call "$1 needs a value"
       case $1 in
         --directory) directory=$2 ;;
@@ -57,6 +59,10 @@ while [ $# -gt 0 ]; do
           [ -d "$2" ] || die "$2, which --cert-dir names, is not a folder"
           set -- "$1" "$(realpath "$2")" "${@:3}"
           inspect_options+=(--cert-dir "$2") copy_options+=(--dest-cert-dir "$2")
+          ;;
+        --without)
+          [ -r "$2" ] || die "$2, which --without names, does not exist or cannot be read"
+          while read -r name; do [ -z "$name" ] || left_out[$name]=yes; done <"$2"
           ;;
         --jobs) jobs=$2 ;;
       esac
@@ -134,6 +140,7 @@ description() {
 add_image() {
   local set=$1 name=$2 text format id references reference target other
   [[ $name =~ ^[A-Za-z0-9_.@+-]+$ ]] || die "$set names an image file $name, which is no plain file name"
+  [ -z "${left_out[${set%.tar}/$name]:-}" ] || return 0
   text=$(description "$set" "$name")
   case $text in
     *'"RepoTags":['*)

@@ -2,6 +2,7 @@
 # registry of their own run by hand.
 : "${LOADER:?text of load-and-push-images.sh}"
 : "${STORE:?directory on this host with the unpacked archives}"
+: "${UNUSABLE?images that are damaged or missing, which nothing needs: containers-helm/NAME.tar, one a line}"
 : "${IMAGES:?what is to be there, as a checksum: another one makes this run again}"
 : "${REGISTRY:?host:port}"
 : "${AUTHORITY:?certificate of its authority, PEM}"
@@ -18,10 +19,11 @@ apply() {
   printf '%s' "$LOADER" >"$PRIVATE/load-and-push-images.sh"
   printf '{"auths": {"%s": {"auth": "%s"}}}' "$REGISTRY" \
     "$(printf '%s:%s' "$PUSH_USER" "$PUSH_PASSWORD" | base64 --wrap=0)" >"$PRIVATE/auth.json"
+  printf '%s\n' "$UNUSABLE" >"$PRIVATE/unusable"
   for archive in "$STORE"/archives/*/; do
     compgen -G "$archive/containers-*" >/dev/null || continue
     bash "$PRIVATE/load-and-push-images.sh" --authfile "$PRIVATE/auth.json" \
-      --cert-dir "$PRIVATE/certificates" --directory "$archive" "$REGISTRY" ||
+      --cert-dir "$PRIVATE/certificates" --without "$PRIVATE/unusable" --directory "$archive" "$REGISTRY" ||
       failed=yes
   done
   # Each has said which image it concerns, and the others are there.

@@ -40,6 +40,7 @@ export class Registry extends pulumi.ComponentResource {
         parameters: {
           LOADER: readFileSync(join(__dirname, "load-and-push-images.sh"), "utf8"),
           STORE: args.store.path,
+          UNUSABLE: [...artifact.unusable.keys()].join("\n"),
           IMAGES: digestOf(artifact.images),
           REGISTRY: args.assetHost.registry,
           AUTHORITY: secrets.authority.certificate,

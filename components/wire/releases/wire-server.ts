@@ -60,8 +60,9 @@ export function wireServer(context: WireContext): Values {
     },
     gundeck: {
       replicaCount,
-      config: { cassandra, rabbitmq },
-      secrets: { rabbitmq: broker, ...secrets.fakeAws },
+      // Where clients are connected: in Redis up to 5.35, in PostgreSQL later.
+      config: { cassandra, rabbitmq, postgresql },
+      secrets: { pgPassword, rabbitmq: broker, ...secrets.fakeAws },
     },
     nginz: {
       replicaCount,
