@@ -1,10 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parse } from "yaml";
 import { localDependencies } from "../bundle/charts/dependencies";
+import { renderManifest } from "../components/artifact/manifest";
 import { readManifest } from "../components/artifact/reader/bundle";
+import { fileNameOf } from "../components/artifact/reference";
 import type { Configuration } from "../components/config/schema";
 import type { Surroundings } from "../components/validation/surroundings";
 import { validate } from "../components/validation/validate";
@@ -48,7 +51,7 @@ export const labValues = (size: LabSize): Values =>
       sha256: "0123456789abcdef".repeat(4),
       virtualSizeBytes: 2_000_000_000,
     },
-    bundle: fixtureBundle,
+    bundle: fixtureLabBundle(),
     charts: fixtureCharts(),
     certificate: fixtureCertificate(),
     containerKey: "/lab/key",
@@ -59,6 +62,35 @@ function scratchFolder(name: string): string {
   const folder = mkdtempSync(join(tmpdir(), name));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+let labBundle: string | undefined;
+
+/** That bundle with the images that the lab's list has for Helm releases, as they are now; made once. */
+function fixtureLabBundle(): string {
+  if (labBundle) return labBundle;
+  labBundle = scratchFolder("wiab-bundle-");
+  const manifest = readManifest(join(fixtureBundle, "manifest.json"));
+  const { images }: { images: { reference: string; set: string }[] } = parse(
+    readFileSync(join(projectDirectory, "lab/bundle.yaml"), "utf8"),
+  );
+  const there = new Set(manifest.files.map(({ name }) => name));
+  const digest = (text: string) => createHash("sha256").update(text).digest("hex");
+  const added = images
+    .filter(({ reference, set }) => set === "helm" && !there.has(reference))
+    .map(({ reference }) => ({
+      ...{ path: `containers-helm/${fileNameOf(reference)}`, archive: "containers-helm.tar", size: 45_000 },
+      ...{ sha256: digest(`archive of ${reference}`), kind: "image" as const, name: reference },
+      image: {
+        ...{ reference, id: `sha256:${digest(reference)}` },
+        ...{ format: "docker-archive" as const, set: "helm" as const },
+      },
+    }));
+  writeFileSync(
+    join(labBundle, "manifest.json"),
+    renderManifest({ ...manifest, files: [...manifest.files, ...added] }),
+  );
+  return labBundle;
 }
 
 let charts: string | undefined;

@@ -141,7 +141,7 @@ let text: string;
 
 beforeAll(async () => {
   certificate = await makeCertificate(folder, domain);
-  const packages = readFileSync(join(fixtureBundle, "manifest.json"), "utf8");
+  const packages = readFileSync(labValues("full").artifact.sources[0].manifest, "utf8");
   writeFileSync(manifest, packages.replaceAll("15.20-0+deb12u1", "15.21-0+deb12u1"));
   await project.init();
   await project.record();

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ArtifactFile, parseManifest, renderManifest } from "../../components/artifact/manifest";
-import { fixtureBundle, labValues, type Values } from "../stacks";
+import { labValues, type Values } from "../stacks";
 import { type Preview, ScratchProject } from "./project";
 
 // What an artifact lacks is found before anything is made: by the engine itself, with charts that are really rendered.
@@ -14,7 +14,7 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 /** A stack whose artifact lacks the files of a name. */
 function withoutFile(unwanted: (file: ArtifactFile) => boolean): Values {
   const values = labValues("full");
-  const manifest = parseManifest(readFileSync(join(fixtureBundle, "manifest.json"), "utf8"));
+  const manifest = parseManifest(readFileSync(values.artifact.sources[0].manifest, "utf8"));
   const file = join(mkdtempSync(join(scratch, "artifact-")), "manifest.json");
   writeFileSync(
     file,
