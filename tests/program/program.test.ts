@@ -399,7 +399,9 @@ describe.each([
       expect(sources).toMatch(/^http:\/\/192\.168\.230\.10:8080\/debs-bookworm\/public /);
       expect(parameter(run, `artifact-${name}-sources`, "TIME_SERVER")).toBe("192.168.230.1");
     }
-    expect(parameter(run, "runtime-kubenode1-containerd", "REGISTRIES")).toBe("docker.io\nquay.io\nregistry.k8s.io");
+    expect(parameter(run, "runtime-kubenode1-containerd", "REGISTRIES")).toBe(
+      "docker.io\nquay.io\nregistry.k8s.io",
+    );
     expect(parameter(run, "runtime-kubenode1-containerd", "SEED_IMAGES")).toBe("");
     expect(parameter(run, "runtime-kubenode1-containerd", "HOSTS")).toContain("https://192.168.230.10:5001");
   });
