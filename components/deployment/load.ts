@@ -24,5 +24,11 @@ export function loadDeployment(): Deployment {
   const config = loadConfiguration();
   const artifact = loadArtifact(config);
   const plan = planDeployment(config);
-  return { config, plan, artifact, mesh: loadMesh(config), wire: artifact && loadWire(config, plan, artifact) };
+  return {
+    config,
+    plan,
+    artifact,
+    mesh: loadMesh(config),
+    wire: artifact && loadWire(config, plan, artifact),
+  };
 }
