@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parse } from "yaml";
 import { quotePath } from "../config/quote";
@@ -33,7 +33,7 @@ export function findChart(source: ChartSource, release: ReleaseName): ChartRefer
   const { directory } = source;
   const folder = join(directory, release);
   if (existsSync(join(folder, "Chart.yaml"))) return { chart: folder, fingerprint: fingerprint(folder) };
-  const archives = existsSync(directory)
+  const archives = isFolder(directory)
     ? readdirSync(directory).filter((name) => isArchiveOf(release, name))
     : [];
   const [archive, another] = archives;
@@ -51,7 +51,7 @@ export function findChart(source: ChartSource, release: ReleaseName): ChartRefer
 
 /** The charts that a folder has, with their versions where those can be told without unpacking; undefined elsewhere. */
 export function listCharts(source: ChartSource): ReadonlyMap<string, string | undefined> | undefined {
-  if ("repository" in source || !existsSync(source.directory)) return undefined;
+  if ("repository" in source || !isFolder(source.directory)) return undefined;
   return new Map(
     readdirSync(source.directory).flatMap((file): [string, string | undefined][] => {
       const description = join(source.directory, file, "Chart.yaml");
@@ -61,6 +61,8 @@ export function listCharts(source: ChartSource): ReadonlyMap<string, string | un
     }),
   );
 }
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 /** Whether a file is `<release>.tgz` or, as `helm package` writes it, `<release>-<version>.tgz`. */
 const isArchiveOf = (release: string, file: string): boolean =>

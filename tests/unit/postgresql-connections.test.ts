@@ -31,18 +31,16 @@ describe("the connections to PostgreSQL", () => {
   });
 
   it("are enough from what an update and the nodes themselves hold", () => {
-    expect(refusal(141)).toBeUndefined();
-    expect(refusal(140)).toMatch(
-      /^140 are too few: .* hold up to 130, .*brig 6 × 10 \(3 pods and as many new ones\).* the data nodes themselves 11; give 141 or more, or smaller pools/,
+    expect(refusal(171)).toBeUndefined();
+    expect(refusal(170)).toMatch(
+      /^170 are too few: .* hold up to 160, .*brig 6 × 10 \(3 pods and as many new ones\).* the data nodes themselves 11; give 171 or more, or smaller pools/,
     );
-    expect(refusal(140, {}, 1)).toBeUndefined();
+    expect(refusal(167, {}, 1)).toBeUndefined();
   });
 
   it("follow the operator's values: replicas, pools, and a pool that no value has a size for", () => {
-    expect(refusal(200, { brig: { replicaCount: 6 } })).toMatch(/hold up to 190, .*brig 12 × 10/);
+    expect(refusal(200, { brig: { replicaCount: 6 } })).toMatch(/hold up to 220, .*brig 12 × 10/);
     expect(refusal(200, { galley: { config: { postgresqlPool: { size: 3 } } } })).toBeUndefined();
-    expect(refusal(200, { gundeck: { config: { postgresql: { host: "there" } } } })).toMatch(
-      /gundeck 6 × 100/,
-    );
+    expect(refusal(200, { spar: { config: { postgresql: { host: "there" } } } })).toMatch(/spar 6 × 100/);
   });
 });
