@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { projectDirectory } from "../toolchain/environment";
 import { pulumiOutput } from "../toolchain/pulumi";
 import { stateFile } from "../toolchain/states";
-import { holding, onHost, ownerOf, type Place, placeOf } from "./host-record";
+import { defaultRoot, holding, onHost, ownerOf, type Place, placeOf } from "./host-record";
 import { passphraseOf } from "./stack-state";
 import { seal } from "./state-copy";
 
@@ -30,28 +30,59 @@ export async function asOwner(env: Environment, stack: string, work: () => Promi
   const url = env.PULUMI_BACKEND_URL ?? process.env.PULUMI_BACKEND_URL;
   const backend = url ?? (JSON.parse(await pulumiOutput(env, ["whoami", "--json"])) as { url: string }).url;
   const local = backend.startsWith("file://") ? fileURLToPath(backend) : undefined;
-  return holding(place, ownerOf(stack, local ?? backend), async () => {
-    const code = await work();
-    if (local) await keepCopy(place, stateFile(local, stack), stack, configuration, passphraseOf(env));
-    return code;
-  });
+  const copied = local && {
+    place,
+    stack,
+    configuration,
+    file: stateFile(local, stack),
+    passphrase: passphraseOf(env),
+  };
+  return holding(place, ownerOf(stack, local ?? backend), () =>
+    copied ? keepingCopy(copied, work) : work(),
+  );
 }
 
+/** A state in a file, and where its copy goes. */
+export interface Copied {
+  readonly place: Place;
+  readonly stack: string;
+  /** The stack's configuration file. */
+  readonly configuration: string;
+  /** The state. */
+  readonly file: string;
+  readonly passphrase: string | undefined;
+  /** Folder of all records on the host; tests have one of their own. */
+  readonly root?: string;
+}
+
+/**
+ * Does something, and leaves a copy of the state on the host afterwards.
+ * @throws Error, before anything is done, if the state knows nothing of a deployment that the host has a copy of: it was
+ * lost, and the copy is the only one.
+ */
+export async function keepingCopy(copied: Copied, work: () => Promise<number>): Promise<number> {
+  const { place, stack, file, root } = copied;
+  if (resourcesOf(stateIn(file)) === 0 && (await onHost(place, "get", "", root)) !== "")
+    throw new Error(
+      `the state ${file} is empty, and the host has a copy of one of ${place.network}: nothing was changed. Was it lost? Move the file away, then npm run adopt -- --stack ${stack} (docs/operations.md). If nothing of that deployment is left, delete the copy on the host: ${root ?? defaultRoot}/${place.network}/copy`,
+    );
+  const code = await work();
+  await keepCopy(copied);
+  return code;
+}
+
+const stateIn = (file: string): string => (existsSync(file) ? readFileSync(file, "utf8") : "{}");
+
+const resourcesOf = (state: string): number => JSON.parse(state).checkpoint?.latest?.resources?.length ?? 0;
+
 /** Puts a copy of the state on the host; takes the former one away once nothing is deployed any more. */
-async function keepCopy(
-  place: Place,
-  file: string,
-  stack: string,
-  configuration: string,
-  passphrase: string | undefined,
-): Promise<void> {
-  const state = existsSync(file) ? readFileSync(file, "utf8") : "{}";
-  const { resources = [] } = JSON.parse(state).checkpoint?.latest ?? {};
+async function keepCopy({ place, stack, configuration, file, passphrase, root }: Copied): Promise<void> {
+  const state = stateIn(file);
   const keep = async () => {
-    if (resources.length === 0) return onHost(place, "leave");
+    if (resourcesOf(state) === 0) return onHost(place, "leave", "", root);
     if (passphrase === undefined) throw new Error("no passphrase is set that it could be encrypted with");
     const copy = { stack, state, configuration: readFileSync(configuration, "utf8") };
-    return onHost(place, "put", seal(copy, passphrase));
+    return onHost(place, "put", seal(copy, passphrase), root);
   };
   await keep().catch((error: Error) =>
     console.error(`warning: the host has no copy of the state as it is now: ${error.message}`),

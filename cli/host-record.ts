@@ -4,6 +4,7 @@ import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parse } from "yaml";
+import { networkName } from "../components/config/schema";
 import { shellQuote } from "../components/machine/script";
 import { CommandError, run } from "../toolchain/commands";
 
@@ -32,6 +33,9 @@ const script = readFileSync(join(__dirname, "host-record.sh"), "utf8");
 
 /** The command that runs a verb of the script on a host. @param root folder of all records on it. */
 function commandFor({ ssh, network }: Place, verb: string, args: readonly string[], root: string) {
+  // No rule has seen the name yet, and `leave` deletes the folder that it names.
+  const { error } = networkName.safeParse(network);
+  if (error) throw new Error(`network.name ${error.issues[0]?.message}; nothing was changed`);
   const bash = ["bash", "-c", script, "wiab", verb, `${root}/${network}`, ...args];
   // A user who is not root may use sudo without a password (host.ssh.user).
   if (!ssh) return process.getuid?.() === 0 ? bash : ["sudo", "-n", ...bash];
@@ -42,7 +46,8 @@ function commandFor({ ssh, network }: Place, verb: string, args: readonly string
   return ["ssh", ...options, ...key, "-p", `${port}`, `${user}@${address}`, remote];
 }
 
-const defaultRoot = "/var/lib/wiab-deployments";
+/** Folder of the records of all deployments on a host. */
+export const defaultRoot = "/var/lib/wiab-deployments";
 
 /** Gives what a verb prints, and hands it an input. */
 export function onHost(

@@ -22,9 +22,20 @@ export function checkSyntax(stack: string, directory = projectDirectory): void {
     throw new Error(syntax.map(({ message, line }) => `${name}:${line} ${message}`).join("\n"));
 }
 
+/**
+ * Refuses flags before the command. The CLI would take them, but what keeps disks and holds the host goes by the command,
+ * and is not to be passed by because of an order.
+ * @throws Error that says what to write.
+ */
+export function checkOrder(args: readonly string[]): void {
+  if (args[0]?.startsWith("-") && args.some((arg) => !arg.startsWith("-")))
+    throw new Error("the command comes first: npm run pulumi -- up --stack staging");
+}
+
 /** `npm run pulumi`: the pinned CLI with the project's own backend. */
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
+  checkOrder(args);
   const toolchain = await installToolchain();
   const stack = stackOf(args);
   if (stack) checkSyntax(stack);

@@ -129,13 +129,16 @@ const host = z.strictObject({
     ),
 });
 
+/** What the deployment's objects on the host are named after, and the folder of its record there. */
+export const networkName = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9-]{0,14}$/,
+    "must be at most 15 lower-case letters, digits and hyphens, a letter first: the bridge and the firewall table are named after it",
+  );
+
 const network = z.strictObject({
-  name: z
-    .string()
-    .regex(
-      /^[a-z][a-z0-9-]{0,14}$/,
-      "must be at most 15 lower-case letters, digits and hyphens, a letter first: the bridge and the firewall table are named after it",
-    )
+  name: networkName
     .default("wirebox")
     .describe(
       "Name of the libvirt network; its bridge, the storage pool, the firewall's table and the domains' prefix are named after it.",

@@ -1,10 +1,11 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Adoption, adopt } from "../../cli/adopt";
-import { changes } from "../../cli/deployment";
+import { changes, keepingCopy } from "../../cli/deployment";
 import { holding, onHost, ownerOf } from "../../cli/host-record";
+import { checkOrder } from "../../cli/pulumi";
 import { open, seal } from "../../cli/state-copy";
 import { stateFile } from "../../toolchain/states";
 
@@ -68,6 +69,80 @@ describe("the copy of a state", () => {
     );
     expect(() => open("rubbish", passphrase)).toThrow("no copy");
   });
+});
+
+describe("what keeps a copy", () => {
+  const state = (...resources: unknown[]) => JSON.stringify({ checkpoint: { latest: { resources } } });
+  const deployed = state({ urn: "urn:one" });
+  const configuration = () => join(root, "Pulumi.staging.yaml");
+  const file = () => join(root, "staging.json");
+  const keeping = (work: () => Promise<number>) =>
+    keepingCopy(
+      {
+        ...{ place, stack: "staging", passphrase },
+        configuration: configuration(),
+        file: file(),
+        root: records(),
+      },
+      work,
+    );
+  const run = (after: string) =>
+    keeping(async () => {
+      writeFileSync(file(), after);
+      return 0;
+    });
+  beforeEach(() => {
+    writeFileSync(configuration(), "config: {}\n");
+    writeFileSync(file(), state());
+  });
+
+  it("has one as long as something is deployed", async () => {
+    await run(deployed);
+    expect(open(await onHost(place, "get", "", records()), passphrase).state).toBe(deployed);
+    await run(state());
+    expect(await onHost(place, "get", "", records())).toBe("");
+  });
+
+  it.each(["lost", "made anew"])("never gives the only one up for a state that was %s", async (how) => {
+    await run(deployed);
+    if (how === "lost") rmSync(file());
+    else writeFileSync(file(), state());
+    let worked = false;
+    const work = keeping(async () => {
+      worked = true;
+      return 0;
+    });
+    await expect(work).rejects.toThrow(
+      /staging\.json is empty, and the host has a copy .*npm run adopt -- --stack staging/,
+    );
+    expect(worked).toBe(false);
+    expect(open(await onHost(place, "get", "", records()), passphrase).state).toBe(deployed);
+  });
+});
+
+it.each(["", "..", "../neighbour", "a b"])(
+  "a network called '%s' reaches no folder of the host's",
+  async (network) => {
+    const neighbour = join(root, "neighbour");
+    mkdirSync(neighbour);
+    await held("one", async () => {});
+    for (const work of [
+      () => onHost({ network }, "leave", "", records()),
+      () => holding({ network }, "one", async () => "worked", "hold", records()),
+    ])
+      await expect((async () => work())()).rejects.toThrow("network.name must be");
+    expect([existsSync(neighbour), existsSync(join(records(), "wirebox"))]).toEqual([true, true]);
+  },
+);
+
+it("no flag before the command leads past what goes by the command", () => {
+  for (const args of [
+    ["--stack", "staging", "destroy"],
+    ["--non-interactive", "up"],
+  ])
+    expect(() => checkOrder(args)).toThrow("the command comes first");
+  for (const args of [["destroy", "--stack", "staging"], ["--version"], []])
+    expect(() => checkOrder(args)).not.toThrow();
 });
 
 describe("adopt", () => {
