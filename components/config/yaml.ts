@@ -11,7 +11,7 @@ export function parseYaml(text: string, name: string): unknown {
     return parse(text, { logLevel: "error" });
   } catch (error) {
     if (!(error instanceof YAMLParseError))
-      throw new Error(`${name} has an alias (*) without its anchor (&)`);
+      throw new Error(`${name} has an alias (*) without its anchor (&), or too many aliases`);
     const { line = 0, col = 0 } = error.linePos?.[0] ?? {};
     throw new Error(`${name} is not YAML: line ${line}, column ${col} (${error.code})`);
   }

@@ -7,8 +7,11 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: { count: { type: "string", default: "10000" }, seed: { type: "string", default: "1" } },
   });
+  const count = Number(values.count);
+  // None would be a proof of nothing.
+  if (!Number.isInteger(count) || count < 1) throw new Error("--count is a number of files, 1 or more");
   const began = Date.now();
-  const { refused, accepted, faults } = fuzzStackFiles(Number(values.count), Number(values.seed));
+  const { refused, accepted, faults } = fuzzStackFiles(count, Number(values.seed));
   for (const { number, fault, text } of faults.slice(0, 10))
     console.log(`file ${number}: ${fault}\n${text}\n`);
   const seconds = Math.round((Date.now() - began) / 1000);
