@@ -130,8 +130,8 @@ export const stages: readonly Stage[] = [
     },
   },
   { name: "program", needs: [], minutes: 1, run: () => vitest("tests/program/") },
-  { name: "scripts", needs: [packages, helm], minutes: 6, run: () => vitest("tests/scripts/") },
-  { name: "graph", needs: [packages, toolchain], minutes: 8, run: () => vitest("tests/graph/") },
+  { name: "scripts", needs: [packages, helm], minutes: 8, run: () => vitest("tests/scripts/") },
+  { name: "graph", needs: [packages, toolchain], minutes: 5, run: () => vitest("tests/graph/") },
   {
     name: "lab",
     needs: [packages, machines, toolchain, bundle],
