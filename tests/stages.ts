@@ -124,8 +124,10 @@ export const stages: readonly Stage[] = [
       const settings = Object.entries({ ...goEnvironment, CGO_ENABLED: "1" }).map(
         ([name, value]) => `${name}=${value}`,
       );
-      await succeed("env", ...settings, go, "-C", "guest", "vet", "./...");
-      await succeed("env", ...settings, go, "-C", "guest", "test", "-race", "./...");
+      for (const module of ["guest", "mesh"]) {
+        await succeed("env", ...settings, go, "-C", module, "vet", "./...");
+        await succeed("env", ...settings, go, "-C", module, "test", "-race", "./...");
+      }
       return without;
     },
   },
