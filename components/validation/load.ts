@@ -53,7 +53,17 @@ export function planWireAgain():
   return wire && { config, artifact, wire };
 }
 
-function readConfiguration(): Validated & { readonly stackFile: StackFile | undefined } {
+type Read = Validated & { readonly stackFile: StackFile | undefined };
+
+let read: Read | undefined;
+
+/** What the run was told, read and checked once: two checks go before the program, and want the same. */
+const readConfiguration = (): Read => {
+  read ??= checkConfiguration();
+  return read;
+};
+
+function checkConfiguration(): Read {
   const project = pulumi.getProject();
   const values = Object.fromEntries(
     Object.entries(pulumi.runtime.allConfig())
