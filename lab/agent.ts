@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run, waitUntil } from "../toolchain/commands";
 
-/** Options for ssh to a lab's machine: its host key is as young as itself, nobody can know it beforehand. */
+/** Options for ssh to a lab's machine: the way there leads over a bridge of this computer, where nobody is between. */
 export const sshOptions = [
   ...["-o", "StrictHostKeyChecking=no"],
   ...["-o", "UserKnownHostsFile=/dev/null"],

@@ -88,7 +88,8 @@ const hostKey = z
     "must be the line of an Ed25519 host key: ssh-ed25519 AAAA…",
   );
 
-const hostSsh = z.strictObject({
+/** How the workstation reaches the KVM host. */
+export const hostSsh = z.strictObject({
   address: serverAddress.describe("Name or address under which the workstation reaches the host."),
   user: account.default("root").describe("A user who is root or may use `sudo` without a password."),
   port: port.default(22).describe("TCP port of the host's SSH server."),
