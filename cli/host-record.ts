@@ -54,12 +54,13 @@ export const defaultRoot = "/var/lib/wiab-deployments";
 /** Gives what a verb prints, and hands it an input. */
 export function onHost(
   place: Place,
-  verb: "put" | "get" | "leave",
+  verb: "put" | "get" | "leave" | "remains",
   input = "",
   root = defaultRoot,
+  args: readonly string[] = [],
 ): Promise<string> {
-  const [command = "", ...args] = commandFor(place, verb, [], root);
-  return run(command, args, { input });
+  const [command = "", ...rest] = commandFor(place, verb, args, root);
+  return run(command, rest, { input });
 }
 
 /**

@@ -7,7 +7,8 @@ import { run, runMain } from "../toolchain/commands";
 import { projectDirectory, pulumiEnvironment } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
 import { endOrphans, isAlive } from "../toolchain/processes";
-import { pulumiOutput, stackOf } from "../toolchain/pulumi";
+import { pulumiOutput } from "../toolchain/pulumi";
+import { stackOf } from "./command-line";
 import { asOwner } from "./deployment";
 import {
   findHalfMade,

@@ -14,7 +14,7 @@ const address = "kvm.example.com";
 /** What OpenSSH itself makes of the command: its options by their names. */
 function settings(command: readonly string[]): Record<string, string> {
   const [ssh = "", ...args] = command;
-  const text = execFileSync(ssh, ["-F", "none", "-G", ...args], { encoding: "utf8" });
+  const text = execFileSync(ssh, ["-F", "none", "-G", ...args], { encoding: "utf8", stdio: "pipe" });
   return Object.fromEntries(text.split("\n").map((line) => line.split(/ (.*)/).slice(0, 2)));
 }
 
