@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { debianKeyring } from "../toolchain/debian";
-import { filesOf } from "./read";
+import { filesOf, sourcesOf } from "./read";
 import type { FileSource, Specification } from "./specification";
 
 /** Debian packages that the builder uses, by the names that Debian and Ubuntu share, each with its use. */
@@ -34,7 +34,7 @@ const signs: Readonly<Record<string, string>> = {
  */
 export function missingBuilderPackages({ apt, binaries, images, charts }: Specification): string[] {
   const sources: readonly FileSource[] = [
-    ...binaries,
+    ...binaries.flatMap(sourcesOf),
     ...images.flatMap((image) => Object.values(filesOf(image))),
   ];
   const fromRegistry = images.some((image) => !image.scratch && !image.debian);
