@@ -8,7 +8,7 @@ const layers = [
   ["components/machine", "components/secrets"],
   ["components/host", "components/artifact", "components/backup"],
   ["components/data-services", "components/kubernetes", "components/mesh"],
-  ["components/wire"],
+  ["components/wire", "components/wasimoff"],
   ["components/validation"],
   ["components/deployment"],
   ["index.ts", "bundle", "examples"],

@@ -19,7 +19,13 @@ import { checkRecords, isServer, type RecordReport } from "./dns";
 const usage = "usage: npm run dns:check -- [--stack NAME] [--server ADDRESS[:PORT]]";
 
 /** The sections that the records follow from. */
-const sections = configurationSchema.pick({ domain: true, firewall: true, calling: true, features: true });
+const sections = configurationSchema.pick({
+  domain: true,
+  firewall: true,
+  calling: true,
+  features: true,
+  wasimoff: true,
+});
 
 /** @throws Error that says what is wrong with the stack's file. */
 function readRecords(stack: string) {

@@ -5,6 +5,8 @@ import { hostNames, publicNames } from "./names";
 import { callingPorts, ingressNodePorts } from "./ports";
 import type { Configuration, MachineConfiguration } from "./schema";
 import { bytesOfGB } from "./units";
+import { planWasimoff, type WasimoffPlan, wasimoffHost } from "./wasimoff";
+import { transportPort } from "./wasimoff-eras";
 
 /** A machine with all that follows from its name and network. */
 export interface MachinePlan extends MachineConfiguration {
@@ -56,6 +58,8 @@ export interface Plan {
   readonly publicPorts: readonly PublicPort[];
   /** Undefined where the site is on its own. */
   readonly mesh: (MeshPlan & { readonly machine: MachinePlan }) | undefined;
+  /** Undefined where there is no Wasimoff. */
+  readonly wasimoff: WasimoffPlan | undefined;
 }
 
 /** Works out a checked configuration. Pure: the same configuration gives the same plan. */
@@ -69,6 +73,13 @@ export function planDeployment(config: Configuration): Plan {
   const gateway = machines.find(({ name }) => name === config.mesh?.gateway);
   const mesh = config.mesh &&
     gateway && { ...planMesh(config.mesh, config.firewall.publicAddress), machine: gateway };
+  const wasimoff =
+    config.wasimoff &&
+    planWasimoff(
+      config.wasimoff,
+      config.domain,
+      servingKubenodes.map(({ name }) => name),
+    );
   const callingNode = config.calling.enabled
     ? (servingKubenodes.find(({ name }) => name === config.calling.node) ?? servingKubenodes.at(-1))
     : undefined;
@@ -98,8 +109,14 @@ export function planDeployment(config: Configuration): Plan {
         ports: `${mesh?.port}`,
         target: `${mesh?.machine.address}`,
       })),
+      ...(wasimoff?.transport ? (["tcp", "udp"] as const) : []).map((protocol) => ({
+        protocol,
+        ports: `${transportPort.public}`,
+        target: `${servingKubenodes.map(({ address }) => address).join(", ")} port ${transportPort.node}`,
+      })),
     ],
     mesh,
+    wasimoff,
   };
 }
 
@@ -125,7 +142,8 @@ export function planDnsRecords({
   firewall: { publicAddress },
   calling,
   features,
-}: Pick<Configuration, "domain" | "firewall" | "calling" | "features">): DnsRecord[] {
+  wasimoff,
+}: Pick<Configuration, "domain" | "firewall" | "calling" | "features" | "wasimoff">): DnsRecord[] {
   const federation = features.federation !== undefined;
   const names = publicNames(domain, {
     teamSettings: features.teamSettings,
@@ -134,6 +152,9 @@ export function planDnsRecords({
   });
   return [
     ...names.map((name) => ({ name, type: "A" as const, value: publicAddress })),
+    ...(wasimoff?.mode === "public"
+      ? [{ name: wasimoffHost(domain, wasimoff), type: "A" as const, value: publicAddress }]
+      : []),
     { name: domain, type: "TXT", value: `v=spf1 ip4:${publicAddress} -all` },
     ...(federation
       ? [

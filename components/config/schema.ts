@@ -2,6 +2,7 @@ import { z } from "zod";
 import { backup, dataServices } from "./data-services-schema";
 import { kubernetes } from "./kubernetes-schema";
 import { mesh } from "./mesh-schema";
+import { wasimoff } from "./wasimoff-schema";
 import { features, tls, wire } from "./wire-schema";
 
 /**
@@ -389,6 +390,9 @@ export const configurationSchema = z.strictObject({
   mesh: mesh
     .optional()
     .describe("The mesh that joins this site to others (docs/mesh.md). Without it the site is on its own."),
+  wasimoff: wasimoff
+    .optional()
+    .describe("WebAssembly jobs that browsers run (docs/wasimoff.md). Without it there is none of it."),
 });
 
 /** A stack's configuration, checked and with all defaults filled in. */

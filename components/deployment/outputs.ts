@@ -63,6 +63,17 @@ export interface StackOutputs {
     /** Whether WireGuard is the `kernel`'s or runs in `userspace`. */
     readonly wireguard: string;
   };
+  /** Where WebAssembly jobs are sent; not there where there is no Wasimoff. */
+  readonly wasimoff?: {
+    /** What a browser opens, and clients send to. */
+    readonly url: string;
+    /** How a machine of one's own joins; null in localhost mode. */
+    readonly providerCommand: string | null;
+    /** Variables for clients. */
+    readonly client: Readonly<Record<string, string>>;
+    /** Secret; null where none is asked for. */
+    readonly token: string | null;
+  };
   readonly sshUser: string;
   readonly sshPublicKey: string;
   /** Secret. */
@@ -118,6 +129,16 @@ export const stackOutputs = ({
           ...plan.mesh.site,
           publicKey: platform.mesh.publicKey,
           wireguard: platform.mesh.wireguard,
+        },
+      }
+    : {}),
+  ...(platform?.wasimoff
+    ? {
+        wasimoff: {
+          url: platform.wasimoff.url,
+          providerCommand: platform.wasimoff.providerCommand,
+          client: platform.wasimoff.client,
+          token: platform.wasimoff.token,
         },
       }
     : {}),

@@ -13,6 +13,7 @@ import type { Target } from "../machine/target";
 import { Mesh } from "../mesh/mesh";
 import { planMeshPrograms } from "../mesh/plan";
 import type { Secrets } from "../secrets/secrets";
+import { Wasimoff } from "../wasimoff/wasimoff";
 import { wireServices } from "../wire/context";
 import { Wire } from "../wire/wire";
 import type { Deployment } from "./load";
@@ -35,6 +36,8 @@ export interface Platform {
   readonly mesh: Mesh | undefined;
   /** Undefined without charts. */
   readonly wire: Wire | undefined;
+  /** Undefined where there is none. */
+  readonly wasimoff: Wasimoff | undefined;
 }
 
 /**
@@ -52,12 +55,14 @@ export function makePlatform(args: PlatformArgs): Platform {
   });
   const cluster = makeCluster(args, artifact, nodes);
   makeBackups(args, artifact, cluster, dataServices);
+  const wire = makeWire(args, artifact, dataServices, cluster, nodes);
   return {
     artifact,
     cluster,
     dataServices,
     mesh: makeMesh(args, artifact),
-    wire: makeWire(args, artifact, dataServices, cluster, nodes),
+    wire,
+    wasimoff: makeWasimoff(args, artifact, cluster, wire),
   };
 }
 
@@ -149,6 +154,28 @@ const makeMesh = ({ plan, artifact, mesh }: PlatformArgs, supplied: Artifact): M
     identity: mesh,
   });
 
+const makeWasimoff = (
+  { plan, wasimoff, host, secrets }: PlatformArgs,
+  { registry }: Artifact,
+  cluster: KubernetesCluster,
+  wire: Wire | undefined,
+): Wasimoff | undefined =>
+  plan.wasimoff &&
+  new Wasimoff("wasimoff", {
+    plan: plan.wasimoff,
+    provider: cluster.provider,
+    certificate: wasimoff,
+    token: () => secrets.wasimoffToken(),
+    // The ingress controller is one of its releases, and so is what gets certificates.
+    after: wire,
+    images: registry.filled,
+    patience: patienceOf(plan),
+    deletedWith: host.network,
+  });
+
+/** Machines that are emulated in software unpack an image in minutes. */
+const patienceOf = ({ emulated }: Deployment["plan"]): number => (emulated ? 6 : 1);
+
 function makeWire(
   { plan, wire, host, firewall, secrets }: PlatformArgs,
   { assetHost }: Artifact,
@@ -165,8 +192,7 @@ function makeWire(
     viewpoint: assetHost.target,
     callingTarget: nodes.find((node) => node.plan.name === plan.callingNode?.name)?.target,
     firewall,
-    // Machines that are emulated in software unpack an image in minutes.
-    patience: plan.emulated ? 6 : 1,
+    patience: patienceOf(plan),
     deletedWith: host.network,
   });
 }

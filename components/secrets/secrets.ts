@@ -137,6 +137,7 @@ export class Secrets extends pulumi.ComponentResource {
     child: string,
     encode: (seed: Buffer) => EncodedKeyPair,
   ) => { privateKey: pulumi.Output<string>; publicKey: pulumi.Output<string> };
+  readonly #text: (child: string, length: number) => pulumi.Output<string>;
   /** Makes the child of an Ed25519 key and gives the key as PEM of PKCS#8. */
   readonly #ed25519: (child: string) => pulumi.Output<string>;
 
@@ -154,6 +155,7 @@ export class Secrets extends pulumi.ComponentResource {
         { parent: this, ignoreChanges: ["length", "special"] },
       );
     const text = (child: string, length: number) => pulumi.secret(random(child, length).result);
+    this.#text = text;
     const accessKey = (child: string, secretKeyLength: number): AccessKey => ({
       // MinIO takes access keys of 3 to 20 characters.
       accessKey: text(`${child}-access-key`, 20),
@@ -225,6 +227,11 @@ export class Secrets extends pulumi.ComponentResource {
   /** Makes the key of a machine's SSH server, a child named `<name>-ssh-host-<machine>`; the public one is no secret. */
   hostIdentity(machine: string): { privateKey: pulumi.Output<string>; publicKey: pulumi.Output<string> } {
     return this.#keyPair(`ssh-host-${machine}`, (seed) => openSshEd25519(seed, machine));
+  }
+
+  /** Makes what people show at the front of Wasimoff, a child named `<name>-wasimoff`. */
+  wasimoffToken(): pulumi.Output<string> {
+    return this.#text("wasimoff", 32);
   }
 
   /** Makes the key of a server, a child named `<name>-<child>-tls`, and has the authority certify it. */

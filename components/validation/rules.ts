@@ -24,6 +24,7 @@ import { secretRules } from "./secret-rules";
 import { sizingRules } from "./sizing-rules";
 import { publicKeyProblem } from "./ssh-keys";
 import type { Surroundings } from "./surroundings";
+import { wasimoffImageRules, wasimoffRules, wasimoffWarnings } from "./wasimoff-rules";
 import { chartRules, connectionRules, federationRules, tlsRules } from "./wire-rules";
 
 type Named = Sections<"network" | "firewall" | "machines" | "ssh" | "domain">;
@@ -66,6 +67,8 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["machines", "dataServices", "wire"], connectionRules),
     rule(["mesh", "artifact"], meshProgramRules),
     rule(["mesh", "machines", "network", "kubernetes", "firewall", "domain", "calling", "host"], meshRules),
+    rule(["wasimoff", "domain", "tls", "wire", "machines", "firewall", "host", "kubernetes"], wasimoffRules),
+    rule(["wasimoff", "artifact"], wasimoffImageRules),
   ].flatMap((check) => check(config, surroundings));
 
 function artifactRules({ artifact }: Sections<"artifact">, { readManifest }: Surroundings): Problem[] {
@@ -127,7 +130,7 @@ function assetHostRules({ artifact, machines }: Sections<"artifact" | "machines"
 
 /** What is allowed but worth saying. */
 export function findWarnings(config: Configuration): string[] {
-  return [...hostKeyWarnings(config), ...capacityWarnings(config)];
+  return [...hostKeyWarnings(config), ...capacityWarnings(config), ...wasimoffWarnings(config)];
 }
 
 function hostKeyWarnings({ host: { ssh } }: Configuration): string[] {

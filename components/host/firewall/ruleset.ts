@@ -1,6 +1,7 @@
 import type { Plan } from "../../config/plan";
 import { callingPorts, ingressNodePorts } from "../../config/ports";
 import type { Configuration } from "../../config/schema";
+import { transportPort } from "../../config/wasimoff-eras";
 
 /** What the rules depend on; all of it is known before anything is deployed. */
 export interface RulesetArgs {
@@ -35,6 +36,11 @@ export interface RulesetArgs {
     readonly port: number;
     readonly peerPorts: readonly number[];
   };
+  /** The port of a broker whose providers speak WebTransport goes to the kubenodes. @default none */
+  readonly transport?: {
+    /** IPv4 networks that may use it; empty for all. */
+    readonly networks: readonly string[];
+  };
   /** Whether the host refuses what is not listed in {@link renderRuleset}'s `input` chain. */
   readonly hardenInput: boolean;
   /** TCP port of the host's own SSH server, which `hardenInput` leaves open. @default 22 */
@@ -56,6 +62,7 @@ export const planRuleset = (config: Configuration, plan: Plan): RulesetArgs => (
     port: plan.mesh.port,
     peerPorts: [...new Set(config.mesh?.peers.map(({ port }) => port))],
   },
+  transport: plan.wasimoff?.transport ? { networks: plan.wasimoff.access.networks } : undefined,
   privateDeployment: config.firewall.privateDeployment,
   hardenInput: config.firewall.hardenInput,
   sshPort: config.host.ssh?.port,
@@ -126,12 +133,20 @@ export function renderRuleset(args: RulesetArgs): string {
       ]
     : [];
 
+  const { transport } = args;
+  const fromNetworks = transport?.networks.length ? `ip saddr { ${transport.networks.join(", ")} } ` : "";
+
   const chains = [
     chain("services", [
       ...kept.map((ports) => `${ports} return`),
       ...(mesh ? [`meta l4proto { tcp, udp } th dport ${mesh.port} dnat ip to ${mesh.gateway}`] : []),
       `tcp dport 80 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.http}`,
       `tcp dport 443 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.https}`,
+      ...(transport
+        ? [
+            `${fromNetworks}meta l4proto { tcp, udp } th dport ${transportPort.public} dnat ip to ${inTurn(args.kubenodes)} : ${transportPort.node}`,
+          ]
+        : []),
       ...(callingNode
         ? [
             `meta l4proto { tcp, udp } th dport ${turn} dnat ip to ${callingNode}`,
