@@ -178,7 +178,7 @@ const patienceOf = ({ emulated }: Deployment["plan"]): number => (emulated ? 6 :
 
 function makeWire(
   { plan, wire, host, firewall, secrets }: PlatformArgs,
-  { assetHost }: Artifact,
+  { assetHost, registry }: Artifact,
   dataServices: DataServices,
   cluster: KubernetesCluster,
   nodes: readonly KubernetesNode[],
@@ -188,6 +188,7 @@ function makeWire(
     ...wire,
     context: { ...wire.known, services: wireServices(dataServices.connections), secrets },
     provider: cluster.provider,
+    images: registry.filled,
     kubeconfig: cluster.kubeconfig,
     viewpoint: assetHost.target,
     callingTarget: nodes.find((node) => node.plan.name === plan.callingNode?.name)?.target,

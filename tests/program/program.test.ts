@@ -95,6 +95,7 @@ function artifactResources(machines: readonly string[]): string[] {
     "command:remote:Command artifact-assethost-supplies-sources",
     "command:remote:Command artifact-assethost-services",
     ...component("artifact:Registry", "artifact-registry"),
+    "command:local:Command artifact-registry-system-images",
     "command:local:Command artifact-registry-images",
     ...others.flatMap((name) => [
       ...component("artifact:Supplies", `artifact-${name}`),

@@ -85,6 +85,7 @@ async function runWire(edit: Edit = {}): Promise<{ resources: Map<string, Regist
     }),
     values: edit.values,
     provider: new kubernetes.Provider("kubernetes", { kubeconfig: "none" }),
+    images: secrets,
     kubeconfig: pulumi.output("none"),
     viewpoint: { kind: "local" },
     callingTarget: context.callingNode && { kind: "local" },
