@@ -31,6 +31,8 @@ export async function checkRelay(
   const folder = mkdtempSync(join(tmpdir(), "wiab-relay-"));
   const root = join(folder, "root");
   const call = async (secret: string) => {
+    // The client takes them from its command line alone, which other users of this machine see. There are those who made
+    // the lab on it, the relay is on an address of this machine alone, and
     // "REST API for access to TURN services" (draft-uberti-behave-turn-rest-00); they are worth nothing a minute later.
     const user = `${Math.floor(Date.now() / 1000) + 60}:lab`;
     const password = createHmac("sha1", secret).update(user).digest("base64");
