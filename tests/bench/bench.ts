@@ -12,8 +12,9 @@ import { projectDirectory } from "../../toolchain/environment";
 import { createStack } from "../../toolchain/pulumi";
 import { describeFilling, measureBuilds, measureDistribution } from "./artifact";
 import { partsOf, renderParts } from "./parts";
-import { renderArtifact, renderMarkdown, renderScreen, replaceSection } from "./report";
+import { describeMachine, renderArtifact, renderMarkdown, renderScreen, replaceSection } from "./report";
 import { measureStack } from "./session";
+import { renderTimeline } from "./timeline";
 
 const page = join(projectDirectory, "docs/benchmarks.md");
 
@@ -85,6 +86,11 @@ async function benchStack(
     date,
   };
   const result = { ...about, rows };
+  const [fromNothing] = rows;
+  writeFileSync(
+    join(projectDirectory, `docs/images/up-${size}.svg`),
+    renderTimeline(describeMachine(about), up, fromNothing?.chain ?? []),
+  );
   const parts = renderParts(partsOf(up));
   const filled = renderArtifact(about, describeFilling(up, bundle));
   write(size, {
