@@ -12,6 +12,7 @@ const layers = [
   ["components/validation"],
   ["components/deployment"],
   ["index.ts", "bundle", "examples"],
+  ["checks"],
   ["cli"],
   ["lab"],
   ["tests"],
@@ -36,7 +37,7 @@ module.exports = {
       comment: "A stack is previewed and brought up without what builds bundles, tools and labs.",
       severity: "error",
       from: { path: within(["components", "index.ts"]) },
-      to: { path: within(["toolchain", "bundle", "cli", "lab", "tests"]) },
+      to: { path: within(["toolchain", "bundle", "checks", "cli", "lab", "tests"]) },
     },
     {
       name: "no-development-packages-in-the-program",

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { checkRecords, isServer, type RecordReport } from "../checks/dns";
 import { planDnsRecords } from "../components/config/plan";
 import { quote } from "../components/config/quote";
 import { configurationSchema } from "../components/config/schema";
@@ -8,7 +9,6 @@ import { parseYaml } from "../components/config/yaml";
 import { describeIssues } from "../components/validation/validate";
 import { projectDirectory } from "../toolchain/environment";
 import { table } from "../toolchain/table";
-import { checkRecords, isServer, type RecordReport } from "./dns";
 
 /**
  * `npm run dns:check -- [--stack NAME] [--server ADDRESS]`: whether the DNS has what a stack's clients, and Let's

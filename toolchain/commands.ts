@@ -88,8 +88,16 @@ export async function waitUntil(
   }
 }
 
-/** Runs a command's main function: its result is the exit code, an error's message goes to the screen. */
-export function runMain(main: () => Promise<number>): void {
+/**
+ * Runs a command's main function: its result is the exit code, an error's message goes to the screen.
+ * @param usage - What `--help` prints. @default the command sees to it itself
+ */
+export function runMain(main: () => Promise<number>, usage?: string): void {
+  const [first] = process.argv.slice(2);
+  if (usage !== undefined && (first === "--help" || first === "-h")) {
+    console.log(usage);
+    return;
+  }
   main().then(
     (code) => process.exit(code),
     (error: Error) => {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { gzipSync } from "fflate";
+import { gunzipSync, gzipSync } from "fflate";
 import type { Target } from "./target";
 
 /** Arguments of {@link runScript}. */
@@ -50,7 +50,8 @@ export function loadScript(directory: string, file: string, ...shared: readonly 
 }
 
 /** Whether a parameter is the text of a program that the script puts on the machine: one for Bash or Python. */
-const isProgram = (value: unknown): value is string => typeof value === "string" && /^(#!|""")/.test(value);
+export const isProgram = (value: unknown): value is string =>
+  typeof value === "string" && /^(#!|""")/.test(value);
 
 /** Quotes a value so that a POSIX shell reads it back byte for byte. */
 export function shellQuote(value: string): string {
@@ -85,6 +86,24 @@ export const packInput = (script: Script, parameters: Readonly<Record<string, st
   Buffer.from(gzipSync(Buffer.from(renderInput(script, parameters)), { mtime: 0, level: 9 })).toString(
     "base64",
   );
+
+/** What {@link packInput} has packed. @throws Error for a text that is not of its making. */
+export const inflateInput = (packed: string): string =>
+  Buffer.from(gunzipSync(Buffer.from(packed, "base64"))).toString();
+
+/** Parameters and script of what {@link packInput} gave. @throws as {@link inflateInput} does. */
+export function unpackInput(packed: string): {
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly script: string;
+} {
+  const text = inflateInput(packed);
+  const [, assignments = "", script = text] =
+    /^\{\n([\s\S]*?)\nexport -n [A-Z0-9_ ]*\n([\s\S]*)$/.exec(text) ?? [];
+  const parameters = [...assignments.matchAll(/^([A-Z][A-Z0-9_]*)='((?:[^']|'\\'')*)'$/gm)].map(
+    ([, name = "", value = ""]) => [name, value.replaceAll("'\\''", "'")],
+  );
+  return { parameters: Object.fromEntries(parameters), script };
+}
 
 const invocation = (verb: "apply" | "update" | "remove") =>
   `base64 -d | gzip -d | if [ "$(id -u)" = 0 ]; then exec bash -s -- ${verb}; else exec sudo -n bash -s -- ${verb}; fi`;

@@ -1,5 +1,5 @@
+import { withKeys } from "../../checks/agent";
 import { quote } from "../../components/config/quote";
-import { withKeys } from "../../lab/agent";
 import { keysOf, labEnvironment, readOptions, readOutputs } from "../../lab/context";
 import { ensurePackages, verifyPackages } from "../../lab/host/packages";
 import { writeDown } from "../../lab/record";

@@ -10,8 +10,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { withKeys } from "../../checks/agent";
 import { quote } from "../../components/config/quote";
-import { withKeys } from "../../lab/agent";
 import { checkLabName, keysOf, labEnvironment, readOutputs } from "../../lab/context";
 import { describeLab, writeSection } from "../../lab/record";
 import { run, runMain } from "../../toolchain/commands";

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
+import type { Report } from "../../../checks/report";
 import type { LabOutputs } from "../../../lab/context";
 import { leaveTrace } from "../../../lab/host/traces";
 import { run } from "../../../toolchain/commands";
 import { uplink } from "./internet";
-import type { Report } from "./report";
 
 /**
  * Notes whoever among the machines sends a packet to an address that is neither theirs nor the host's nor one of the

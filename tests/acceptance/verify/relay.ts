@@ -2,12 +2,12 @@ import { createHmac } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Report } from "../../../checks/report";
 import type { LabOutputs } from "../../../lab/context";
 import { waitFor } from "../../../lab/wait";
 import { run } from "../../../toolchain/commands";
 import type { RemoteMachine } from "./machine";
 import type { Namespace } from "./namespace";
-import type { Report } from "./report";
 
 /** The image of coturn has a client beside the server. */
 const image = "wire/coturn:4.6.1";
