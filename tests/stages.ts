@@ -40,11 +40,13 @@ const testPackages = [
   "iproute2",
   "iputils-ping",
   "libvirt-clients",
-  "libvirt-daemon",
+  // Its user, and an emulator: without either, libvirt answers nobody.
+  "libvirt-daemon-system",
   "mmdebstrap",
   "nftables",
   "openssh-client",
   "openssl",
+  "qemu-system-x86",
   "shellcheck",
   "skopeo",
 ];
