@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { ConfigurationInput, Role } from "../components/config/schema";
+import type { LabArtifact } from "./artifact";
 import type { LabCertificate } from "./certificate";
 import type { GuestImage } from "./guest/image";
 import type { HostFacts } from "./host/facts";
@@ -73,9 +74,9 @@ export interface LabArgs {
   readonly size: LabSize;
   readonly facts: HostFacts;
   readonly image: GuestImage;
-  /** Folder of the bundle that everything on the machines is installed from. */
-  readonly bundle: string;
-  /** Folder with the bundle's charts. */
+  /** What everything on the machines is installed from. */
+  readonly artifact: LabArtifact;
+  /** Folder with its charts. */
   readonly charts: string;
   readonly certificate: LabCertificate;
   /** Private key of the machines that are containers. */
@@ -84,7 +85,7 @@ export interface LabArgs {
 
 /** The configuration of a lab on this machine. */
 export function labConfiguration(args: LabArgs): ConfigurationInput {
-  const { stack, size, facts, image, bundle, charts, certificate, containerKey } = args;
+  const { stack, size, facts, image, artifact, charts, certificate, containerKey } = args;
   const { network, prefix, publicAddress, publicInterface } = labIdentity(stack);
   const machines = (Object.keys(firstAddress) as Role[]).flatMap((role) => {
     const { count, memoryGiB, vcpus } = layouts[size][role];
@@ -121,7 +122,7 @@ export function labConfiguration(args: LabArgs): ConfigurationInput {
       },
     },
     machines,
-    artifact: { sources: [{ manifest: `${bundle}/manifest.json`, location: bundle }] },
+    artifact: { sources: [...artifact.sources] },
     tls: { certificateFile: certificate.certificateFile, privateKeyFile: certificate.privateKeyFile },
     wire: { charts: { directory: charts } },
     // The machines of a lab have no way out: that they need none is part of what it shows.

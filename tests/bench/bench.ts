@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ofBundle } from "../../lab/artifact";
 import { buildLabBundle } from "../../lab/bundle";
 import { configuredSize, configureLab } from "../../lab/configure";
 import { labEnvironment, readOptions, stackFile } from "../../lab/context";
@@ -67,7 +68,7 @@ async function benchStack(
     );
   const { env } = await labEnvironment();
   const image = await buildGuestImage();
-  await configureLab({ stack, size, facts, image, bundle });
+  await configureLab({ stack, size, facts, image, artifact: ofBundle(bundle) });
   await createStack(env, stack);
   const { rows, up } = await measureStack({ env, directory: projectDirectory, stack }).catch(
     (error: Error) => {
