@@ -55,8 +55,8 @@ export class Remote {
    * Runs a program of `checks/programs` there, in Python, and gives what it prints as JSON.
    * @param parameters - They go by standard input, for they may have secrets in them.
    */
-  async look<T>(program: string, parameters: object = {}): Promise<T> {
-    return JSON.parse(await this.root(pythonOf(program), JSON.stringify(parameters)));
+  async look<T>(program: string, parameters: object = {}, seconds = patience): Promise<T> {
+    return JSON.parse(await this.root(pythonOf(program), JSON.stringify(parameters), seconds));
   }
 
   /** {@link look} without being root, for a machine that is none of the stack's. */

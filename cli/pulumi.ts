@@ -16,6 +16,7 @@ import {
   stackOf,
 } from "./command-line";
 import { changing } from "./deployment";
+import { lookAtHost } from "./host-look";
 import { refuseDestroy } from "./kept-disks";
 import { checkStackState } from "./stack-state";
 
@@ -67,7 +68,9 @@ async function main(): Promise<number> {
   const work = () => pulumi(env, args);
   if (!stack || !changes(line)) return work();
   await refuseDestroy(env, stack, line);
+  if (/^up(date)?$/.test(command))
+    for (const finding of await lookAtHost(env, stack)) console.error(`warning: on the host: ${finding}`);
   return changing(env, stack, line, work);
 }
 
-if (require.main === module) runMain(main);
+if (require.main === module) runMain(main, undefined);

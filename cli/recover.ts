@@ -162,4 +162,10 @@ async function main(): Promise<number> {
   });
 }
 
-if (require.main === module) runMain(main);
+if (require.main === module)
+  runMain(
+    main,
+    `usage: npm run recover -- --stack staging [--yes]
+
+After a run that was killed: makes the stack ready for the next one. Asks before it deletes anything; --yes is the answer.`,
+  );

@@ -3,9 +3,13 @@ import { pulumiEnvironment } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
 import { checkStackState } from "./stack-state";
 
-/** Reads the state of a stack that is up, with the pinned CLI, from whichever backend has it. */
-export async function stackRecord(stack: string): Promise<StackRecord> {
+/** The pinned CLI's environment for a stack, in whichever backend has it. */
+export async function stackEnvironment(stack: string): Promise<Record<string, string>> {
   const env = pulumiEnvironment(await installToolchain(), stack);
   checkStackState(stack, env);
-  return readRecord(env, stack);
+  return env;
 }
+
+/** Reads the state of a stack that is up, secrets included. */
+export const stackRecord = async (stack: string): Promise<StackRecord> =>
+  readRecord(await stackEnvironment(stack), stack);

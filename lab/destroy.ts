@@ -37,4 +37,9 @@ async function main(): Promise<number> {
   return 0;
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run lab:destroy -- [--stack lab]
+
+Takes the lab away; installed packages, the cache and an empty backend stay.`,
+);

@@ -29,4 +29,9 @@ async function main(): Promise<number> {
   );
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run lab:ssh -- [--stack lab] MACHINE [COMMAND...]
+
+Logs in to a machine of the lab, or runs a command there.`,
+);

@@ -129,4 +129,10 @@ ${table(
 )}`);
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run lab -- [--stack lab] [--size full|small] [--former]
+
+Brings a lab up on this machine: seven machines, or one of each role (small). Without --size it chooses, and says why.
+--former gives it the Kubernetes that upgrades begin with.`,
+);

@@ -134,4 +134,9 @@ async function describeRun(): Promise<{ about: string; record: string }> {
 const readRecord = (file: string): PartResult[] =>
   existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : [];
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run test:full
+
+Proves what npm test leaves out, for hours, and writes docs/proof.md.`,
+);

@@ -75,6 +75,7 @@ export function renderInput(script: Script, parameters: Readonly<Record<string, 
     ...(entries.length > 0 ? [`export -n ${entries.map(([name]) => name).join(" ")}`] : []),
     withoutComments(script.text),
     '"$1" </dev/null',
+    'remember "$@"',
     "exit",
     "}",
     "",
@@ -105,8 +106,12 @@ export function unpackInput(packed: string): {
   return { parameters: Object.fromEntries(parameters), script };
 }
 
-const invocation = (verb: "apply" | "update" | "remove") =>
-  `base64 -d | gzip -d | if [ "$(id -u)" = 0 ]; then exec bash -s -- ${verb}; else exec sudo -n bash -s -- ${verb}; fi`;
+/** @param record - Where the run is remembered, below /var/lib/wiab/made on the machine. */
+const invocation = (verb: "apply" | "update" | "remove", record: string) =>
+  `base64 -d | gzip -d | if [ "$(id -u)" = 0 ]; then exec bash -s -- ${verb} ${record}; else exec sudo -n bash -s -- ${verb} ${record}; fi`;
+
+/** Name of the record of a script's last run, among those of all stacks that a host may have. */
+export const recordOf = (stack: string, name: string): string => `${stack}/${name}`;
 
 /** Bytes of a parameter that a preview shows; SSH and the kernel limit what an environment may have. */
 const shownBytes = 16_384;
@@ -152,10 +157,11 @@ export function runScript(
   };
   if (pulumi.Output.isInstance(args.parameters))
     throw new Error(`${name}: parameters are outputs one by one`);
+  const record = recordOf(pulumi.getStack(), name);
   const inputs = {
-    create: invocation("apply"),
-    update: args.updates ? invocation("update") : undefined,
-    delete: args.removes ? invocation("remove") : undefined,
+    create: invocation("apply", record),
+    update: args.updates ? invocation("update", record) : undefined,
+    delete: args.removes ? invocation("remove", record) : undefined,
     environment: describe(script, parameters),
     stdin: pulumi.secret(pulumi.output(parameters).apply((values) => packInput(script, values))),
   };

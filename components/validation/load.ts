@@ -16,6 +16,7 @@ import type { KnownContext } from "../wire/placeholders";
 import type { ReleaseSources } from "../wire/plan";
 import { certificateWarning } from "../wire/tls";
 import { encryptedBelow, keepSecret } from "./encrypted";
+import { findFixed } from "./fixed";
 import { findLosses } from "./losses";
 import { readRecorded } from "./recorded";
 import { privateKeyProblem } from "./ssh-keys";
@@ -35,12 +36,14 @@ export function loadConfiguration(): Configuration {
 }
 
 /**
- * Refuses a configuration that would take away what machines of the stack hold (losses.ts).
+ * Refuses a configuration that would take away what machines of the stack hold (losses.ts), or that changes what cannot
+ * change in place (fixed.ts).
  * @throws RunError with all problems, before any resource is registered.
  */
 export async function refuseLosses(): Promise<void> {
   const { config, stackFile } = readConfiguration();
-  const problems = findLosses(config, planDeployment(config), await readRecorded());
+  const { machines, settings } = await readRecorded();
+  const problems = [...findLosses(config, planDeployment(config), machines), ...findFixed(config, settings)];
   if (problems.length > 0) throw new pulumi.RunError(new ConfigurationError(problems, stackFile).message);
 }
 

@@ -19,7 +19,7 @@ import { addressRules } from "./address-rules";
 import { knownHostRules } from "./known-hosts";
 import { meshProgramRules, meshRules } from "./mesh-rules";
 import type { Problem, Sections } from "./problem";
-import { interfaceName, machineName, networkName, userName } from "./reserved-names";
+import { domainName, hostFolder, interfaceName, machineName, networkName, userName } from "./reserved-names";
 import { secretRules } from "./secret-rules";
 import { sizingRules } from "./sizing-rules";
 import { publicKeyProblem } from "./ssh-keys";
@@ -46,6 +46,8 @@ export const checkRules: Rule = (config, surroundings) =>
   [
     rule(["network", "firewall", "machines", "ssh", "domain"], nameRules),
     rule(["network", "firewall", "kubernetes", "machines", "host", "mail"], addressRules),
+    rule(["host"], ({ host }) => folderRules("host.poolPath", host.poolPath)),
+    rule(["artifact"], ({ artifact }) => folderRules("artifact.storePath", artifact?.storePath)),
     rule(["machines"], roleRules),
     rule(["host", "machines"], capacityRules),
     rule(["image", "machines"], imageRules),
@@ -183,6 +185,7 @@ function nameRules({ network, firewall, machines, ssh, domain }: Named): Problem
         ]
       : []),
     ...taken("ssh.user", ssh.user, userName),
+    ...taken("domain", domain, domainName),
     ...machines.flatMap(({ name }, index) => [
       ...taken(`machines[${index}].name`, name, machineName),
       ...(machines.slice(0, index).some((earlier) => earlier.name === name)
@@ -198,6 +201,14 @@ function nameRules({ network, firewall, machines, ssh, domain }: Named): Problem
         ]
       : []),
   ];
+}
+
+/** What a folder of the host's is for has to be there after the next boot, too. */
+function folderRules(key: string, path: string | undefined): Problem[] {
+  const reason = path === undefined ? undefined : hostFolder(path);
+  return reason === undefined
+    ? []
+    : [{ key, message: `${path} will not do: ${reason}; choose a folder below /var/lib, /srv or the like` }];
 }
 
 function roleRules({ machines }: Sections<"machines">): Problem[] {

@@ -97,4 +97,9 @@ async function hold({ name, hold }: Drill, ground: DrillGround): Promise<Row> {
   }
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run drills -- [--stack lab] [NAME...]
+
+Takes things away from the lab, edits its configuration, breaks releases, and sees that just what should follow does.`,
+);

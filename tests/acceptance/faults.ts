@@ -127,4 +127,9 @@ const cells = (row: Row): string[] => [
   row.remark,
 ];
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run faults -- [--stack lab] [NAME...]
+
+Does the lab harm while clients write, and counts what they lose.`,
+);

@@ -210,4 +210,9 @@ const readRuns = (records: string): Run[] =>
     .sort((a, b) => a.number - b.number)
     .map(({ file, minutes }) => ({ minutes, specs: readReport(join(records, file)) }));
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run conformance -- [--stack lab] [options]
+
+Runs Kubernetes' own conformance tests on the lab's cluster (docs/lab.md).`,
+);

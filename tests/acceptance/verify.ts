@@ -61,4 +61,9 @@ async function main(): Promise<number> {
   return report.conclude();
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: sudo npm run lab:verify -- [--stack lab]
+
+Looks at the running lab from outside, packets included, one line a check.`,
+);

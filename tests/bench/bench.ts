@@ -111,4 +111,9 @@ function write(section: string, shown: { readonly screen: string; readonly markd
   console.log(`\n${shown.screen}\n\nwritten to docs/benchmarks.md`);
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run bench
+
+Measures runs from the engine's own event log (docs/benchmarks.md).`,
+);
