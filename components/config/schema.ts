@@ -275,7 +275,7 @@ const firewall = z.strictObject({
     )
     .default([])
     .describe(
-      "Ports of the public address that stay with the host instead of going to the machines, open to everybody: `udp/51820` for a WireGuard of its own. A call's media never uses them from outside.",
+      "Ports of the public address that stay with the host instead of going to the machines, open to everybody, machines too: `udp/51820` for a WireGuard of its own. A call's media never uses them from outside.",
     ),
   publicInterface: interfaceName
     .optional()

@@ -1,7 +1,9 @@
+import { isIP } from "node:net";
 import type { Plan } from "../../config/plan";
 import { callingPorts, ingressNodePorts } from "../../config/ports";
 import type { Configuration } from "../../config/schema";
 import { transportPort } from "../../config/wasimoff-eras";
+import { admittedMark, machineServices, portsOf } from "./host-services";
 
 /** What the rules depend on; all of it is known before anything is deployed. */
 export interface RulesetArgs {
@@ -14,7 +16,7 @@ export interface RulesetArgs {
    * @default the host has the public address itself
    */
   readonly localAddress?: string;
-  /** Ports that stay with the host, such as `udp/51820`. @default none */
+  /** Ports that stay with the host, such as `udp/51820`, for the machines too. @default none */
   readonly hostPorts?: readonly string[];
   /** The machines' network in CIDR notation. */
   readonly network: string;
@@ -41,6 +43,8 @@ export interface RulesetArgs {
     /** IPv4 networks that may use it; empty for all. */
     readonly networks: readonly string[];
   };
+  /** TCP port of a mail relay on the host, which the machines reach. @default none */
+  readonly relayPort?: number;
   /** Whether the host refuses what is not listed in {@link renderRuleset}'s `input` chain. */
   readonly hardenInput: boolean;
   /** TCP port of the host's own SSH server, which `hardenInput` leaves open. @default 22 */
@@ -64,9 +68,17 @@ export const planRuleset = (config: Configuration, plan: Plan): RulesetArgs => (
   },
   transport: plan.wasimoff?.transport ? { networks: plan.wasimoff.access.networks } : undefined,
   privateDeployment: config.firewall.privateDeployment,
+  relayPort: relayOnHost(config, plan) ? config.mail.relay?.port : undefined,
   hardenInput: config.firewall.hardenInput,
   sshPort: config.host.ssh?.port,
 });
+
+/** A relay that has a name may be the host as well. */
+function relayOnHost({ mail, firewall }: Configuration, { gateway }: Plan): boolean {
+  const host = mail.relay?.host;
+  const own = [gateway, firewall.publicAddress, firewall.localAddress];
+  return host !== undefined && (isIP(host) === 0 || own.includes(host));
+}
 
 /** TCP ports of the public address that go to the machines. */
 export const forwardedTcpPorts = (calling: boolean): readonly number[] => [
@@ -81,7 +93,7 @@ export const tableComment = "wiab firewall";
 /**
  * The host's firewall as one nft transaction: it replaces the table `inet <name>` whole and touches no
  * other. Traffic that neither comes from nor goes to the machines or the public address is left alone,
- * as long as `hardenInput` is off.
+ * as long as `hardenInput` is off. Of the host itself the machines reach {@link machineServices} and what is configured.
  *
  * Limits that no rule can lift:
  * - Another table that drops forwarded packets (Docker sets the policy of its FORWARD chain to drop) has
@@ -199,13 +211,32 @@ export function renderRuleset(args: RulesetArgs): string {
       ]),
     );
   }
+  const own = (protocol: "tcp" | "udp") =>
+    `${protocol} dport { ${portsOf(machineServices, protocol).join(", ")} }`;
+  const admitted = `meta mark set ${admittedMark} accept`;
+  chains.push(
+    // Before those of other stacks, which let pass what is marked.
+    chain("machines-input", [
+      "type filter hook input priority filter - 1; policy accept;",
+      `iifname "${bridge}" goto to-host`,
+    ]),
+    chain("to-host", [
+      "ct state established,related accept",
+      ...["meta l4proto { icmp, ipv6-icmp }", own("udp"), own("tcp"), ...kept].map(
+        (what) => `${what} ${admitted}`,
+      ),
+      ...(args.relayPort ? [`tcp dport ${args.relayPort} ${admitted}`] : []),
+      "reject with icmpx type admin-prohibited",
+    ]),
+  );
   if (args.hardenInput) {
     chains.push(
       chain("input", [
         "type filter hook input priority filter; policy drop;",
         "ct state established,related accept",
         'iifname "lo" accept',
-        `iifname "${bridge}" accept`,
+        // This stack's machines and those of others beside it, as far as their own rules let them in.
+        `meta mark ${admittedMark} accept`,
         // "virbr*" are libvirt's other networks, whose machines get DHCP and DNS from the host. Not every
         // bridge: a host whose uplink is a bridge would be wide open.
         'iifname "virbr*" accept',
