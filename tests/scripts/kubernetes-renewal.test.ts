@@ -13,7 +13,11 @@ beforeAll(async () => {
   node = await Machine.start("kubenode1");
   node.write("/opt/renew", programs().RENEW, 0o755);
   node.write("/usr/local/bin/kubeadm", '#!/bin/bash\necho "$*" >>/run/kubeadm\n', 0o755);
-  node.write("/usr/local/bin/crictl", '#!/bin/bash\n[ "$1" != ps ] || [ ! -e /run/runs ] || echo id\n', 0o755);
+  node.write(
+    "/usr/local/bin/crictl",
+    '#!/bin/bash\n[ "$1" != ps ] || [ ! -e /run/runs ] || echo id\n',
+    0o755,
+  );
 });
 afterAll(() => node?.stop());
 
@@ -58,9 +62,9 @@ it("a node that comes back after years has all of it anew before kubelet starts"
   expect(certificate.verify(new X509Certificate(node.read(`${pki}/ca.crt`)).publicKey)).toBe(true);
   expect(certificate.keyUsage).toEqual(["1.3.6.1.5.5.7.3.2"]);
   expect(Date.parse(certificate.validTo) - Date.now()).toBeGreaterThan(360 * 86_400_000);
-  expect(await node.run(`stat -Lc %a ${client}; ls /var/lib/kubelet/pki; openssl pkey -in ${client} -noout`)).toBe(
-    "600\nkubelet-client-current.pem\nkubelet-client-old.pem\nkubelet-client-renewed.pem",
-  );
+  expect(
+    await node.run(`stat -Lc %a ${client}; ls /var/lib/kubelet/pki; openssl pkey -in ${client} -noout`),
+  ).toBe("600\nkubelet-client-current.pem\nkubelet-client-old.pem\nkubelet-client-renewed.pem");
   expect(await atStart()).toContain("are good for another year");
   expect(new X509Certificate(await pem()).fingerprint256).toBe(certificate.fingerprint256);
 });

@@ -51,7 +51,7 @@ describe("renderRuleset", () => {
 
   it("masquerades unless the deployment is private, which refuses what machines start instead", () => {
     expect(renderRuleset(args)).toContain("masquerade");
-    expect(renderRuleset(args)).not.toContain("reject");
+    expect(renderRuleset(args)).not.toContain("from-machines");
     const privately = renderRuleset({ ...args, privateDeployment: true });
     expect(privately).not.toContain("masquerade");
     expect(privately).toContain('iifname "wirebox" goto from-machines');
