@@ -103,7 +103,7 @@ export function planDeployment(config: Configuration): Plan {
     },
     dnsRecords: planDnsRecords(config),
     publicPorts: [
-      ...planPublicPorts(servingKubenodes, callingNode),
+      ...planPublicPorts(servingKubenodes, callingNode, config.calling.firstMediaPort),
       ...(mesh ? (["tcp", "udp"] as const) : []).map((protocol) => ({
         protocol,
         ports: `${mesh?.port}`,
@@ -171,6 +171,7 @@ export function planDnsRecords({
 function planPublicPorts(
   kubenodes: readonly MachinePlan[],
   callingNode: MachinePlan | undefined,
+  firstMediaPort: number,
 ): PublicPort[] {
   const ingress = kubenodes.map(({ address }) => address).join(", ");
   const { turn, media } = callingPorts;
@@ -181,7 +182,7 @@ function planPublicPorts(
       ? ([
           { protocol: "tcp", ports: `${turn}`, target: callingNode.address },
           { protocol: "udp", ports: `${turn}`, target: callingNode.address },
-          { protocol: "udp", ports: `${media.first}-${media.last}`, target: callingNode.address },
+          { protocol: "udp", ports: `${firstMediaPort}-${media.last}`, target: callingNode.address },
         ] as const)
       : []),
   ];

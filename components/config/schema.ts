@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { callingSettings } from "./calling-schema";
 import { backup, dataServices } from "./data-services-schema";
 import { kubernetes } from "./kubernetes-schema";
 import { mesh } from "./mesh-schema";
@@ -6,10 +7,9 @@ import { wasimoff } from "./wasimoff-schema";
 import { features, tls, wire } from "./wire-schema";
 
 /**
- * The configuration of a stack: every key of `Pulumi.<stack>.yaml` below the project's namespace. It is
- * closed (an unknown key is an error) and every default is that of the deployment guide (`offline/wiab-staging.md` of wireapp/wire-server-deploy) or,
- * where the guide leaves it open, of the playbooks that it refers to. `docs/configuration.md` and
- * `docs/configuration.schema.json` are generated from here.
+ * The configuration of a stack: every key of `Pulumi.<stack>.yaml` below the project's namespace. It is closed (an unknown key
+ * is an error), and every default is that of the deployment guide (`offline/wiab-staging.md` of wireapp/wire-server-deploy) or,
+ * where that leaves it open, of its playbooks. `docs/configuration.md` and `docs/configuration.schema.json` are made from it.
  */
 
 const ipv4 = z.ipv4({ error: "must be an IPv4 address such as 192.168.122.21" });
@@ -295,7 +295,7 @@ const firewall = z.strictObject({
 });
 
 const calling = z.strictObject({
-  enabled: z.boolean().default(true).describe("Whether sftd and coturn are deployed and their ports opened."),
+  ...callingSettings,
   node: hostName.optional().describe("Name of the kubenode that carries calling. Default: the last one."),
 });
 

@@ -177,7 +177,7 @@ const makeWasimoff = (
 const patienceOf = ({ emulated }: Deployment["plan"]): number => (emulated ? 6 : 1);
 
 function makeWire(
-  { plan, wire, host, firewall, secrets }: PlatformArgs,
+  { config, plan, wire, host, firewall, secrets }: PlatformArgs,
   { assetHost, registry }: Artifact,
   dataServices: DataServices,
   cluster: KubernetesCluster,
@@ -193,6 +193,7 @@ function makeWire(
     viewpoint: assetHost.target,
     callingTarget: nodes.find((node) => node.plan.name === plan.callingNode?.name)?.target,
     firewall,
+    firstMediaPort: config.calling.firstMediaPort,
     patience: patienceOf(plan),
     deletedWith: host.network,
   });

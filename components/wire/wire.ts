@@ -29,6 +29,8 @@ export interface WireArgs extends ReleaseSources {
   readonly viewpoint: Target;
   /** The machine that carries calling. @default none: calling is off */
   readonly callingTarget?: Target;
+  /** First UDP port of conference calls. */
+  readonly firstMediaPort: number;
   /** What forwards the public ports; without it no public name answers. */
   readonly firewall: pulumi.Resource;
   /** How many times as long as {@link releases} says Helm waits. @default 1 */
@@ -85,7 +87,9 @@ export class Wire extends pulumi.ComponentResource {
         ),
       ];
     if (callingNode && args.callingTarget) {
-      const ports = shareMediaPorts(`${name}-calling-ports`, args.callingTarget, { parent: this });
+      const ports = shareMediaPorts(`${name}-calling-ports`, args.callingTarget, args.firstMediaPort, {
+        parent: this,
+      });
       preparations.sftd = [ports];
       preparations.coturn = [ports];
     }

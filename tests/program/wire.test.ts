@@ -89,6 +89,7 @@ async function runWire(edit: Edit = {}): Promise<{ resources: Map<string, Regist
     kubeconfig: pulumi.output("none"),
     viewpoint: { kind: "local" },
     callingTarget: context.callingNode && { kind: "local" },
+    firstMediaPort: 32768,
     firewall: secrets,
   });
   await (pulumi.runtime as unknown as { waitForRPCs(): Promise<void> }).waitForRPCs();

@@ -46,6 +46,9 @@ describe("renderRuleset", () => {
   it("knows nothing of calling without a calling node", () => {
     const { callingNode: _, ...withoutCalling } = args;
     expect(renderRuleset(args)).toMatch(/3478[\s\S]*32768-65535/);
+    const narrow = renderRuleset({ ...args, firstMediaPort: 40000 });
+    expect(narrow).toMatch(/udp dport 40000-65535/);
+    expect(narrow).not.toContain("32768");
     expect(renderRuleset(withoutCalling)).not.toMatch(/3478|32768|undefined/);
   });
 

@@ -26,6 +26,8 @@ export interface RulesetArgs {
   readonly kubenodes: readonly string[];
   /** IPv4 address of the machine that calling runs on. @default none, and its ports stay closed */
   readonly callingNode?: string;
+  /** First UDP port of a call's media. @default that of the deployment guide */
+  readonly firstMediaPort?: number;
   /**
    * Whether the machines are kept away from everything outside the host: what they start towards it is
    * refused, except a call's media.
@@ -61,6 +63,7 @@ export const planRuleset = (config: Configuration, plan: Plan): RulesetArgs => (
   bridge: config.network.name,
   kubenodes: plan.servingKubenodes.map(({ address }) => address),
   callingNode: plan.callingNode?.address,
+  firstMediaPort: config.calling.firstMediaPort,
   mesh: plan.mesh && {
     gateway: plan.mesh.machine.address,
     port: plan.mesh.port,
@@ -98,7 +101,7 @@ export const tableComment = "wiab firewall";
  * Limits that no rule can lift:
  * - Another table that drops forwarded packets (Docker sets the policy of its FORWARD chain to drop) has
  *   its way: a packet has to pass every table. The preflight looks for such tables.
- * - With calling on, the host cannot itself serve UDP at 32768 and above on the public address, but for `hostPorts`
+ * - With calling on, the host cannot itself serve UDP at `firstMediaPort` and above on the public address, but for `hostPorts`
  *   (WireGuard's 51820, say). What the host starts from such a port is safe: answers belong to a connection that is
  *   tracked already, and those are not translated anew.
  * - Where bridged packets are filtered (net.bridge.bridge-nf-call-iptables is 1), the kernel loses what a
@@ -118,7 +121,7 @@ export function renderRuleset(args: RulesetArgs): string {
   const addressed = localAddress === publicAddress ? publicAddress : `{ ${publicAddress}, ${localAddress} }`;
   const kept = hostPorts.map((entry) => entry.replace("/", " dport "));
   const { turn } = callingPorts;
-  const media = `${callingPorts.media.first}-${callingPorts.media.last}`;
+  const media = `${args.firstMediaPort ?? callingPorts.media.first}-${callingPorts.media.last}`;
   if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) {
     throw new Error(
       `"${name}" cannot name an nft table: use letters, digits, "_", "." and "-", a letter first`,
