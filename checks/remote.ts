@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { shellQuote } from "../components/machine/script";
 import { CommandError, run } from "../toolchain/commands";
 
-/** Seconds that a look at one machine may take; what hangs longer is a finding. */
-const patience = 45;
+/** Seconds that a look at one machine may take, emulated ones included; what hangs longer is a finding. */
+const patience = 240;
 
 const timed = (command: readonly string[], seconds: number): string =>
   ["timeout", `${seconds}`, ...command].map(shellQuote).join(" ");

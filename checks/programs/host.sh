@@ -9,7 +9,11 @@ field() { sed -n "s/^$1: *//p"; }
 
 tell forwarding "$(cat /proc/sys/net/ipv4/ip_forward)"
 tell table "$(nft list table inet "$network" >/dev/null 2>&1 && echo there)"
-tell firewall "$(systemctl is-enabled "wiab-firewall-$network.service" 2>&1)"
+if [ -d /run/systemd/system ]; then
+  tell firewall "$(systemctl is-enabled "wiab-firewall-$network.service" 2>&1)"
+else
+  tell firewall "no systemd"
+fi
 tell disk "$(df --output=pcent "$pool" 2>/dev/null | tail -n 1 | tr -dc 0-9)"
 info=$(virsh --connect qemu:///system net-info "$network" 2>&1)
 tell network "$(field Active <<<"$info") $(field Autostart <<<"$info")"

@@ -140,6 +140,13 @@ describe("the host", () => {
   );
 });
 
+describe("a host without systemd", () => {
+  it("has its firewall until the next boot, and that is no fault", async () => {
+    const facts = { ...hostFacts, firewall: "no systemd" };
+    expect(await failing((report) => checkHost(report, "wirebox", facts, []))).toEqual({});
+  });
+});
+
 describe("the cluster", () => {
   const plan = { controlPlanes: { kubenode1: "192.0.2.21" }, charts: { "wire-server": "5.34.0" } };
   const [node] = clusterFacts.nodes as [ClusterFacts["nodes"][number]];
