@@ -289,7 +289,7 @@ describe("the program with Pulumi.staging.yaml", () => {
     expect(parameter(run, "host-preflight-host", "MEMORY_MIB")).toBe("62464");
     expect(parameter(run, "host-preflight-host", "VCPUS")).toBe("29");
     expect(parameter(run, "host-preflight-host", "DISK_BYTES")).toBe("550000000000");
-    expect(inputsOf(run, "host-preflight-host").update).toMatch(/-- update;/);
+    expect(inputsOf(run, "host-preflight-host").update).toMatch(/-- update [a-z-]+\/host-preflight-host;/);
   });
 
   it("hardens the host's input on probation", () => {
@@ -304,11 +304,12 @@ describe("the program with Pulumi.staging.yaml", () => {
       ({ type, name }) => type === "command:remote:Command" && name !== "firewall-wirebox-confirm",
     );
     for (const { name, inputs } of scripts) {
-      expect(inputs.create, name).toContain("-- apply;");
+      // With the name of the record that the run leaves.
+      expect(inputs.create, name).toMatch(new RegExp(`-- apply [a-z-]+/${name};`));
       expect(inputs.delete !== undefined, name).toBe(/^remove\(\)/m.test(inputs.stdin));
       expect(inputs.update !== undefined, name).toBe(/^update\(\)/m.test(inputs.stdin));
     }
-    const removing = scripts.filter(({ inputs }) => inputs.delete?.includes("-- remove;"));
+    const removing = scripts.filter(({ inputs }) => inputs.delete?.includes("-- remove "));
     expect(removing.map(({ name }) => name)).toEqual(
       expect.arrayContaining([
         "firewall-wirebox",
