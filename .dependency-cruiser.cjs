@@ -7,7 +7,7 @@ const layers = [
   ["components/config"],
   ["components/machine", "components/secrets"],
   ["components/host", "components/artifact", "components/backup"],
-  ["components/data-services", "components/kubernetes", "components/mesh"],
+  ["components/data-services", "components/kubernetes", "components/mesh", "components/wickr"],
   ["components/wire", "components/wasimoff"],
   ["components/validation"],
   ["components/deployment"],

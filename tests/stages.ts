@@ -33,6 +33,7 @@ export interface Stage {
 /** Debian packages that the script tests use, besides those that the lab needs itself. */
 const testPackages = [
   "apt-utils",
+  "cryptsetup-bin",
   "ca-certificates",
   "curl",
   "debian-archive-keyring",

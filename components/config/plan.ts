@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { isIPv4 } from "node:net";
 import { gatewayOf } from "./addresses";
 import { type MeshPlan, planMesh } from "./mesh";
 import { hostNames, publicNames } from "./names";
@@ -7,6 +8,7 @@ import type { Configuration, MachineConfiguration } from "./schema";
 import { bytesOfGB } from "./units";
 import { planWasimoff, type WasimoffPlan, wasimoffHost } from "./wasimoff";
 import { transportPort } from "./wasimoff-eras";
+import { hasWire, planWickr, type WickrPlan, wickrPorts } from "./wickr";
 
 /** A machine with all that follows from its name and network. */
 export interface MachinePlan extends MachineConfiguration {
@@ -35,10 +37,13 @@ export interface PublicPort {
 /** Everything that can be said of a deployment before it exists. */
 export interface Plan {
   readonly machines: readonly MachinePlan[];
+  /** Those of them that are Wire's. */
+  readonly wireMachines: readonly MachinePlan[];
   readonly kubenodes: readonly MachinePlan[];
   /** Those of them that do not retire: what clients send goes to them. */
   readonly servingKubenodes: readonly MachinePlan[];
   readonly datanodes: readonly MachinePlan[];
+  /** Not there in a stack that has nothing of Wire's, where nothing reads it. */
   readonly assethost: MachinePlan;
   /** The kubenode that carries calling; undefined where calling is off. */
   readonly callingNode: MachinePlan | undefined;
@@ -60,6 +65,8 @@ export interface Plan {
   readonly mesh: (MeshPlan & { readonly machine: MachinePlan }) | undefined;
   /** Undefined where there is no Wasimoff. */
   readonly wasimoff: WasimoffPlan | undefined;
+  /** Undefined in a stack without Wickr. */
+  readonly wickr: (WickrPlan & { readonly machine: MachinePlan }) | undefined;
 }
 
 /** Works out a checked configuration. Pure: the same configuration gives the same plan. */
@@ -80,15 +87,19 @@ export function planDeployment(config: Configuration): Plan {
       config.domain,
       servingKubenodes.map(({ name }) => name),
     );
+  const forWickr = withRole("wickr")[0];
+  const wickr = config.wickr &&
+    forWickr && { ...planWickr(config.wickr, forWickr, config.firewall), machine: forWickr };
   const callingNode = config.calling.enabled
     ? (servingKubenodes.find(({ name }) => name === config.calling.node) ?? servingKubenodes.at(-1))
     : undefined;
   return {
     machines,
+    wireMachines: machines.filter(({ role }) => role !== "wickr"),
     kubenodes,
     servingKubenodes,
     datanodes: withRole("datanode"),
-    // The rules have seen to it that there is exactly one.
+    // The rules have seen to it that there is exactly one in a stack that has anything of Wire's.
     assethost: withRole("assethost")[0] as MachinePlan,
     callingNode,
     gateway: gatewayOf(config.network.cidr),
@@ -99,11 +110,20 @@ export function planDeployment(config: Configuration): Plan {
       machines: own.length,
       memoryMiB: own.reduce((sum, { memoryGiB }) => sum + memoryGiB * 1024, 0),
       vcpus: own.reduce((sum, { vcpus }) => sum + vcpus, 0),
-      diskBytes: own.reduce((sum, { diskGB }) => sum + bytesOfGB(diskGB), 0),
+      diskBytes:
+        own.reduce((sum, { diskGB }) => sum + bytesOfGB(diskGB), 0) +
+        (wickr?.forwarded ? bytesOfGB(wickr.disk.sizeGB) : 0),
     },
-    dnsRecords: planDnsRecords(config),
+    dnsRecords: [
+      ...(hasWire(config) ? planDnsRecords(config) : []),
+      ...(wickr ? planWickrRecords(wickr) : []),
+    ],
     publicPorts: [
-      ...planPublicPorts(servingKubenodes, callingNode, config.calling.firstMediaPort),
+      ...(hasWire(config)
+        ? planPublicPorts(servingKubenodes, callingNode, config.calling.firstMediaPort)
+        : []),
+      // On another address than the host's own they are none of the host's.
+      ...(wickr?.forwarded?.address === config.firewall.publicAddress ? planWickrPorts(wickr) : []),
       ...(mesh ? (["tcp", "udp"] as const) : []).map((protocol) => ({
         protocol,
         ports: `${mesh?.port}`,
@@ -117,6 +137,7 @@ export function planDeployment(config: Configuration): Plan {
     ],
     mesh,
     wasimoff,
+    wickr,
   };
 }
 
@@ -187,3 +208,12 @@ function planPublicPorts(
       : []),
   ];
 }
+
+const planWickrRecords = ({ hostname, address }: WickrPlan): DnsRecord[] =>
+  isIPv4(hostname) ? [] : [{ name: hostname, type: "A", value: address }];
+
+const planWickrPorts = ({ machine, forwarded }: NonNullable<Plan["wickr"]>): PublicPort[] =>
+  [
+    ...[...wickrPorts.all, ...(forwarded?.adminPorts ?? [])].map(String),
+    `${wickrPorts.internal.first}-${wickrPorts.internal.last}`,
+  ].map((ports) => ({ protocol: "tcp", ports, target: machine.address }));

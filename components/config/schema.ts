@@ -1,9 +1,11 @@
 import { z } from "zod";
+import { artifact } from "./artifact-schema";
 import { callingSettings } from "./calling-schema";
 import { backup, dataServices } from "./data-services-schema";
 import { kubernetes } from "./kubernetes-schema";
 import { mesh } from "./mesh-schema";
 import { wasimoff } from "./wasimoff-schema";
+import { wickr } from "./wickr-schema";
 import { features, tls, wire } from "./wire-schema";
 
 /**
@@ -187,7 +189,10 @@ const image = z.strictObject({
 });
 
 /** Roles of the deployment guide. */
-export const roles = ["assethost", "kubenode", "datanode"] as const;
+export const wireRoles = ["assethost", "kubenode", "datanode"] as const;
+
+/** All roles: Wire's, and that of the machine that Wickr has for itself. */
+export const roles = [...wireRoles, "wickr"] as const;
 
 /** What can become of a machine's disk when the machine goes. */
 export const dispositions = ["keep", "aside", "release"] as const;
@@ -196,7 +201,9 @@ const machine = z.strictObject({
   name: hostName.describe("Host name; RabbitMQ and Kubernetes know the machine by it."),
   role: z
     .enum(roles)
-    .describe("`assethost`, `kubenode` (control plane and worker) or `datanode` (all five data services)."),
+    .describe(
+      "`assethost`, `kubenode` (control plane and worker), `datanode` (all five data services), or `wickr` (docs/wickr.md).",
+    ),
   address: ipv4.describe("Fixed address: reserved in the network, or that of an existing machine."),
   memoryGiB: z.number().min(0.25).multipleOf(0.0625).describe("Memory in GiB."),
   vcpus: z.int().min(1).describe("Virtual CPUs."),
@@ -233,7 +240,7 @@ const machine = z.strictObject({
     .describe("The machine is there already: it is used as it is and no domain is made for it."),
 });
 
-const seedMachine = (role: (typeof roles)[number], name: string, address: string) => ({
+const seedMachine = (role: WireRole, name: string, address: string) => ({
   name,
   role,
   address,
@@ -299,42 +306,6 @@ const calling = z.strictObject({
   node: hostName.optional().describe("Name of the kubenode that carries calling. Default: the last one."),
 });
 
-const artifact = z.strictObject({
-  sources: z
-    .array(
-      z.strictObject({
-        manifest: path.describe(
-          "What the artifact holds: its `manifest.json`, a path relative to the project. `npm run bundle` writes it; for Wire's artifact `npm run artifact -- manifest` does.",
-        ),
-        location: z
-          .string()
-          .regex(
-            /^(https?:\/\/[^\s@?#]+|\/.*)$/,
-            "must be an absolute path on the KVM host, or an http(s) URL without user, password and query, which would stand in the state and in logs",
-          )
-          .describe(
-            "The folder that has the artifact's archives: a URL that the host fetches them from, or an absolute path on the host.",
-          ),
-      }),
-    )
-    .min(1)
-    .describe(
-      "One artifact, or several whose files complement one another: Wire's, and a bundle with what the asset host itself runs.",
-    ),
-  storePath: path
-    .regex(/^\//, "must be an absolute path")
-    .optional()
-    .describe(
-      "Directory on the host for the unpacked artifact, made by the stack. Default: `/var/lib/wiab/<network.name>`.",
-    ),
-  seed: z
-    .enum(["needed", "all"])
-    .default("needed")
-    .describe(
-      "`needed`: a Kubernetes node pulls from the registry what it runs. `all`: every node imports every image beforehand.",
-    ),
-});
-
 const mail = z.strictObject({
   sender: z
     .email({ error: "must be a mail address such as wire@example.com" })
@@ -393,6 +364,11 @@ export const configurationSchema = z.strictObject({
   wasimoff: wasimoff
     .optional()
     .describe("WebAssembly jobs that browsers run (docs/wasimoff.md). Without it there is none of it."),
+  wickr: wickr
+    .optional()
+    .describe(
+      "A machine for Wickr Enterprise, NIAP version, beside Wire or alone (docs/wickr.md): the one with the role `wickr`.",
+    ),
 });
 
 /** A stack's configuration, checked and with all defaults filled in. */
@@ -402,3 +378,4 @@ export type ConfigurationInput = z.input<typeof configurationSchema>;
 export type MachineConfiguration = Configuration["machines"][number];
 export type Disposition = (typeof dispositions)[number];
 export type Role = (typeof roles)[number];
+export type WireRole = (typeof wireRoles)[number];

@@ -8,6 +8,7 @@ import type { Machine } from "../machine/machine";
 import type { Secrets } from "../secrets/secrets";
 import type { ReleaseState } from "../wire/wire";
 import type { Platform } from "./platform";
+import type { makeWickr } from "./wickr";
 
 /** What a stack puts out, as those see it who read it: other stacks, the lab, people. */
 export interface StackOutputs {
@@ -74,6 +75,16 @@ export interface StackOutputs {
     /** Secret; null where none is asked for. */
     readonly token: string | null;
   };
+  /** Not there in a stack without Wickr. */
+  readonly wickr?: {
+    readonly hostname: string;
+    /** Address that clients reach. */
+    readonly address: string;
+    /** UUID of the encrypted disk. */
+    readonly volume: string;
+    /** What opens the disk, as somebody types it. Secret. */
+    readonly diskKey: string;
+  };
   readonly sshUser: string;
   readonly sshPublicKey: string;
   /** Secret. */
@@ -95,6 +106,8 @@ export interface Made {
   readonly machines: readonly Machine[];
   /** Undefined without an artifact. */
   readonly platform: Platform | undefined;
+  /** Undefined in a stack without Wickr. */
+  readonly wickr: ReturnType<typeof makeWickr>;
 }
 
 /** What other stacks and people get to know; examples/consumer shows how to read it. */
@@ -105,6 +118,7 @@ export const stackOutputs = ({
   firewall,
   machines,
   platform,
+  wickr,
 }: Made): PendingOutputs => ({
   domain: config.domain,
   machines: machines.map(({ plan: machine, sshCommand, address }) => ({
@@ -139,6 +153,16 @@ export const stackOutputs = ({
           providerCommand: platform.wasimoff.providerCommand,
           client: platform.wasimoff.client,
           token: platform.wasimoff.token,
+        },
+      }
+    : {}),
+  ...(plan.wickr && wickr
+    ? {
+        wickr: {
+          hostname: plan.wickr.hostname,
+          address: plan.wickr.address,
+          volume: wickr.wickr.volume,
+          diskKey: wickr.diskKey.apply((key) => key.trimEnd()),
         },
       }
     : {}),

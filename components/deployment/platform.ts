@@ -78,7 +78,7 @@ function makeArtifact({ config, plan, artifact, host, machines, secrets }: Platf
     plan: artifact,
     host: host.target,
     storePath: storePath(config),
-    machines,
+    machines: machines.filter(({ plan: { role } }) => role !== "wickr"),
     domain: config.domain,
     secrets,
     timeServer: time.address,
@@ -106,7 +106,7 @@ const makeCluster = (
   new KubernetesCluster("kubernetes", {
     clusterName: config.network.name,
     nodes,
-    machines: plan.machines,
+    machines: plan.wireMachines,
     settings: config.kubernetes,
     artifact,
     assetHost,

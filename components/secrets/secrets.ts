@@ -132,6 +132,7 @@ export class Secrets extends pulumi.ComponentResource {
   /** Registry login that the team-settings chart asks for: `{}` in base64, as the image is on the nodes already. */
   readonly teamSettings = { configJson: "e30K" } as const;
 
+  readonly #keyBytes: (child: string, bytes: number) => pulumi.Output<Buffer>;
   readonly #signer: { readonly commonName: string; readonly key: pulumi.Output<string> };
   readonly #keyPair: (
     child: string,
@@ -163,6 +164,7 @@ export class Secrets extends pulumi.ComponentResource {
     });
     const keyBytes = (child: string, bytes: number) =>
       text(child, keyTextLength).apply((characters) => bytesFromText(characters, bytes));
+    this.#keyBytes = keyBytes;
     this.#ed25519 = (child) =>
       keyBytes(child, ed25519SeedBytes).apply((seed) => pkcs8Pem(ed25519FromSeed(seed)));
     this.#keyPair = (child: string, encode: (seed: Buffer) => EncodedKeyPair) => {
@@ -232,6 +234,11 @@ export class Secrets extends pulumi.ComponentResource {
   /** Makes what people show at the front of Wasimoff, a child named `<name>-wasimoff`. */
   wasimoffToken(): pulumi.Output<string> {
     return this.#text("wasimoff", 32);
+  }
+
+  /** Makes a key of 32 bytes, a child named `<name>-<child>`, in hexadecimal digits. */
+  symmetricKey(child: string): pulumi.Output<string> {
+    return this.#keyBytes(child, 32).apply((bytes) => bytes.toString("hex"));
   }
 
   /** Makes the key of a server, a child named `<name>-<child>-tls`, and has the authority certify it. */

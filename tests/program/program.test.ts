@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { releaseNames } from "../../components/config/releases";
-import { type Role, roles } from "../../components/config/schema";
+import { type WireRole, wireRoles } from "../../components/config/schema";
 import { makeCertificate } from "../../lab/certificate";
 import { labValues, stagingValues, type Values } from "../stacks";
 import { type Registered, type Run, runProgram } from "./program";
@@ -367,7 +367,7 @@ describe.each([
 
   it("emulates its machines and starts their kernel itself", () => {
     for (const name of names) {
-      const role = roles.find((each) => name.startsWith(each)) as Role;
+      const role = wireRoles.find((each) => name.startsWith(each)) as WireRole;
       const domain = inputsOf(run, `${name}-domain`);
       expect(domain).toMatchObject({
         name: `wiab-lab-${name}`,

@@ -3,6 +3,7 @@ import type { Plan } from "../../config/plan";
 import { callingPorts, ingressNodePorts } from "../../config/ports";
 import type { Configuration } from "../../config/schema";
 import { transportPort } from "../../config/wasimoff-eras";
+import { wickrPorts } from "../../config/wickr";
 import { admittedMark, machineServices, portsOf } from "./host-services";
 
 /** What the rules depend on; all of it is known before anything is deployed. */
@@ -22,7 +23,7 @@ export interface RulesetArgs {
   readonly network: string;
   /** Bridge that the machines are on. */
   readonly bridge: string;
-  /** IPv4 addresses of the Kubernetes nodes that take what clients send, at least one. */
+  /** IPv4 addresses of the Kubernetes nodes that take what clients send: at least one, or none and {@link wickr}. */
   readonly kubenodes: readonly string[];
   /** IPv4 address of the machine that calling runs on. @default none, and its ports stay closed */
   readonly callingNode?: string;
@@ -47,6 +48,15 @@ export interface RulesetArgs {
   };
   /** TCP port of a mail relay on the host, which the machines reach. @default none */
   readonly relayPort?: number;
+  /** The machine of Wickr, with the address of the host's whose ports go to it. @default none */
+  readonly wickr?: {
+    /** IPv4 address. */
+    readonly machine: string;
+    readonly address: string;
+    readonly adminPorts: readonly number[];
+    readonly adminRanges: readonly string[];
+    readonly internalRanges: readonly string[];
+  };
   /** Whether the host refuses what is not listed in {@link renderRuleset}'s `input` chain. */
   readonly hardenInput: boolean;
   /** TCP port of the host's own SSH server, which `hardenInput` leaves open. @default 22 */
@@ -70,6 +80,12 @@ export const planRuleset = (config: Configuration, plan: Plan): RulesetArgs => (
     peerPorts: [...new Set(config.mesh?.peers.map(({ port }) => port))],
   },
   transport: plan.wasimoff?.transport ? { networks: plan.wasimoff.access.networks } : undefined,
+  wickr: plan.wickr?.forwarded && {
+    machine: plan.wickr.machine.address,
+    ...plan.wickr.forwarded,
+    adminRanges: plan.wickr.adminRanges,
+    internalRanges: plan.wickr.internalRanges,
+  },
   privateDeployment: config.firewall.privateDeployment,
   relayPort: relayOnHost(config, plan) ? config.mail.relay?.port : undefined,
   hardenInput: config.firewall.hardenInput,
@@ -119,6 +135,8 @@ export function renderRuleset(args: RulesetArgs): string {
   const localAddress = args.localAddress ?? publicAddress;
   // Machines go to the public address, whether or not a router in front would send that back.
   const addressed = localAddress === publicAddress ? publicAddress : `{ ${publicAddress}, ${localAddress} }`;
+  // A router in front translates the public address alone.
+  const wickrAddress = args.wickr?.address === publicAddress ? addressed : args.wickr?.address;
   const kept = hostPorts.map((entry) => entry.replace("/", " dport "));
   const { turn } = callingPorts;
   const media = `${args.firstMediaPort ?? callingPorts.media.first}-${callingPorts.media.last}`;
@@ -127,7 +145,7 @@ export function renderRuleset(args: RulesetArgs): string {
       `"${name}" cannot name an nft table: use letters, digits, "_", "." and "-", a letter first`,
     );
   }
-  if (args.kubenodes.length === 0) {
+  if (args.kubenodes.length === 0 && !args.wickr) {
     throw new Error(`firewall "${name}": there is no kubenode to forward ports 80 and 443 to`);
   }
   if (forwardedTcpPorts(callingNode !== undefined).includes(sshPort)) {
@@ -155,8 +173,12 @@ export function renderRuleset(args: RulesetArgs): string {
     chain("services", [
       ...kept.map((ports) => `${ports} return`),
       ...(mesh ? [`meta l4proto { tcp, udp } th dport ${mesh.port} dnat ip to ${mesh.gateway}`] : []),
-      `tcp dport 80 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.http}`,
-      `tcp dport 443 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.https}`,
+      ...(args.kubenodes.length > 0
+        ? [
+            `tcp dport 80 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.http}`,
+            `tcp dport 443 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.https}`,
+          ]
+        : []),
       ...(transport
         ? [
             `${fromNetworks}meta l4proto { tcp, udp } th dport ${transportPort.public} dnat ip to ${inTurn(args.kubenodes)} : ${transportPort.node}`,
@@ -169,16 +191,19 @@ export function renderRuleset(args: RulesetArgs): string {
           ]
         : []),
     ]),
+    ...(args.wickr ? [chain("wickr", forwardedToWickr(args.wickr))] : []),
     // One before the usual priority: otherwise the order in which tables were loaded decides whether
     // somebody else's rule for port 443 wins.
     chain("prerouting", [
       "type nat hook prerouting priority dstnat - 1; policy accept;",
       `ip daddr ${addressed} jump services`,
+      ...(args.wickr ? [`ip daddr ${wickrAddress} jump wickr`] : []),
     ]),
     // The host's own way to the public address: it does not pass prerouting.
     chain("output", [
       "type nat hook output priority -101; policy accept;",
       `ip daddr ${addressed} jump services`,
+      ...(args.wickr ? [`ip daddr ${wickrAddress} jump wickr`] : []),
     ]),
     chain("postrouting", [
       "type nat hook postrouting priority srcnat; policy accept;",
@@ -269,6 +294,25 @@ export function renderRuleset(args: RulesetArgs): string {
 function chain(name: string, rules: readonly string[]): string {
   return [`  chain ${name} {`, ...rules.map((rule) => `    ${rule}`), "  }"].join("\n");
 }
+
+/** The guide's table of ports; who is in no range stays outside, since what is not translated is no machine's. */
+const forwardedToWickr = ({
+  machine,
+  adminPorts,
+  adminRanges,
+  internalRanges,
+}: NonNullable<RulesetArgs["wickr"]>): string[] => {
+  const { all, internal } = wickrPorts;
+  const to = `dnat ip to ${machine}`;
+  const from = (ranges: readonly string[]) => `ip saddr { ${ranges.join(", ")} }`;
+  return [
+    `tcp dport { ${all.join(", ")} } ${to}`,
+    `${from(adminRanges)} tcp dport { ${adminPorts.join(", ")} } ${to}`,
+    ...(internalRanges.length > 0
+      ? [`${from(internalRanges)} tcp dport ${internal.first}-${internal.last} ${to}`]
+      : []),
+  ];
+};
 
 /**
  * Kubenodes take new connections in turn rather than by the client's address: clients behind one address
