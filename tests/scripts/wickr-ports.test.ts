@@ -33,9 +33,9 @@ beforeAll(async () => {
   server = new Namespace("server");
   for (const [name, prefix] of Object.entries(networks) as [Where, string][]) {
     clients[name] = new Namespace(name);
-    cable(server, name, clients[name], "up");
-    server.run("ip", "address", "add", `${prefix}.1/24`, "dev", name);
-    clients[name].run("ip", "address", "add", `${prefix}.2/24`, "dev", "up");
+    cable(server, `to-${name}`, clients[name], "up0");
+    server.run("ip", "address", "add", `${prefix}.1/24`, "dev", `to-${name}`);
+    clients[name].run("ip", "address", "add", `${prefix}.2/24`, "dev", "up0");
   }
   await server.listen(tried, []);
 }, 300_000);
@@ -79,6 +79,8 @@ describe("the ports of Wickr's machine", { timeout: 300_000 }, () => {
         /would be shut out: 198\.51\.100\.2; add the network to wickr\.adminRanges/,
       ),
     });
+    // The connection of the one who is logged in.
+    await server.arrivals();
     expect(await openFrom("foreign", [443])).toEqual([443]);
   });
 

@@ -61,7 +61,7 @@ describe("the volume's script", { timeout: 600_000 }, () => {
     const uuid = run("cryptsetup", "luksUUID", machine.device);
     expect(first.stdout).toContain(`volume: ${uuid}`);
     expect(run("cryptsetup", "luksDump", machine.device)).toMatch(
-      /Version: +2\n[\s\S]*Label: +wiab-wickr\n[\s\S]*cipher: aes-xts-plain64[\s\S]*PBKDF: +pbkdf2[\s\S]*\n +0: wiab-wickr/,
+      /Version:\s+2\n[\s\S]*Label:\s+wiab-wickr\n[\s\S]*cipher: aes-xts-plain64[\s\S]*PBKDF:\s+pbkdf2[\s\S]*\n +0: wiab-wickr/,
     );
     expect(machine.read("/etc/crypttab.keyfile")).toBe(key);
     expect(statSync(machine.path("/etc/crypttab.keyfile")).mode & 0o777).toBe(0o400);
