@@ -29,7 +29,8 @@ const recipe = join(__dirname, "image");
 /** Release of Debian that the guests run unless they are told otherwise. */
 export const defaultSuite = "bookworm";
 
-const imageKey = (suite: string): string => contentKey([suite], recipe);
+/** What tells an image from those of other recipes and releases. */
+export const imageKey = (suite: string): string => contentKey([suite], recipe);
 
 /** Where the guest image is, if it is there already. */
 export const guestImageFolder = (suite = defaultSuite): string | undefined =>
