@@ -33,9 +33,9 @@ opens() {
     cryptsetup open --test-passphrase --key-file - "$1" 2>/dev/null < <(printf '%s' "${KEY%$'\n'}")
 }
 
-# state_of DISK: prints `empty`, `begun` (ours, and nothing was ever on it) or `ours`; otherwise fails, and prints what is
+# what_is_on DISK: prints `empty`, `begun` (ours, and nothing was ever on it) or `ours`; otherwise fails, and prints what is
 # on it. It only reads.
-state_of() {
+what_is_on() {
   local disk=$1 found use bytes
   bytes=$(blockdev --getsize64 "$disk")
   [ "$bytes" -ge "$least_bytes" ] || {
@@ -43,7 +43,7 @@ state_of() {
     return 1
   }
   if [ "$(blkid --probe --match-tag TYPE --output value "$disk")" = crypto_LUKS ]; then
-    state_of_encrypted "$disk"
+    what_is_encrypted_on "$disk"
     return
   fi
   use=$(use_of "$disk")
@@ -72,9 +72,9 @@ use_of() {
   awk -v disk="$1" '$1 == disk { printf "swap" }' /proc/swaps
 }
 
-# state_of_encrypted DISK. One that the guide's script has encrypted has neither our label nor a token, and is ours if our
+# what_is_encrypted_on DISK. One that the guide's script has encrypted has neither our label nor a token, and is ours if our
 # key opens it.
-state_of_encrypted() {
+what_is_encrypted_on() {
   local header begun=''
   # Read once and whole: a header that cannot be read is never taken for one without a token.
   header=$(cryptsetup luksDump "$1") || {

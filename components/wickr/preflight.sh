@@ -71,7 +71,7 @@ encrypted_disk() {
     finds diskSpace "its disk $disk has $((bytes / 1000000000)) GB: at least $DISK_GB"
   # Nothing is installed before the machine has passed: without cryptsetup the volume's script is who says whose it is.
   if command -v cryptsetup >/dev/null || [ "$(blkid --probe --match-tag TYPE --output value "$disk")" != crypto_LUKS ]; then
-    state=$(state_of "$disk") || must "$state"
+    state=$(what_is_on "$disk") || must "$state"
   fi
 }
 

@@ -12,7 +12,7 @@ apply() {
   one_at_a_time /run/wiab-wickr-volume.lock
   install_packages cryptsetup e2fsprogs
   disk=$(find_disk) || fail "$disk"
-  state=$(state_of "$disk") || fail "$state"
+  state=$(what_is_on "$disk") || fail "$state"
   [ "$state" = ours ] || format "$disk" "$state"
   keep_key "$disk"
   open_it "$disk"
