@@ -87,7 +87,7 @@ it("a service that a script starts has none of the script's locks", async () => 
 
 it("an agent with keys ends with the run that started it, however that ends", async () => {
   const agent = node(`
-require("./lab/agent.ts").withKeys([], async ({ SSH_AUTH_SOCK }) => {
+require("./checks/agent.ts").withKeys([], async ({ SSH_AUTH_SOCK }) => {
   console.log(SSH_AUTH_SOCK);
   await new Promise((_, never) => setTimeout(never, 1e6));
 });
