@@ -135,7 +135,7 @@ export const stages: readonly Stage[] = [
       const settings = Object.entries({ ...goEnvironment, CGO_ENABLED: "1" }).map(
         ([name, value]) => `${name}=${value}`,
       );
-      for (const module of ["guest", "mesh"]) {
+      for (const module of ["guest", "mesh", "wasimoff", "stand-in/wasimoff"]) {
         await succeed("env", ...settings, go, "-C", module, "vet", "./...");
         await succeed("env", ...settings, go, "-C", module, "test", "-race", "./...");
       }
