@@ -170,8 +170,11 @@ export class Ground {
 
   /** Ends everything and leaves nothing. */
   async remove(): Promise<void> {
-    await Promise.all([...this.running].map((child) => this.end({ child, log: "" }, "SIGKILL")));
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 20 });
+    await Promise.all([...this.running].map((child) => this.end({ child, log: "" })));
+    // A browser whose program was killed ends a moment later, and writes until then.
+    await waitFor("the browsers' end", patience, async () =>
+      rmSync(this.folder, { recursive: true, force: true }),
+    );
   }
 
   private start(program: string, args: readonly string[], env: Readonly<Record<string, string>>): Running {

@@ -123,8 +123,8 @@ describe("the stand-in's page", () => {
     const grown = (bytes: Uint8Array) => {
       // Exported under the name "m", so that it can be asked for more.
       const exported = Uint8Array.from([...bytes, 7, 5, 1, 1, 0x6d, 2, 0]);
-      const { exports } = new WebAssembly.Instance(new WebAssembly.Module(exported));
-      const { m } = exports as { m: WebAssembly.Memory };
+      const { Instance, Module } = (globalThis as any).WebAssembly;
+      const { m } = new Instance(new Module(exported)).exports;
       m.grow(1);
       return () => m.grow(200);
     };

@@ -25,10 +25,10 @@ export async function checkFaults(
   await report.check(
     "a provider killed in the middle of a job: it ends elsewhere, and says that it was begun twice",
     async () => {
-      const running = client.run(probeJob(["sleep", "3000"]), 120);
+      const running = client.run(probeJob(["sleep", "10000"]), 300);
       await busy(ground, 1);
-      const second = await ground.startProvider(1);
       await ground.end(first, "SIGKILL");
+      const second = await ground.startProvider(1);
       const { stdout, attempts } = await running;
       expectSame(text(stdout), "slept\n");
       await ground.end(second);
