@@ -28,20 +28,27 @@ const usage = `usage: npm run wasimoff -- [options] upload FILE [NAME]
 /** The exit code of what did not run to its end. */
 const notRun = 125;
 
-const { values, positionals } = parseArgs({
-  options: {
-    broker: { type: "string", default: process.env.BROKER ?? "http://localhost:4080" },
-    "token-file": { type: "string" },
-    authority: { type: "string" },
-    seconds: { type: "string", default: "60" },
-    width: { type: "string", default: "16" },
-    env: { type: "string", multiple: true, default: [] },
-    files: { type: "string" },
-    artifact: { type: "string", multiple: true, default: [] },
-    output: { type: "string", default: "artifacts.zip" },
-  },
-  allowPositionals: true,
-});
+/** `--help` is an option like the others: behind `--` it is the program's. */
+const readArguments = () =>
+  parseArgs({
+    options: {
+      help: { type: "boolean", short: "h", default: false },
+      broker: { type: "string", default: process.env.BROKER ?? "http://localhost:4080" },
+      "token-file": { type: "string" },
+      authority: { type: "string" },
+      seconds: { type: "string", default: "60" },
+      width: { type: "string", default: "16" },
+      env: { type: "string", multiple: true, default: [] },
+      files: { type: "string" },
+      artifact: { type: "string", multiple: true, default: [] },
+      output: { type: "string", default: "artifacts.zip" },
+    },
+    allowPositionals: true,
+  });
+
+type Options = ReturnType<typeof readArguments>["values"];
+
+type Command = (client: WasimoffClient, options: Options, rest: readonly string[]) => Promise<number>;
 
 function read(path: string): Buffer {
   try {
@@ -53,43 +60,44 @@ function read(path: string): Buffer {
   }
 }
 
-function positive(option: "seconds" | "width"): number {
-  const number = Number(values[option]);
+function positive(options: Options, option: "seconds" | "width"): number {
+  const number = Number(options[option]);
   if (!Number.isInteger(number) || number < 1) throw new Error(`--${option} must be a whole number above 0`);
   return number;
 }
 
-const tokenFile = values["token-file"];
-if (!URL.canParse(values.broker)) throw new Error(`--broker must be a URL\n${usage}`);
-const client = new WasimoffClient({
-  url: values.broker,
-  token: tokenFile === undefined ? undefined : read(tokenFile).toString().trim(),
-  authority: values.authority === undefined ? undefined : read(values.authority).toString(),
-});
+function clientOf({ broker, "token-file": tokenFile, authority }: Options): WasimoffClient {
+  if (!URL.canParse(broker)) throw new Error(`--broker must be a URL\n${usage}`);
+  return new WasimoffClient({
+    url: broker,
+    token: tokenFile === undefined ? undefined : read(tokenFile).toString().trim(),
+    authority: authority === undefined ? undefined : read(authority).toString(),
+  });
+}
 
-async function upload([file, name]: readonly string[]): Promise<number> {
+const upload: Command = async (client, _options, [file, name]) => {
   if (file === undefined) throw new Error(usage);
   console.log(await client.upload(name ?? basename(file), read(file)));
   return 0;
-}
+};
 
-async function runOne([module, ...args]: readonly string[]): Promise<number> {
+const runOne: Command = async (client, options, [module, ...args]) => {
   if (module === undefined) throw new Error(usage);
   const job: Job = {
     module,
     args: [module, ...args],
-    envs: values.env,
+    envs: options.env,
     stdin: process.stdin.isTTY ? new Uint8Array() : readFileSync(0),
-    files: values.files,
-    artifacts: values.artifact,
+    files: options.files,
+    artifacts: options.artifact,
   };
-  const output = await client.run(job, positive("seconds"));
+  const output = await client.run(job, positive(options, "seconds"));
   process.stdout.write(output.stdout);
   process.stderr.write(output.stderr);
-  if (output.artifacts) writeFileSync(values.output, output.artifacts);
+  if (output.artifacts) writeFileSync(options.output, output.artifacts);
   warnOfAttempts(output);
   return output.status;
-}
+};
 
 const warnOfAttempts = ({ attempts }: Output, job = "the job"): void => {
   if (attempts !== undefined && attempts > 1)
@@ -98,12 +106,12 @@ const warnOfAttempts = ({ attempts }: Output, job = "the job"): void => {
     );
 };
 
-async function runJobs([file]: readonly string[]): Promise<number> {
+const runJobs: Command = async (client, options, [file]) => {
   if (file === undefined) throw new Error(usage);
   const jobs = parseJobs(read(file).toString(), file);
   let done = 0;
-  const results = await inOrder(jobs, positive("width"), async (job, index) => {
-    const result = await client.run(job, positive("seconds")).catch((error: JobError) => error);
+  const results = await inOrder(jobs, positive(options, "width"), async (job, index) => {
+    const result = await client.run(job, positive(options, "seconds")).catch((error: JobError) => error);
     done++;
     if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${jobs.length}`);
     if (!(result instanceof JobError)) warnOfAttempts(result, `job ${index + 1}`);
@@ -113,7 +121,7 @@ async function runJobs([file]: readonly string[]): Promise<number> {
   for (const result of results) console.log(JSON.stringify(lineOf(result)));
   if (results.some((result) => result instanceof JobError)) return notRun;
   return results.every((result) => !(result instanceof JobError) && result.status === 0) ? 0 : 1;
-}
+};
 
 /** A result as the deployment guide's broker writes it: text, and files in base64. */
 const lineOf = (result: Output | JobError): object =>
@@ -128,18 +136,24 @@ const lineOf = (result: Output | JobError): object =>
         },
       };
 
-const commands: Readonly<Record<string, (rest: readonly string[]) => Promise<number>>> = {
+const commands: Readonly<Record<string, Command>> = {
   upload,
   run: runOne,
   jobs: runJobs,
 };
 
 async function main(): Promise<number> {
+  const { values: options, positionals } = readArguments();
+  if (options.help) {
+    console.log(usage);
+    return 0;
+  }
   const [command = "", ...rest] = positionals;
   const chosen = commands[command];
   if (!chosen) throw new Error(usage);
+  const client = clientOf(options);
   try {
-    return await chosen(rest);
+    return await chosen(client, options, rest);
   } finally {
     client.close();
   }

@@ -39,4 +39,12 @@ Ctrl-C ends it.`);
   }
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run lab:wasimoff -- [--providers 2] [--workers 1]
+
+Starts the stand-in for Wasimoff's broker and our providers on this machine's loopback, until Ctrl-C; needs no lab.
+
+  --providers N   each a Chromium
+  --workers N     jobs that a provider runs at a time`,
+);

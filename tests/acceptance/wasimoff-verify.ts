@@ -1,11 +1,11 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { Report } from "../../checks/report";
 import { ensurePackages } from "../../lab/host/packages";
 import { buildPrograms, Ground } from "../../lab/wasimoff/ground";
 import { runMain } from "../../toolchain/commands";
 import { stateDirectory } from "../../toolchain/environment";
-import { Report } from "./verify/report";
 import { checkFaults } from "./wasimoff/faults";
 import { checkCertificates, checkFront } from "./wasimoff/front";
 import { checkResults } from "./wasimoff/results";
@@ -58,4 +58,12 @@ async function main(): Promise<number> {
   return report.conclude();
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run wasimoff:verify -- [--jobs 1000]
+
+Starts the stand-in for Wasimoff's broker and our providers on this machine's loopback and checks them, one line a check; needs
+no lab.
+
+  --jobs N   how many are sent to measure the throughput of each number of providers`,
+);

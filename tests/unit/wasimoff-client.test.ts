@@ -113,6 +113,13 @@ describe("a file of jobs", () => {
 });
 
 describe("the stand-in's page", () => {
+  /** What this test needs of it: TypeScript declares it with a browser's types alone. */
+  const { WebAssembly: wasm } = globalThis as unknown as {
+    WebAssembly: {
+      Module: new (bytes: Uint8Array) => object;
+      Instance: new (module: object) => { exports: { m: { grow(pages: number): number } } };
+    };
+  };
   const page = (name: string) =>
     import(/* @vite-ignore */ pathToFileURL(`stand-in/wasimoff/page/${name}`).href);
 
@@ -123,8 +130,7 @@ describe("the stand-in's page", () => {
     const grown = (bytes: Uint8Array) => {
       // Exported under the name "m", so that it can be asked for more.
       const exported = Uint8Array.from([...bytes, 7, 5, 1, 1, 0x6d, 2, 0]);
-      const { Instance, Module } = (globalThis as any).WebAssembly;
-      const { m } = new Instance(new Module(exported)).exports;
+      const { m } = new wasm.Instance(new wasm.Module(exported)).exports;
       m.grow(1);
       return () => m.grow(200);
     };

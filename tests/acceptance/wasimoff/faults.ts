@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { expectSame, type Report } from "../../../checks/report";
 import type { WasimoffClient } from "../../../cli/wasimoff/client";
 import { waitFor } from "../../../lab/wait";
 import { type Ground, patience, probeJob, type RunningProvider } from "../../../lab/wasimoff/ground";
-import { expectSame, type Report } from "../verify/report";
 import { expectMatch, failure } from "./results";
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();

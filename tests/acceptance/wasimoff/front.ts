@@ -9,11 +9,11 @@ import {
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from "@peculiar/x509";
+import { expectSame, type Report } from "../../../checks/report";
 import { WasimoffClient } from "../../../cli/wasimoff/client";
 import { waitFor } from "../../../lab/wait";
 import { Ground, type Programs, patience, probeJob } from "../../../lab/wasimoff/ground";
 import { run } from "../../../toolchain/commands";
-import { expectSame, type Report } from "../verify/report";
 import { expectMatch, failure } from "./results";
 
 /** Who is let in, and what the page shows. */

@@ -1,6 +1,6 @@
+import { expectSame, type Report } from "../../../checks/report";
 import type { JobError, Output, WasimoffClient } from "../../../cli/wasimoff/client";
 import { type Ground, probeJob } from "../../../lab/wasimoff/ground";
-import { expectSame, type Report } from "../verify/report";
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 

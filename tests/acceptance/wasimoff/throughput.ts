@@ -1,9 +1,9 @@
 import { loadavg } from "node:os";
+import { expectSame, type Report } from "../../../checks/report";
 import type { WasimoffClient } from "../../../cli/wasimoff/client";
 import { inOrder } from "../../../cli/wasimoff/jobs";
 import { type Ground, probeJob } from "../../../lab/wasimoff/ground";
 import { table } from "../../../toolchain/table";
-import { expectSame, type Report } from "../verify/report";
 
 /** A run of many jobs. */
 interface Measured {
