@@ -63,8 +63,10 @@ describe("the way to a host", () => {
   });
 
   it("is no command line of a caller's own", () => {
-    const callers = readdirSync(join(projectDirectory, "cli")).filter((file) =>
-      /["'`]ssh["'`]|StrictHostKeyChecking/.test(readFileSync(join(projectDirectory, "cli", file), "utf8")),
+    const callers = readdirSync(join(projectDirectory, "cli"), { recursive: true, encoding: "utf8" }).filter(
+      (file) =>
+        /\.(ts|sh)$/.test(file) &&
+        /["'`]ssh["'`]|StrictHostKeyChecking/.test(readFileSync(join(projectDirectory, "cli", file), "utf8")),
     );
     expect(callers).toEqual(["host-ssh.ts"]);
   });
