@@ -1,55 +1,78 @@
 import * as pulumi from "@pulumi/pulumi";
-import { loadScript, runScript, type ScriptArgs, type ScriptRun } from "../machine/script";
+import type { CommandRun } from "../machine/command";
+import { type ProgramArgs, runProgram } from "../machine/program";
+import { loadScript, runScript, type ScriptArgs } from "../machine/script";
 import type { Target } from "../machine/target";
 
-/** A node's turn in {@link rollOut}. */
-export interface Turn {
+/** What is done on a node: a script's parameters, or what `wiab` is to make of it. */
+interface Work {
   /** The node, with the service's programs on it. */
   readonly target: Target;
-  /** Name of the machine. */
-  readonly node: string;
-  readonly parameters: ScriptArgs["parameters"];
 }
 
 /** How a service comes to its nodes. */
-export interface RollOut {
-  /** The service's room, which has `node.sh` and `ready.sh`. */
-  readonly room: string;
-  /** In this order. */
-  readonly turns: readonly Turn[];
-  /** Where `ready.sh` looks at the whole once every node has had its turn, and with what. */
-  readonly ready: Pick<Turn, "target" | "parameters">;
+export interface RollOut<W extends Work> {
+  /** In this order; `node` is the name of the machine. */
+  readonly turns: readonly (W & { readonly node: string })[];
+  /** What is done with the whole once every node has had its turn, and where. */
+  readonly ready: W;
 }
 
+type Scripted = Work & Pick<ScriptArgs, "parameters">;
+type Programmed = Work & Pick<ProgramArgs, "specification">;
+
 /**
- * Runs a service's `node.sh` on each node, one node after another: a change that needs restarts never takes two of them
- * away at the same time. The script comes back once its node serves again; while a cluster is being founded, once it is
- * started, for no node is healthy before enough of them are there. Then `ready.sh`, the run of which is given. The
+ * Does what a service wants on each node, one node after another: a change that needs restarts never takes two of them
+ * away at the same time. A turn ends once its node serves again; while a cluster is being founded, once it is started, for
+ * no node is healthy before enough of them are there. Then what concerns the whole, the run of which is given. The
  * resources are called `<name>-<node>` and `<name>-ready`.
  */
+function inTurns<W extends Work>(
+  name: string,
+  { turns, ready }: RollOut<W>,
+  run: (name: string, step: "node" | "ready", work: W, options: pulumi.CustomResourceOptions) => CommandRun,
+  options: pulumi.CustomResourceOptions,
+): CommandRun {
+  const runs: CommandRun[] = [];
+  for (const turn of turns)
+    runs.push(
+      // The one before, and not all of them: an unchanged node in between would let two go at once otherwise.
+      run(`${name}-${turn.node}`, "node", turn, pulumi.mergeOptions(options, { dependsOn: runs.slice(-1) })),
+    );
+  return run(`${name}-ready`, "ready", { ...ready, target: { ...ready.target, after: runs } }, options);
+}
+
+/** Rolls out a service by the scripts `node.sh` and `ready.sh` of its room. */
 export function rollOut(
   name: string,
-  { room, turns, ready }: RollOut,
+  { room, ...work }: RollOut<Scripted> & { readonly room: string },
   options: pulumi.CustomResourceOptions,
-): ScriptRun {
-  const script = loadServiceScript(room, "node.sh");
-  const runs: ScriptRun[] = [];
-  for (const { target, node, parameters } of turns)
-    runs.push(
-      runScript(
-        `${name}-${node}`,
-        { target, script, parameters },
-        // The one before, and not all of them: an unchanged node in between would let two go at once otherwise.
-        pulumi.mergeOptions(options, { dependsOn: runs.slice(-1) }),
-      ),
-    );
-  return runScript(
-    `${name}-ready`,
-    {
-      target: { ...ready.target, after: runs },
-      script: loadServiceScript(room, "ready.sh"),
-      parameters: ready.parameters,
-    },
+): CommandRun {
+  const scripts = {
+    node: loadServiceScript(room, "node.sh"),
+    ready: loadServiceScript(room, "ready.sh"),
+  };
+  return inTurns(
+    name,
+    work,
+    (run, step, { target, parameters }, its) =>
+      runScript(run, { target, script: scripts[step], parameters }, its),
+    options,
+  );
+}
+
+/** Rolls out a service by the guests' program, which lies at a path on each node: `apply`, and `settle` for the whole. */
+export function rollOutByProgram(
+  name: string,
+  { program, service, ...work }: RollOut<Programmed> & Pick<ProgramArgs, "program" | "service">,
+  options: pulumi.CustomResourceOptions,
+): CommandRun {
+  const verbs = { node: "apply", ready: "settle" } as const;
+  return inTurns(
+    name,
+    work,
+    (run, step, { target, specification }, its) =>
+      runProgram(run, { target, program, verb: verbs[step], service, specification }, its),
     options,
   );
 }

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { gunzipSync, gzipSync } from "fflate";
+import { asRoot, type CommandRun, runOn, shown } from "./command";
 import type { Target } from "./target";
 
 /** Arguments of {@link runScript}. */
@@ -32,8 +32,8 @@ export interface Script {
   readonly text: string;
 }
 
-/** What {@link runScript} makes; both kinds have the outputs `stdout` and `stderr`. */
-export type ScriptRun = command.local.Command | command.remote.Command;
+/** What {@link runScript} makes. */
+export type ScriptRun = CommandRun;
 
 const prelude = readFileSync(join(__dirname, "prelude.sh"), "utf8");
 
@@ -108,20 +108,10 @@ export function unpackInput(packed: string): {
 
 /** @param record - Where the run is remembered, below /var/lib/wiab/made on the machine. */
 const invocation = (verb: "apply" | "update" | "remove", record: string) =>
-  `base64 -d | gzip -d | if [ "$(id -u)" = 0 ]; then exec bash -s -- ${verb} ${record}; else exec sudo -n bash -s -- ${verb} ${record}; fi`;
+  `base64 -d | gzip -d | ${asRoot(`bash -s -- ${verb} ${record}`)}`;
 
 /** Name of the record of a script's last run, among those of all stacks that a host may have. */
 export const recordOf = (stack: string, name: string): string => `${stack}/${name}`;
-
-/** Bytes of a parameter that a preview shows; SSH and the kernel limit what an environment may have. */
-const shownBytes = 16_384;
-
-const abridge = (value: string): string =>
-  Buffer.byteLength(value) <= shownBytes
-    ? value
-    : `${value.split("\n").length} lines, SHA-256 ${sha256(value)}`;
-
-const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /**
  * What of a run may be read in the state and in previews: which script in which version, and every parameter that is no
@@ -129,14 +119,11 @@ const sha256 = (text: string): string => createHash("sha256").update(text).diges
  */
 async function describe(script: Script, parameters: Parameters): Promise<Parameters> {
   const programs = Object.entries(parameters).filter(([, value]) => isProgram(value));
-  const code = sha256(JSON.stringify([withoutComments(script.text), ...programs.sort()]));
-  const shown = await Promise.all(
-    Object.entries(parameters).map(async ([name, value]) => {
-      const output = pulumi.output(value);
-      return isProgram(value) || (await pulumi.isSecret(output)) ? [] : [[name, output.apply(abridge)]];
-    }),
-  );
-  return { script: `${script.name} ${code.slice(0, 12)}`, ...Object.fromEntries(shown.flat()) };
+  const code = createHash("sha256")
+    .update(JSON.stringify([withoutComments(script.text), ...programs.sort()]))
+    .digest("hex");
+  const texts = Object.entries(parameters).filter(([, value]) => !isProgram(value));
+  return { script: `${script.name} ${code.slice(0, 12)}`, ...(await shown(Object.fromEntries(texts))) };
 }
 
 /**
@@ -165,18 +152,11 @@ export function runScript(
     environment: describe(script, parameters),
     stdin: pulumi.secret(pulumi.output(parameters).apply((values) => packInput(script, values))),
   };
-  const ordered = pulumi.mergeOptions(options, {
-    dependsOn: [...(target.after ?? [])],
-    ...(target.deletedWith && { deletedWith: target.deletedWith }),
+  return runOn(
+    target,
+    name,
+    inputs,
     // Replaced the other way round, the old resource's `remove` would undo what the new one has applied.
-    deleteBeforeReplace: args.removes,
-  });
-  return target.kind === "local"
-    ? new command.local.Command(name, inputs, ordered)
-    : new command.remote.Command(
-        name,
-        // Servers take no variables of ours, and nothing reads them.
-        { ...inputs, connection: target.connection, addPreviousOutputInEnv: false },
-        ordered,
-      );
+    args.removes ? pulumi.mergeOptions(options, { deleteBeforeReplace: true }) : options,
+  );
 }

@@ -1,4 +1,4 @@
-import { directoryOf, type InstallationPlan } from "../artifact/installation/installation";
+import { type InstallationPlan, programOf } from "../artifact/installation/installation";
 import { type ArtifactPlan, findBinary } from "../artifact/plan";
 
 const service = "mesh";
@@ -22,7 +22,7 @@ export function planMeshPrograms(artifact: ArtifactPlan): MeshProgramsPlan {
       throw new Error(
         `the artifact lacks the binary ${name}, which a gateway runs: add the bundle of bundle/mesh.yaml to artifact.sources (docs/mesh.md)`,
       );
-    return { file, path: `${directoryOf(service, file)}/${file.path.slice(file.path.lastIndexOf("/") + 1)}` };
+    return { file, path: programOf(service, file) };
   };
   const [mesh, coredns] = [part("wiab-mesh"), part("coredns")];
   return {

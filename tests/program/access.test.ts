@@ -99,27 +99,49 @@ function inScript(run: Run, name: string, commands: (script: string) => string):
 const parameter = (run: Run, name: string, variable: string) =>
   inScript(run, name, () => `printf %s "$${variable}"`);
 
+/** What the guests' program gets by standard input. */
+const specification = (run: Run, name: string): Values => JSON.parse(inputsOf(run, name).stdin);
+
+/** Ports of RabbitMQ with the addresses that are let at them, as its program does (guest/rabbitmq/broker.go). */
+function admittedToRabbitmq(run: Run, node: string): [ports: string, addresses: string][] {
+  const { settings } = specification(run, `rabbitmq-${node}`);
+  const nodes = settings.nodes.map(({ address }: Values) => address);
+  return [
+    [`${settings.amqp} ${settings.management}`, [...nodes, ...settings.clients].join(" ")],
+    [settings.clusterPorts.join(" "), nodes.join(" ")],
+  ];
+}
+
 /** Which addresses a node's own firewall lets at which ports, from the lines that set it up. */
 function admitted(run: Run, service: Service, node: string): Map<number, string[]> {
+  const rules = service === "rabbitmq" ? admittedToRabbitmq(run, node) : admittedByScript(run, service, node);
+  return new Map(
+    rules.flatMap(([ports, addresses]) =>
+      ports.split(" ").flatMap((range) => {
+        const [first = Number.NaN, last = first] = range.split("-").map(Number);
+        return Array.from({ length: last - first + 1 }, (_, at): [number, string[]] => [
+          first + at,
+          addresses.split(" ").sort(),
+        ]);
+      }),
+    ),
+  );
+}
+
+function admittedByScript(run: Run, service: Service, node: string): [ports: string, addresses: string][] {
   const text = inScript(run, `${service}-${node}`, (script) =>
     [
       'admit() { printf "%s|%s\\n" "$2" "$3"; }',
       ...script.split("\n").filter((line) => /^ +(admit |set -- \$PORTS$)/.test(line)),
     ].join("\n"),
   );
-  const rules = text.trim().split("\n");
-  return new Map(
-    rules.flatMap((rule) => {
+  return text
+    .trim()
+    .split("\n")
+    .map((rule) => {
       const [ports = "", addresses = ""] = rule.split("|");
-      return ports.split(" ").flatMap((range) => {
-        const [first = Number.NaN, last = first] = range.split("-").map(Number);
-        return Array.from({ length: last - first + 1 }, (_, at): [number, string[]] => [
-          first + at,
-          addresses.split(" ").sort(),
-        ]);
-      });
-    }),
-  );
+      return [ports, addresses];
+    });
 }
 
 describe.each([
@@ -225,7 +247,7 @@ describe.each([
       ({ name }) => name !== "elasticsearch-index",
     ))
       expect(pgpass, name).toContain(`:${user}:${password}\n`);
-    const { users, permissions } = JSON.parse(parameter(run, "rabbitmq-datanode1", "DEFINITIONS"));
+    const { users, permissions } = JSON.parse(specification(run, "rabbitmq-datanode1").secrets.definitions);
     for (const { user, password, database, name } of of("rabbitmq")) {
       const hash = Buffer.from(users[0].password_hash, "base64");
       const expected = createHash("sha256")

@@ -26,9 +26,9 @@ const signature = { key: "4dabf18193072939515e22adb298388d", secret: "1b47061264
 
 const isMarked = (value: any): boolean => value?.[signature.key] === signature.secret;
 
-/** Inputs with what a script gets by standard input as text, which is compressed on its way. */
+/** Inputs with what a script gets by standard input as text, which is compressed on its way; a program gets JSON. */
 const readable = (inputs: Values): Values =>
-  typeof inputs.stdin === "string"
+  typeof inputs.stdin === "string" && !inputs.stdin.startsWith("{")
     ? { ...inputs, stdin: gunzipSync(Buffer.from(inputs.stdin, "base64")).toString() }
     : inputs;
 

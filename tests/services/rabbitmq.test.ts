@@ -1,64 +1,70 @@
 import type { ChildProcess } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { installationParameters } from "../../components/artifact/installation/installation";
 import type { Node } from "../../components/data-services/node";
-import {
-  nodeParameters,
-  renderDefinitions,
-  renderSettings,
-} from "../../components/data-services/rabbitmq/configuration";
-import { planRabbitMq } from "../../components/data-services/rabbitmq/plan";
-import { loadServiceScript } from "../../components/data-services/rolling";
-import { renderInput } from "../../components/machine/script";
+import { nodeSettings, renderDefinitions } from "../../components/data-services/rabbitmq/configuration";
+import { planRabbitMq, type RabbitMqPlan } from "../../components/data-services/rabbitmq/plan";
+import { renderSpecification } from "../../components/machine/program";
 import { authorityCertificate, serverCertificate } from "../../components/secrets/certificates";
 import { ed25519FromSeed, pkcs8Pem } from "../../components/secrets/keys";
 import type { Ended } from "../acceptance/verify/namespace";
 import { Cluster } from "../fixtures/cluster";
 import { ended, kill, until as untilSoon } from "../fixtures/machine";
 
-// Real brokers on three machines, run by the same scripts in the same order as by the engine.
+// Real brokers on three machines, run by the same program in the same order as by the engine.
 
-const room = "components/data-services/rabbitmq";
 const user = { name: "wire-server", password: "a-password-that-nobody-may-see-1" };
 const erlangCookie = "A-COOKIE-THAT-NOBODY-MAY-SEE-1";
 const minutes = 60_000;
 let cluster: Cluster;
-let version: string;
+let plan: RabbitMqPlan;
 
 interface Change {
   readonly nodes?: readonly Node[];
   readonly identity?: { readonly privateKey: string; readonly certificate: string };
-  readonly override?: Readonly<Record<string, string>>;
+  readonly settings?: Partial<ReturnType<typeof nodeSettings>>;
+  readonly cookie?: string;
 }
 
-function parametersOf(
+function specificationOf(
   name: string,
-  { nodes = cluster.nodes(), identity, override }: Change = {},
-): Readonly<Record<string, string>> {
+  { nodes = cluster.nodes(), identity, settings, cookie = erlangCookie }: Change = {},
+) {
   const node = nodes.find((each) => each.name === name) as Node;
   const tls = identity !== undefined;
-  const plan = planRabbitMq(cluster.artifact);
   return {
-    ...nodeParameters(node, { nodes, clients: ["192.168.122.21"], plan, tls }),
-    COOKIE: erlangCookie,
-    DEFINITIONS: renderDefinitions(user),
-    SETTINGS: renderSettings(node, nodes, user, tls),
-    PRIVATE_KEY: identity?.privateKey ?? "",
-    CERTIFICATE: identity?.certificate ?? "",
-    ...override,
+    settings: {
+      ...nodeSettings(node, { nodes, clients: ["192.168.122.21"], plan, tls, user: user.name }),
+      certificate: identity?.certificate ?? "",
+      ...settings,
+    },
+    secrets: {
+      password: user.password,
+      cookie,
+      definitions: renderDefinitions(user),
+      privateKey: identity?.privateKey ?? "",
+    },
   };
 }
 
 const turn = (name: string, change?: Change): Promise<Ended> =>
-  cluster.script(name, `${room}/node.sh`, parametersOf(name, change));
+  cluster.program(name, plan.program, "apply rabbitmq", renderSpecification(specificationOf(name, change)));
 
 const ready = (name = "datanode1", nodes = cluster.nodes()): Promise<Ended> =>
-  cluster.script(name, `${room}/ready.sh`, {
-    NODE: name,
-    VERSION: version,
-    MEMBERS: nodes.map((node) => node.name).join(" "),
-    DEFINITIONS: renderDefinitions(user),
-  });
+  cluster.program(
+    name,
+    plan.program,
+    "settle rabbitmq",
+    renderSpecification({
+      settings: { version: plan.version, members: nodes.map((node) => node.name) },
+      secrets: { definitions: renderDefinitions(user) },
+    }),
+  );
+
+/** What a node says differs from what it was made. */
+const differences = (name: string): Promise<Ended> =>
+  ended(cluster.machine(name).spawn("-c", "/opt/wiab/rabbitmq/plan"));
 
 const succeeds = async (run: Promise<Ended>): Promise<string> => {
   const { code, stdout, stderr } = await run;
@@ -70,9 +76,8 @@ const health = (name: string): Promise<Ended> =>
   ended(cluster.machine(name).spawn("-c", "/opt/wiab/rabbitmq/health"));
 
 const install = (name: string): Promise<string> => {
-  const { installation } = planRabbitMq(cluster.artifact);
   const script = "components/artifact/installation/install.sh";
-  return succeeds(cluster.script(name, script, installationParameters(installation, cluster.assets)));
+  return succeeds(cluster.script(name, script, installationParameters(plan.installation, cluster.assets)));
 };
 
 /** Waits for something that takes brokers half a minute, and much longer where machines are busy. */
@@ -84,16 +89,16 @@ const lifeOf = (name: string) =>
 
 /** Publishes with confirmation to a quorum queue, as Wire's services do, and to a classic one, at whatever broker. */
 const writing = `
-import itertools, os, sys
-sys.path.insert(0, "/opt/wiab/rabbitmq")
+import itertools, json, os
 from amqp import Channel
-from brokers import NODES, SETTINGS
+known = json.load(open("/etc/wiab/rabbitmq/specification.json"))
+settings, password = known["settings"], known["secrets"]["password"]
 queues = {"test-quorum": {"x-queue-type": "quorum"}, "test-classic": {}}
-places, channel, number = itertools.cycle(NODES.values()), None, 0
+places, channel, number = itertools.cycle([node["address"] for node in settings["nodes"]]), None, 0
 while not os.path.exists("/tmp/enough"):
     try:
         if channel is None:
-            channel = Channel(next(places), SETTINGS["amqp"], SETTINGS["name"], SETTINGS["password"], seconds=4)
+            channel = Channel(next(places), settings["amqp"], settings["user"], password, seconds=4)
             for queue, arguments in queues.items():
                 channel.declare(queue, arguments)
         for queue in queues:
@@ -105,11 +110,13 @@ while not os.path.exists("/tmp/enough"):
 print(number)
 `;
 const reading = `
-import sys
-sys.path.insert(0, "/opt/wiab/rabbitmq")
+import json, sys
 from amqp import Channel, short, table
-from brokers import NODES, SELF, SETTINGS
-channel = Channel(NODES[SELF], SETTINGS["amqp"], SETTINGS["name"], SETTINGS["password"])
+known = json.load(open("/etc/wiab/rabbitmq/specification.json"))
+settings = known["settings"]
+[here] = [node["address"] for node in settings["nodes"] if node["name"] == settings["node"]]
+there = here, settings["amqp"], settings["user"], known["secrets"]["password"]
+channel = Channel(*there)
 for queue in ("test-quorum", "test-classic"):
     missing = set(range(int(sys.argv[1])))
     # Consumed without acknowledgements: to get them one by one takes longer than to write them.
@@ -123,7 +130,7 @@ for queue in ("test-quorum", "test-classic"):
     except TimeoutError:
         pass
     print(queue, len(missing), "lost")
-    channel = Channel(NODES[SELF], SETTINGS["amqp"], SETTINGS["name"], SETTINGS["password"])
+    channel = Channel(*there)
     # What was written and not acknowledged is not to be taken for what is written next.
     channel.call(1, 50, 30, b"\\0\\0" + short(queue) + b"\\0")
     channel.expect(50, 31)
@@ -134,6 +141,7 @@ channel.close()
 async function whileWriting(happens: (acknowledged: () => number) => Promise<void>): Promise<void> {
   const machine = cluster.machine("datanode3");
   await machine.run("rm -f /tmp/enough; echo 0 >/tmp/acknowledged");
+  machine.write("/tmp/amqp.py", readFileSync("tests/fixtures/amqp.py"));
   machine.write("/tmp/writing.py", writing);
   machine.write("/tmp/reading.py", reading);
   const writer: ChildProcess = machine.spawn("-c", "python3 /tmp/writing.py");
@@ -156,7 +164,7 @@ async function whileWriting(happens: (acknowledged: () => number) => Promise<voi
 
 beforeAll(async () => {
   cluster = await Cluster.start(["datanode1", "datanode2", "datanode3"]);
-  version = planRabbitMq(cluster.artifact).version;
+  plan = planRabbitMq(cluster.artifact);
   await Promise.all(cluster.nodes().map(({ name }) => install(name)));
 }, 15 * minutes);
 afterAll(() => cluster?.stop());
@@ -165,7 +173,7 @@ it("founds no cluster while another node does not answer, and names it", {
   timeout: 15 * minutes,
 }, async () => {
   cluster.plug("datanode2", "out");
-  const { code, stderr } = await turn("datanode1", { override: { PATIENCE: "1" } });
+  const { code, stderr } = await turn("datanode1", { settings: { patience: 1 } });
   cluster.plug("datanode2", "in");
   expect(code).toBe(1);
   expect(stderr).toContain("datanode2 does not answer at all");
@@ -181,9 +189,8 @@ it("founds one only on the founder", { timeout: 15 * minutes }, async () => {
 
 it("founds a cluster, also if a run is killed while it does", { timeout: 15 * minutes }, async () => {
   await succeeds(turn("datanode1"));
-  const joining = cluster.machine("datanode2").spawn("-s", "--", "apply");
-  const script = loadServiceScript(room, "node.sh");
-  joining.stdin?.end(renderInput(script, parametersOf("datanode2")));
+  const joining = cluster.machine("datanode2").spawn("-c", `exec ${plan.program} apply rabbitmq`);
+  joining.stdin?.end(renderSpecification(specificationOf("datanode2")));
   // The broker has begun, and nobody has looked yet whether it has become a member.
   await until(
     "the broker on datanode2 begins",
@@ -207,6 +214,7 @@ it("changes and restarts nothing when all of it runs again", { timeout: 15 * min
   }
   for (const name of nodes) await succeeds(turn(name));
   expect(await succeeds(ready())).not.toContain("put in order");
+  for (const name of nodes) expect(await differences(name)).toEqual({ code: 0, stdout: "", stderr: "" });
   for (const [index, name] of nodes.entries()) {
     expect(await lifeOf(name)).toBe(before[index]);
     expect(await cluster.machine(name).run(files), name).not.toMatch(/rabbit|wiab/);
@@ -246,6 +254,12 @@ it("puts back what has been changed by hand", { timeout: 15 * minutes }, async (
     .run(
       "rabbitmqctl -q add_user guest guest; rabbitmqctl -q clear_policy ha-exactly-two; rabbitmqctl -q change_password wire-server other",
     );
+  expect(await differences("datanode1")).toMatchObject({
+    code: 4,
+    stdout: expect.stringContaining(
+      "policies / ha-exactly-two is not as it shall be\nthere is a user guest\n",
+    ),
+  });
   const said = await succeeds(ready());
   expect(said).toContain(
     "put in order: users wire-server, policies / ha-exactly-two\nremoved the user guest",
@@ -267,7 +281,10 @@ it("names what is wrong", { timeout: 15 * minutes }, async () => {
   expect(stderr).toContain("the broker on datanode2 does not answer at 192.168.122.32:15672");
   // Without it, no other may be restarted.
   const change = {
-    override: { CONFIGURATION: `${parametersOf("datanode1").CONFIGURATION}heartbeat = 50\n`, PATIENCE: "1" },
+    settings: {
+      configuration: `${specificationOf("datanode1").settings.configuration}heartbeat = 50\n`,
+      patience: 1,
+    },
   };
   const refused = await turn("datanode1", change);
   expect(refused.code).toBe(1);
@@ -276,15 +293,14 @@ it("names what is wrong", { timeout: 15 * minutes }, async () => {
 });
 
 it("refuses versions that one step does not lead to", { timeout: 15 * minutes }, async () => {
-  const refusal = async (override: Readonly<Record<string, string>>) =>
-    (await turn("datanode1", { override })).stderr;
-  expect(await refusal({ VERSION: "3.9.27-1", UPGRADES_FROM: "3.8" })).toContain(
+  const refusal = async (change: Change) => (await turn("datanode1", change)).stderr;
+  expect(await refusal({ settings: { version: "3.9.27-1", upgradesFrom: "3.8" } })).toContain(
     "the older 3.9.27-1 cannot read",
   );
-  expect(await refusal({ VERSION: "3.12.1-1", UPGRADES_FROM: "3.11" })).toContain(
+  expect(await refusal({ settings: { version: "3.12.1-1", upgradesFrom: "3.11" } })).toContain(
     "in one step: only 3.11 can",
   );
-  expect(await refusal({ COOKIE: "ANOTHER" })).toContain("the Erlang cookie has changed");
+  expect(await refusal({ cookie: "ANOTHER" })).toContain("the Erlang cookie has changed");
 });
 
 it("restarts one after another for a new setting; no acknowledged message is lost", {
@@ -354,7 +370,7 @@ it("is backed up by one node, and gets back what was deleted", { timeout: 15 * m
   );
   expect(await machine.run("rabbitmqctl -q list_queues name type")).toContain("test-quorum\tquorum");
   const other = await ended(machine.spawn("-c", "echo '{}' | /opt/wiab/rabbitmq/restore"));
-  expect(other).toMatchObject({ code: 1, stderr: "this is no backup of RabbitMQ\n" });
+  expect(other).toMatchObject({ code: 1, stderr: "error: this is no backup of RabbitMQ\n" });
 });
 
 it("comes up again when every broker was down, whatever the order", {
@@ -390,7 +406,7 @@ it("lets a node join and leave; what only it had the others have then", {
     .nodes()
     .slice(0, 1)
     .map((node) => ({ ...node, retiring: true }));
-  const refused = await turn("datanode1", { nodes: only, override: { STAYING: "none", FOUNDER: "none" } });
+  const refused = await turn("datanode1", { nodes: only });
   expect(refused.stderr).toContain("datanode1 cannot leave: no other broker answers");
 });
 

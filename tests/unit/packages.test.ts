@@ -1,9 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { specification } from "../../bundle/specification";
 import { installable, knownReleases, packageFacts, systemFacts } from "../../cli/release-facts";
-import { findBinary } from "../../components/artifact/plan";
+import { type ArtifactPlan, findBinary } from "../../components/artifact/plan";
 import { planCassandra } from "../../components/data-services/cassandra/plan";
 import { planElasticsearch } from "../../components/data-services/elasticsearch/plan";
 import { planMinio } from "../../components/data-services/minio/plan";
@@ -35,6 +37,17 @@ const lacking = (needs: readonly Need[], available: ReadonlySet<string>): string
       : [`${file}:${line}: nobody brings ${wanted}`];
   });
 
+/** A release's artifact with the programs of the bundle beside it. */
+async function withBundle(release: string): Promise<ArtifactPlan> {
+  const artifact = await releaseArtifact(release);
+  const { binaries } = specification.parse(parse(readFileSync("bundle/asset-host-jammy.yaml", "utf8")));
+  const programs = binaries.map(({ name, version }) => ({
+    ...{ path: `binaries/${name}`, archive: "binaries.tar", sha256: "0".repeat(64), size: 1 },
+    ...{ kind: "binary" as const, name, version },
+  }));
+  return { ...artifact, served: [...artifact.served, ...programs] };
+}
+
 /** A checkout with one file. */
 async function needsOf(file: string, text: string): Promise<Need[]> {
   const root = mkdtempSync(join(tmpdir(), "wiab-needs-"));
@@ -59,7 +72,7 @@ describe("what machines need", () => {
   it.each(knownReleases())(
     "is planned of an artifact of %s without what that has in another form",
     async (release) => {
-      const artifact = await releaseArtifact(release);
+      const artifact = await withBundle(release);
       const planned = [
         ...[planCassandra, planElasticsearch, planMinio, planPostgresql, planRabbitMq].flatMap(
           (plan) => plan(artifact).installation.packages,

@@ -3,35 +3,26 @@ import { describe, expect, it } from "vitest";
 import type { ArtifactFile } from "../../components/artifact/manifest";
 import type { ArtifactPlan } from "../../components/artifact/plan";
 import {
-  nodeParameters,
+  nodeSettings,
   renderConfiguration,
   renderDefinitions,
   renderEnvironment,
-  renderSettings,
 } from "../../components/data-services/rabbitmq/configuration";
 import { planMemory, planRabbitMq } from "../../components/data-services/rabbitmq/plan";
 
-const artifact = (version?: string): ArtifactPlan => ({
+const file = (kind: "apt" | "binary", name: string, version: string): ArtifactFile =>
+  ({ path: `binaries/${name}`, archive: "a", sha256: "0", size: 1, kind, name, version }) as ArtifactFile;
+const wiab = file("binary", "wiab", "1");
+const artifact = (...served: ArtifactFile[]): ArtifactPlan => ({
   archives: [],
   apt: [],
   images: [],
   charts: [],
   unusable: new Map(),
   registries: [],
-  served: version
-    ? [
-        {
-          path: "p",
-          archive: "a",
-          sha256: "0",
-          size: 1,
-          kind: "apt",
-          name: "rabbitmq-server",
-          version,
-        } as ArtifactFile,
-      ]
-    : [],
+  served,
 });
+const rabbitmq = (version: string) => artifact(file("apt", "rabbitmq-server", version), wiab);
 const nodes = [1, 2, 3].map((number) => ({
   name: `datanode${number}`,
   address: `192.168.122.3${number}`,
@@ -44,16 +35,25 @@ const user = { name: "wire-server", password: "correct horse" };
 
 describe("the plan", () => {
   it("takes Wire's version and the lab's, each with what may become it", () => {
-    expect(planRabbitMq(artifact("3.9.27-0ubuntu0.2"))).toMatchObject({
+    expect(planRabbitMq(rabbitmq("3.9.27-0ubuntu0.2"))).toMatchObject({
       version: "3.9.27-0ubuntu0.2",
       upgradesFrom: "3.8",
     });
-    expect(planRabbitMq(artifact("3.10.8-1.1+deb12u1")).upgradesFrom).toBe("3.9");
+    expect(planRabbitMq(rabbitmq("3.10.8-1.1+deb12u1")).upgradesFrom).toBe("3.9");
   });
 
   it("says what an artifact lacks, and which versions there are", () => {
-    expect(() => planRabbitMq(artifact())).toThrow("lacks the Debian package rabbitmq-server");
-    expect(() => planRabbitMq(artifact("4.0.2-1"))).toThrow("RabbitMQ 4.0.2-1; this program knows 3.9, 3.10");
+    expect(() => planRabbitMq(artifact(wiab))).toThrow("lacks the Debian package rabbitmq-server");
+    expect(() => planRabbitMq(artifact(file("apt", "rabbitmq-server", "3.10.8-1")))).toThrow(
+      "lacks the binary wiab",
+    );
+    expect(() => planRabbitMq(rabbitmq("4.0.2-1"))).toThrow("RabbitMQ 4.0.2-1; this program knows 3.9, 3.10");
+  });
+
+  it("has the program lie under its checksum, so that another version runs again", () => {
+    const { program, installation } = planRabbitMq(rabbitmq("3.10.8-1"));
+    expect(program).toBe("/opt/wiab/rabbitmq/dist/0/wiab");
+    expect(installation.files).toEqual([wiab]);
   });
 
   it("gives a broker a tenth of the machine, and never less than it needs", () => {
@@ -81,31 +81,32 @@ describe("what a node gets", () => {
     ]);
   });
 
+  const cluster = {
+    nodes,
+    clients: [],
+    plan: planRabbitMq(rabbitmq("3.10.8-1")),
+    tls: false,
+    user: user.name,
+  };
+
   it("changes nothing that a broker is restarted for when a node is added", () => {
-    const settings = { nodes, clients: [], plan: planRabbitMq(artifact("3.10.8-1")), tls: false };
-    const before = nodeParameters(node, { ...settings, nodes: nodes.slice(0, 1) });
-    const after = nodeParameters(node, settings);
-    for (const key of ["CONFIGURATION", "ENVIRONMENT", "INETRC", "UNIT", "EPMD_UNIT"])
+    const before = nodeSettings(node, { ...cluster, nodes: nodes.slice(0, 1) });
+    const after = nodeSettings(node, cluster);
+    for (const key of ["configuration", "environment", "inetrc", "unit", "epmdUnit"] as const)
       expect(after[key], key).toBe(before[key]);
-    expect(after.HOSTS).toBe(
+    expect(after.hosts).toBe(
       "192.168.122.31 datanode1\n192.168.122.32 datanode2\n192.168.122.33 datanode3\n",
     );
   });
 
-  it("names who stays and who founds; who leaves does neither", () => {
-    const retiringFirst = nodes.map((each) => ({ ...each, retiring: each.name === "datanode1" }));
-    const settings = {
-      nodes: retiringFirst,
-      clients: [],
-      plan: planRabbitMq(artifact("3.10.8-1")),
-      tls: false,
-    };
-    expect(nodeParameters(retiringFirst[0] as typeof node, settings)).toMatchObject({
-      FOUNDER: "datanode2",
-      STAYING: "datanode2 datanode3",
-      RETIRING: "yes",
-    });
-    expect(JSON.parse(renderSettings(node, retiringFirst, user, false)).retiring).toEqual(["datanode1"]);
+  it("names the nodes in their order, who leaves among them, and the ports that clients use", () => {
+    expect(nodeSettings(node, cluster).nodes).toEqual([
+      { name: "datanode1", address: "192.168.122.31", retiring: false },
+      { name: "datanode2", address: "192.168.122.32", retiring: false },
+      { name: "datanode3", address: "192.168.122.33", retiring: true },
+    ]);
+    expect(nodeSettings(node, cluster)).toMatchObject({ amqp: 5672, management: 15672 });
+    expect(nodeSettings(node, { ...cluster, tls: true })).toMatchObject({ amqp: 5671, management: 15671 });
   });
 
   it("keeps Erlang's distribution on the node's address", () => {

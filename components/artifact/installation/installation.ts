@@ -19,6 +19,10 @@ export interface InstallationPlan {
 export const directoryOf = (service: string, file: ArtifactFile): string =>
   `/opt/wiab/${service}/dist/${file.sha256}`;
 
+/** Where a program of the artifact that is one file lies on a node. */
+export const programOf = (service: string, file: ArtifactFile): string =>
+  `${directoryOf(service, file)}/${file.path.slice(file.path.lastIndexOf("/") + 1)}`;
+
 /** The parameters of install.sh. */
 export const installationParameters = (plan: InstallationPlan, assets: string) => ({
   SERVICE: plan.service,

@@ -1,6 +1,4 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Node } from "../node";
 import { planMemory, type RabbitMqPlan } from "./plan";
 
@@ -14,7 +12,7 @@ export const ports = {
   management: 15672,
   managementTls: 15671,
   /** epmd, Erlang's distribution, and that of rabbitmqctl. */
-  cluster: "4369 25672 35672-35682",
+  cluster: ["4369", "25672", "35672-35682"],
 } as const;
 
 /** An administrator of nothing who may see everything, and use all that lies in the virtual host `/`. */
@@ -177,66 +175,35 @@ export function renderDefinitions({ name, password }: User): string {
   )}\n`;
 }
 
-/** What the programs on a node know of the cluster. */
-export const renderSettings = (
-  node: Pick<Node, "name">,
-  nodes: readonly Node[],
-  user: User,
-  tls: boolean,
-): string =>
-  `${JSON.stringify({
-    node: node.name,
-    nodes: Object.fromEntries(nodes.map(({ name, address }) => [name, address])),
-    retiring: nodes.filter(({ retiring }) => retiring).map(({ name }) => name),
-    ...user,
-    amqp: tls ? ports.amqpTls : ports.amqp,
-    management: tls ? ports.managementTls : ports.management,
-    tls,
-  })}\n`;
-
-const program = (file: string) => readFileSync(join(__dirname, file), "utf8");
-
-/** What node.sh is told of a cluster. */
+/** What `wiab` is told of a cluster. */
 export interface ClusterSettings {
   readonly nodes: readonly Node[];
   /** Addresses of the clients' machines. */
   readonly clients: readonly string[];
-  readonly plan: RabbitMqPlan;
+  readonly plan: Pick<RabbitMqPlan, "version" | "upgradesFrom">;
   readonly tls: boolean;
+  /** Name of the {@link User}. */
+  readonly user: string;
 }
 
-/** The parameters of node.sh for a node; besides, it wants COOKIE, DEFINITIONS, SETTINGS, PRIVATE_KEY and CERTIFICATE. */
-export function nodeParameters(
-  node: Node,
-  { nodes, clients, plan, tls }: ClusterSettings,
-): Readonly<Record<string, string>> {
-  const staying = nodes.filter(({ retiring }) => !retiring).map(({ name }) => name);
-  const addresses = nodes.map(({ address }) => address);
-  return {
-    NODE: node.name,
-    STAYING: staying.join(" "),
-    FOUNDER: staying[0] ?? "",
-    RETIRING: node.retiring ? "yes" : "no",
-    VERSION: plan.version,
-    UPGRADES_FROM: plan.upgradesFrom,
-    // Emulated machines take ten times as long as others.
-    PATIENCE: "900",
-    CLIENT_PORTS: (tls ? [ports.amqpTls, ports.managementTls] : [ports.amqp, ports.management]).join(" "),
-    CLIENT_ADDRESSES: [...addresses, ...clients].join(" "),
-    CLUSTER_PORTS: ports.cluster,
-    NODE_ADDRESSES: addresses.join(" "),
-    CONFIGURATION: renderConfiguration(node, tls),
-    ENVIRONMENT: renderEnvironment(node),
-    INETRC: renderInetrc(),
-    HOSTS: renderHosts(nodes),
-    UNIT: renderUnit(),
-    EPMD_UNIT: renderEpmdUnit(node),
-    BROKERS_PROGRAM: program("brokers.py"),
-    AMQP_PROGRAM: program("amqp.py"),
-    STATE_PROGRAM: program("state.py"),
-    HEALTH_PROGRAM: program("health.py"),
-    DEFINITIONS_PROGRAM: program("definitions.py"),
-    BACKUP_PROGRAM: program("backup.sh"),
-    RESTORE_PROGRAM: program("restore.sh"),
-  };
-}
+/** The settings of `wiab apply` for a node (guest/rabbitmq/settings.go) but for its certificate. */
+export const nodeSettings = (node: Node, { nodes, clients, plan, tls, user }: ClusterSettings) => ({
+  node: node.name,
+  nodes: nodes.map(({ name, address, retiring }) => ({ name, address, retiring })),
+  clients,
+  version: plan.version,
+  upgradesFrom: plan.upgradesFrom,
+  user,
+  tls,
+  amqp: tls ? ports.amqpTls : ports.amqp,
+  management: tls ? ports.managementTls : ports.management,
+  clusterPorts: ports.cluster,
+  // Emulated machines take ten times as long as others.
+  patience: 900,
+  configuration: renderConfiguration(node, tls),
+  environment: renderEnvironment(node),
+  inetrc: renderInetrc(),
+  hosts: renderHosts(nodes),
+  unit: renderUnit(),
+  epmdUnit: renderEpmdUnit(node),
+});

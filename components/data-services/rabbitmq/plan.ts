@@ -1,5 +1,5 @@
-import type { InstallationPlan } from "../../artifact/installation/installation";
-import type { ArtifactPlan } from "../../artifact/plan";
+import { type InstallationPlan, programOf } from "../../artifact/installation/installation";
+import { type ArtifactPlan, findBinary } from "../../artifact/plan";
 import type { Node } from "../node";
 
 /**
@@ -17,6 +17,8 @@ export const predecessors: Readonly<Record<string, string>> = {
 /** What RabbitMQ on a node is made of. */
 export interface RabbitMqPlan {
   readonly installation: InstallationPlan;
+  /** Path of `wiab` on a node. */
+  readonly program: string;
   /** Of the Debian package. */
   readonly version: string;
   /** Series that may be upgraded to this version, such as `3.9`. */
@@ -37,13 +39,20 @@ export function planRabbitMq(artifact: ArtifactPlan): RabbitMqPlan {
     throw new Error(
       `the artifact has RabbitMQ ${file.version}; this program knows ${Object.keys(predecessors).join(", ")}`,
     );
+  const program = findBinary(artifact, "wiab");
+  if (!program)
+    throw new Error(
+      "the artifact lacks the binary wiab, which looks after RabbitMQ: build the bundle that stands beside Wire's artifact anew (docs/artifact.md)",
+    );
+  const service = "rabbitmq";
   return {
     installation: {
-      service: "rabbitmq",
-      packages: ["nftables", "python3", "rabbitmq-server"],
+      service,
+      packages: ["nftables", "rabbitmq-server"],
       units: ["rabbitmq-server", "epmd*"],
-      files: [],
+      files: [program],
     },
+    program: programOf(service, program),
     version: file.version,
     upgradesFrom,
   };

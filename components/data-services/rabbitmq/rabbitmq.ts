@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { installOn } from "../../artifact/installation/installation";
 import { type Connection, type DataNode, type DataServiceArgs, leaversLast, stayingOf } from "../node";
-import { rollOut } from "../rolling";
-import { nodeParameters, ports, renderDefinitions, renderSettings } from "./configuration";
+import { rollOutByProgram } from "../rolling";
+import { nodeSettings, ports, renderDefinitions } from "./configuration";
 import { planRabbitMq } from "./plan";
 
 /** How clients reach RabbitMQ. */
@@ -30,7 +30,9 @@ export class Rabbitmq extends pulumi.ComponentResource {
     const staying = stayingOf(nodes);
     const [founder] = staying;
 
-    const parameters = (node: DataNode) => {
+    const definitions = password.apply((known) => renderDefinitions({ name: username, password: known }));
+    const cluster = { nodes, clients, plan, tls, user: username };
+    const specification = (node: DataNode) => {
       const identity = tls
         ? secrets.serverIdentity(`${name}-${node.name}`, {
             commonName: node.name,
@@ -40,36 +42,29 @@ export class Rabbitmq extends pulumi.ComponentResource {
           })
         : undefined;
       return {
-        ...nodeParameters(node, { nodes, clients, plan, tls }),
-        COOKIE: erlangCookie,
-        DEFINITIONS: password.apply((known) => renderDefinitions({ name: username, password: known })),
-        SETTINGS: password.apply((known) =>
-          renderSettings(node, nodes, { name: username, password: known }, tls),
-        ),
-        PRIVATE_KEY: identity?.privateKey ?? "",
-        CERTIFICATE: identity?.certificate ?? "",
+        settings: { ...nodeSettings(node, cluster), certificate: identity?.certificate ?? "" },
+        secrets: { password, cookie: erlangCookie, definitions, privateKey: identity?.privateKey ?? "" },
       };
     };
     // Nodes without data ask the others whether there is a cluster, so the programs have to be on all of them first.
     const installed = nodes.map((node) => installOn(node, name, plan.installation, args.assetHost, child));
     const after = installed.flatMap((target) => target.after ?? []);
-    const ready = rollOut(
+    const ready = rollOutByProgram(
       name,
       {
-        room: __dirname,
+        program: plan.program,
+        service: "rabbitmq",
         turns: leaversLast(nodes).map((node) => ({
           target: { ...node.target, after },
           node: node.name,
-          parameters: parameters(node),
+          specification: specification(node),
         })),
         ready: {
           target: founder.target,
-          parameters: {
-            NODE: founder.name,
+          specification: {
             // What concerns the whole cluster: a change of it has to be waited for.
-            VERSION: plan.version,
-            MEMBERS: staying.map((node) => node.name).join(" "),
-            DEFINITIONS: password.apply((known) => renderDefinitions({ name: username, password: known })),
+            settings: { version: plan.version, members: staying.map((node) => node.name) },
+            secrets: { definitions },
           },
         },
       },
