@@ -20,7 +20,7 @@ export interface ArtifactArgs {
   /** The domain below which the machines' full names lie. */
   readonly domain: string;
   readonly secrets: Secrets;
-  /** Address of the machines' NTP server. */
+  /** Address of the machines' NTP server; empty where they keep the time by themselves. */
   readonly timeServer: pulumi.Input<string>;
 }
 

@@ -4,7 +4,6 @@ import { Backups } from "../backup/client";
 import { BackupStore } from "../backup/store";
 import { DataServices } from "../data-services/data-services";
 import type { Firewall } from "../host/firewall/firewall";
-import type { Host } from "../host/host";
 import { TimeServer } from "../host/time/time-server";
 import { KubernetesCluster, type KubernetesNode } from "../kubernetes/cluster";
 import { prepareNodes } from "../kubernetes/nodes";
@@ -16,13 +15,15 @@ import type { Secrets } from "../secrets/secrets";
 import { Wasimoff } from "../wasimoff/wasimoff";
 import { wireServices } from "../wire/context";
 import { Wire } from "../wire/wire";
+import type { HostOf } from "./host";
 import type { Deployment } from "./load";
 
 /** What a platform is made of. */
 export interface PlatformArgs extends Deployment {
   readonly artifact: ArtifactPlan;
-  readonly host: Host;
-  readonly firewall: Firewall;
+  readonly host: HostOf;
+  /** Undefined where somebody else makes it. */
+  readonly firewall: Firewall | undefined;
   readonly machines: readonly Machine[];
   readonly secrets: Secrets;
 }
@@ -67,13 +68,17 @@ export function makePlatform(args: PlatformArgs): Platform {
 }
 
 function makeArtifact({ config, plan, artifact, host, machines, secrets }: PlatformArgs): Artifact {
-  const time = new TimeServer("time", {
-    target: host.target,
-    network: host.network,
-    networkName: config.network.name,
-    gateway: plan.gateway,
-    cidr: config.network.cidr,
-  });
+  const { network } = config;
+  const time =
+    host.hypervisor &&
+    plan.gateway &&
+    new TimeServer("time", {
+      target: host.target,
+      network: host.hypervisor.network,
+      networkName: network.name,
+      gateway: plan.gateway,
+      cidr: network.cidr,
+    });
   return new Artifact("artifact", {
     plan: artifact,
     host: host.target,
@@ -81,7 +86,7 @@ function makeArtifact({ config, plan, artifact, host, machines, secrets }: Platf
     machines: machines.filter(({ plan: { role } }) => role !== "wickr"),
     domain: config.domain,
     secrets,
-    timeServer: time.address,
+    timeServer: time ? time.address : (network.timeServer ?? ""),
   });
 }
 
@@ -195,6 +200,6 @@ function makeWire(
     firewall,
     firstMediaPort: config.calling.firstMediaPort,
     patience: patienceOf(plan),
-    deletedWith: host.network,
+    deletedWith: host.hypervisor?.network,
   });
 }

@@ -17,6 +17,7 @@ import { forwardedTcpPorts } from "../host/firewall/ruleset";
 import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
 import { addressRules } from "./address-rules";
+import { hypervisorRules } from "./hypervisor-rules";
 import { knownHostRules } from "./known-hosts";
 import { meshProgramRules, meshRules } from "./mesh-rules";
 import type { Problem, Sections } from "./problem";
@@ -54,14 +55,14 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["machines"], roleRules),
     rule(["wickr", "machines", "firewall", "artifact", "mesh", "wasimoff", "wire"], wickrRules),
     rule(["host", "machines"], capacityRules),
-    rule(["image", "machines"], imageRules),
+    hypervisorRules,
     rule(["machines", "dataServices", "backup"], sizingRules),
     rule(["firewall", "mail", "network", "machines"], privateMailRules),
     rule(["calling", "machines"], callingRules),
-    rule(["host", "machines"], keyFileRules),
+    rule(["host", "machines", "firewall"], keyFileRules),
     rule(["host"], knownHostRules),
     rule(["ssh"], publicKeyRules),
-    rule(["host", "calling"], hostPortRules),
+    rule(["host", "firewall", "calling"], hostPortRules),
     rule(["firewall", "calling"], publicPortRules),
     rule(["artifact", "dataServices"], serviceTlsRules),
     rule(["artifact"], artifactRules),
@@ -139,12 +140,17 @@ export function findWarnings(config: Configuration): string[] {
   return [...hostKeyWarnings(config), ...capacityWarnings(config), ...wasimoffWarnings(config)];
 }
 
-function hostKeyWarnings({ host: { ssh } }: Configuration): string[] {
-  return ssh && !ssh.hostKey
-    ? [
-        "host.ssh.hostKey is missing: whoever is between workstation and host can take the host's place and gets all secrets; give the host's /etc/ssh/ssh_host_ed25519_key.pub",
-      ]
-    : [];
+function hostKeyWarnings({ host: { ssh }, firewall: { gateway } }: Configuration): string[] {
+  const without = (key: string, named: typeof ssh, gets: string) =>
+    named && !named.hostKey
+      ? [
+          `${key}.hostKey is missing: whoever is between workstation and ${gets}; give its /etc/ssh/ssh_host_ed25519_key.pub`,
+        ]
+      : [];
+  return [
+    ...without("host.ssh", ssh, "host can take the host's place and gets all secrets"),
+    ...without("firewall.gateway.ssh", gateway?.ssh, "gateway can take the gateway's place"),
+  ];
 }
 
 function capacityWarnings(config: Configuration): string[] {
@@ -260,31 +266,6 @@ function capacityRules(config: Sections<"host" | "machines">): Problem[] {
     : [];
 }
 
-function imageRules(config: Sections<"image" | "machines">): Problem[] {
-  const { image } = config;
-  const problems: Problem[] = [];
-  if (/^https?:/.test(image.source) && !image.sha256)
-    problems.push({ key: "image.sha256", message: "is required where image.source is a URL" });
-  const file =
-    image.source
-      .replace(/[?#].*/, "")
-      .split("/")
-      .at(-1) ?? "";
-  if (/minimal|minimized/i.test(file))
-    problems.push({
-      key: "image.source",
-      message: `${file} is a minimal image, which lacks packages that the machines start with; take the server's, for example jammy-server-cloudimg-amd64.img`,
-    });
-  config.machines.forEach((machine, index) => {
-    if (!machine.existing && machine.diskGB < image.virtualSizeGB)
-      problems.push({
-        key: `machines[${index}].diskGB`,
-        message: `${quote(machine.diskGB)} GB is smaller than the image (${quote(image.virtualSizeGB)} GB)`,
-      });
-  });
-  return problems;
-}
-
 function callingRules({ calling, machines }: Sections<"calling" | "machines">): Problem[] {
   if (calling.node === undefined) return [];
   const staying = machines.flatMap(({ name, role, retiring }, index) =>
@@ -300,9 +281,13 @@ function callingRules({ calling, machines }: Sections<"calling" | "machines">): 
       ];
 }
 
-function keyFileRules(config: Sections<"host" | "machines">, { keyFileProblem }: Surroundings): Problem[] {
+function keyFileRules(
+  config: Sections<"host" | "machines" | "firewall">,
+  { keyFileProblem }: Surroundings,
+): Problem[] {
   const files = [
     ["host.ssh.privateKeyFile", config.host.ssh?.privateKeyFile] as const,
+    ["firewall.gateway.ssh.privateKeyFile", config.firewall.gateway?.ssh?.privateKeyFile] as const,
     ...config.machines.map(
       (machine, index) =>
         [`machines[${index}].existing.privateKeyFile`, machine.existing?.privateKeyFile] as const,
@@ -372,15 +357,20 @@ function publicPortRules({ firewall, calling }: Sections<"firewall" | "calling">
   ];
 }
 
-/** The host's SSH server would be out of reach on a port that the firewall sends to the machines. */
-function hostPortRules({ host, calling }: Sections<"host" | "calling">): Problem[] {
-  const { port } = host.ssh ?? {};
-  return port !== undefined && forwardedTcpPorts(calling.enabled).includes(port)
-    ? [
-        {
-          key: "host.ssh.port",
-          message: `${port} is forwarded to the machines (${forwardedTcpPorts(calling.enabled).join(", ")} are): let the host's sshd listen on another port, 22 or 2222 for example`,
-        },
-      ]
-    : [];
+/** An SSH server would be out of reach on a port that its firewall sends to the machines. */
+function hostPortRules({ host, firewall, calling }: Sections<"host" | "firewall" | "calling">): Problem[] {
+  const forwarded = forwardedTcpPorts(calling.enabled);
+  return [
+    ["host.ssh.port", host.ssh?.port] as const,
+    ["firewall.gateway.ssh.port", firewall.gateway?.ssh?.port] as const,
+  ].flatMap(([key, port]) =>
+    port !== undefined && forwarded.includes(port)
+      ? [
+          {
+            key,
+            message: `${port} is forwarded to the machines (${forwarded.join(", ")} are): let the host's sshd listen on another port, 22 or 2222 for example`,
+          },
+        ]
+      : [],
+  );
 }

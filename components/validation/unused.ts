@@ -11,7 +11,7 @@ const ofWire = ["tls", "features", "mail", "wire"];
 
 /** Everything that was given and is not used in this stack, each with the reason. */
 export function findUnused(given: Given, config: Configuration): string[] {
-  const { artifact, wire, calling, mail, firewall, ssh, machines } = config;
+  const { artifact, wire, calling, mail, firewall, host, network, ssh, machines } = config;
   const has = (key: string) => given[key] !== undefined;
   const unused = (keys: readonly string[], reason: string) =>
     keys.filter(has).map((key) => `${key}: is not used: ${reason}`);
@@ -40,6 +40,17 @@ export function findUnused(given: Given, config: Configuration): string[] {
     lines.push(
       `mail.relay.${relay.username === undefined ? "password" : "username"}: is not used without the other of username and password`,
     );
+  if (host.hypervisor === "none") {
+    lines.push(
+      ...unused(["image"], "no machine is made (host.hypervisor is none)"),
+      ...(["capacity", "poolPath"] as const).flatMap((key) =>
+        host[key] === undefined
+          ? []
+          : [`host.${key}: is not used: no machine is made (host.hypervisor is none)`],
+      ),
+    );
+  } else if (network.timeServer !== undefined)
+    lines.push("network.timeServer: is not used: the machines ask the host for the time");
   if (machines.every(({ existing }) => existing)) {
     if (ssh.authorizedKeys.length > 0)
       lines.push("ssh.authorizedKeys: is not used: every machine exists already, and is used as it is");

@@ -1,6 +1,7 @@
+import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { Plan } from "../../config/plan";
-import type { Configuration } from "../../config/schema";
+import type { Configuration, ImageConfiguration } from "../../config/schema";
 import { knownHostsFile } from "../../config/schema";
 import { bytesOfGB } from "../../config/units";
 import { loadScript, runScript } from "../../machine/script";
@@ -12,6 +13,8 @@ export interface PreflightArgs {
   readonly target: Target;
   readonly config: Configuration;
   readonly plan: Plan;
+  /** The guests' image. */
+  readonly image: ImageConfiguration;
 }
 
 /**
@@ -29,16 +32,16 @@ export class Preflight extends pulumi.ComponentResource {
 
   constructor(
     name: string,
-    { target, config, plan }: PreflightArgs,
+    { target, config, plan, image }: PreflightArgs,
     options?: pulumi.ComponentResourceOptions,
   ) {
     super("wiab:host:Preflight", name, {}, options);
-    const { network, host, image, firewall } = config;
+    const { network, host, firewall } = config;
     const run = runScript(
       `${name}-host`,
       {
         target,
-        script: loadScript(__dirname, "preflight.sh"),
+        script: loadScript(__dirname, "preflight.sh", join(__dirname, "findings.sh")),
         parameters: {
           NETWORK: network.name,
           CIDR: network.cidr,
