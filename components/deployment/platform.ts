@@ -175,7 +175,7 @@ const makeWasimoff = (
     after: wire,
     images: registry.filled,
     patience: patienceOf(plan),
-    deletedWith: host.network,
+    deletedWith: host.hypervisor?.network,
   });
 
 /** Machines that are emulated in software unpack an image in minutes. */

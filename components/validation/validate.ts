@@ -49,7 +49,8 @@ export function validate(values: Readonly<Record<string, unknown>>, surroundings
     ...checkRules(
       parsed.data ? { ...absent, ...parsed.data } : readableSections(values, issues),
       surroundings,
-    ),
+      // A section that the schema refuses is there, if not to be read.
+    ).filter(({ key }) => !issues.some(({ path: [section] }) => section === key)),
   ];
   if (problems.length > 0 || !parsed.data) throw new ConfigurationError(problems, stackFile);
   return {

@@ -83,7 +83,8 @@ synchronise_clock() {
     return
   fi
   if [ -z "$TIME_SERVER" ]; then
-    [ "$(timedatectl show --property=NTPSynchronized --value 2>/dev/null)" = yes ] ||
+    # What systemd-timesyncd leaves when it has set the clock.
+    [ -e /run/systemd/timesync/synchronized ] ||
       fail "nothing keeps the clock of $(hostname), and clocks that differ break Cassandra and certificates: run chrony or systemd-timesyncd on it, or name an NTP server (network.timeServer)"
     say "the clock of $(hostname) is kept already"
     return
