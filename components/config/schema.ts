@@ -165,6 +165,16 @@ const machine = z.strictObject({
     .number()
     .positive()
     .describe("Size of the disk in GB (10⁹ bytes), thin: taken from the host as it fills."),
+  zone: z
+    .string()
+    .regex(
+      /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/,
+      "must be at most 32 lower-case letters, digits and hyphens, with no hyphen first or last",
+    )
+    .optional()
+    .describe(
+      "What fails together with others of the same zone: a rack, a room, a hypervisor. Cassandra's rack, and Kubernetes' `topology.kubernetes.io/zone`, by which pods are spread.",
+    ),
   retiring: z
     .boolean()
     .default(false)

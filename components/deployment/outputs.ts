@@ -187,7 +187,7 @@ function platformOutputs(
   return {
     assets: {
       url: artifact.assetHost.url,
-      registry: artifact.assetHost.registry,
+      registry: artifact.registry.mirror.address,
       authority: authority.certificate,
     },
     dataServices: pulumi.secret(dataServices.connections),

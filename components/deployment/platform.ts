@@ -53,6 +53,7 @@ export function makePlatform(args: PlatformArgs): Platform {
     plan: args.artifact,
     artifact,
     seed: args.config.artifact?.seed ?? "needed",
+    registry: args.registry,
   });
   const cluster = makeCluster(args, artifact, nodes);
   makeBackups(args, artifact, cluster, dataServices);
@@ -67,7 +68,7 @@ export function makePlatform(args: PlatformArgs): Platform {
   };
 }
 
-function makeArtifact({ config, plan, artifact, host, machines, secrets }: PlatformArgs): Artifact {
+function makeArtifact({ config, plan, artifact, registry, host, machines, secrets }: PlatformArgs): Artifact {
   const { network } = config;
   const time =
     host.hypervisor &&
@@ -86,6 +87,7 @@ function makeArtifact({ config, plan, artifact, host, machines, secrets }: Platf
     machines: machines.filter(({ plan: { role } }) => role !== "wickr"),
     domain: config.domain,
     secrets,
+    registry,
     timeServer: time ? time.address : (network.timeServer ?? ""),
   });
 }

@@ -11,7 +11,7 @@ import { keepMembership } from "../machine/membership";
 import { loadScript, runScript, type ScriptRun } from "../machine/script";
 import type { Target } from "../machine/target";
 import type { Secrets } from "../secrets/secrets";
-import { dnsObjects, storageObjects, volumesOf } from "./addons/objects";
+import { dnsObjects, renderZones, storageObjects, volumesOf } from "./addons/objects";
 import { paceOf } from "./member/emulation";
 import { apiPort, discoveryFile, renderKubeadmConfig, upgradeOptions } from "./member/kubeadm";
 import { renderKubeletConfig, renderKubeletUnit } from "./member/kubelet";
@@ -197,6 +197,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
               : "",
           VERSION: plan.version,
           NODES: staying.map((node) => node.plan.name).join("\n"),
+          ZONES: renderZones(staying.map(({ plan: machine }) => machine)),
           MARKS: args.callingNode
             ? [
                 `${args.callingNode} label wire.com/role calling`,

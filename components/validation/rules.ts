@@ -29,7 +29,14 @@ import { publicKeyProblem } from "./ssh-keys";
 import type { Surroundings } from "./surroundings";
 import { wasimoffImageRules, wasimoffRules, wasimoffWarnings } from "./wasimoff-rules";
 import { wickrRules } from "./wickr-rules";
-import { chartRules, connectionRules, federationRules, tlsRules } from "./wire-rules";
+import {
+  certificateFileProblems,
+  chartRules,
+  connectionRules,
+  federationRules,
+  tlsRules,
+} from "./wire-rules";
+import { zoneRules, zoneWarnings } from "./zone-rules";
 
 type Named = Sections<"network" | "firewall" | "machines" | "ssh" | "domain">;
 
@@ -58,6 +65,7 @@ export const checkRules: Rule = (config, surroundings) =>
     hypervisorRules,
     rule(["machines", "dataServices", "backup"], sizingRules),
     rule(["firewall", "mail", "network", "machines"], privateMailRules),
+    rule(["machines"], zoneRules),
     rule(["calling", "machines"], callingRules),
     rule(["host", "machines", "firewall"], keyFileRules),
     rule(["host"], knownHostRules),
@@ -66,6 +74,7 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["firewall", "calling"], publicPortRules),
     rule(["artifact", "dataServices"], serviceTlsRules),
     rule(["artifact"], artifactRules),
+    rule(["artifact"], registryRules),
     rule(["artifact", "machines"], assetHostRules),
     secretRules,
     rule(["calling", "features", "mail", "tls", "wire"], chartRules),
@@ -109,6 +118,13 @@ function artifactRules({ artifact }: Sections<"artifact">, { readManifest }: Sur
   return artifactUsers.flatMap((user) => complaintOf(() => user(plan)));
 }
 
+/** A registry of the operator's own is known by certificates that can be read. */
+function registryRules({ artifact }: Sections<"artifact">, { readText }: Surroundings): Problem[] {
+  const file = artifact?.registry?.authorityFile;
+  const key = "artifact.registry.authorityFile";
+  return file === undefined ? [] : certificateFileProblems(key, file, readText);
+}
+
 /** Whatever is made of an artifact says what it lacks. */
 const artifactUsers = [
   checkAssetHost,
@@ -137,7 +153,12 @@ function assetHostRules({ artifact, machines }: Sections<"artifact" | "machines"
 
 /** What is allowed but worth saying. */
 export function findWarnings(config: Configuration): string[] {
-  return [...hostKeyWarnings(config), ...capacityWarnings(config), ...wasimoffWarnings(config)];
+  return [
+    ...hostKeyWarnings(config),
+    ...capacityWarnings(config),
+    ...zoneWarnings(config),
+    ...wasimoffWarnings(config),
+  ];
 }
 
 function hostKeyWarnings({ host: { ssh }, firewall: { gateway } }: Configuration): string[] {

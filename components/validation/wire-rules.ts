@@ -104,8 +104,17 @@ export function tlsRules(
 /** The authorities of other backends can be read. */
 export function federationRules({ features }: Sections<"features">, { readText }: Surroundings): Problem[] {
   const file = features.federation?.authoritiesFile;
-  if (file === undefined) return [];
-  const key = "features.federation.authoritiesFile";
+  return file === undefined
+    ? []
+    : certificateFileProblems("features.federation.authoritiesFile", file, readText);
+}
+
+/** A file with the certificates of authorities. */
+export function certificateFileProblems(
+  key: string,
+  file: string,
+  readText: Surroundings["readText"],
+): Problem[] {
   try {
     return readText(file).includes("-----BEGIN CERTIFICATE-----")
       ? []

@@ -53,6 +53,38 @@ describe("machines that exist already, without a hypervisor", () => {
   });
 });
 
+it("images go to a registry that is there already, which the nodes have as their mirror, and no password is plain", async () => {
+  const values = await existingValues();
+  values.artifact.registry = {
+    address: "registry.example.com:5000",
+    authorityFile: values.tls.certificateFile,
+    push: { username: "robot", password: "push-password" },
+    pull: { username: "nodes", password: "pull-password" },
+  };
+  const run = await runProgram("lab", values, ["artifact"]);
+  expect(parameter(run, "artifact-registry-images", "REGISTRY")).toBe("registry.example.com:5000");
+  expect(parameter(run, "artifact-registry-images", "PUSH_USER")).toBe("robot");
+  expect(parameter(run, "artifact-registry-images", "PUSH_PASSWORD")).toBe("push-password");
+  const basic = Buffer.from("nodes:pull-password").toString("base64");
+  for (const name of ["kubenode1", "kubenode2", "kubenode3"]) {
+    const hosts = parameter(run, `runtime-${name}-containerd`, "HOSTS");
+    expect(hosts).toContain('server = "https://registry.example.com:5000"');
+    expect(hosts).toContain('ca = "/etc/wiab/registry-ca.crt"');
+    expect(hosts).toContain(`Authorization = ["Basic ${basic}"]`);
+    expect(parameter(run, `runtime-${name}-containerd`, "REGISTRY_AUTHORITY")).toContain("BEGIN CERTIFICATE");
+  }
+  expect(run.outputs.assets.registry).toBe("registry.example.com:5000");
+  const plain = run.resources.flatMap(({ name, inputs, secretInputs }) =>
+    Object.entries(inputs)
+      .filter(
+        ([, value]) =>
+          /push-password|pull-password/.test(JSON.stringify(value)) || JSON.stringify(value).includes(basic),
+      )
+      .flatMap(([key]) => (secretInputs.includes(key) ? [] : [`${name}.${key}`])),
+  );
+  expect(plain).toEqual([]);
+});
+
 it("the rules are an output where the operator's router has them", async () => {
   const values = await existingValues();
   values.network.timeServer = "192.168.230.1";

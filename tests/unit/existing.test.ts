@@ -1,13 +1,27 @@
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { planArtifact } from "../../components/artifact/plan";
 import { readManifest } from "../../components/artifact/reader/bundle";
 import { planDeployment } from "../../components/config/plan";
+import { nodeParameters } from "../../components/data-services/cassandra/configuration";
+import { planCassandra } from "../../components/data-services/cassandra/plan";
 import { planRuleset, renderRuleset } from "../../components/host/firewall/ruleset";
+import { renderZones } from "../../components/kubernetes/addons/objects";
+import { loadScript, renderInput } from "../../components/machine/script";
 import { validate } from "../../components/validation/validate";
 import { projectDirectory } from "../../toolchain/environment";
 import { fixtureBundle, stagingConfiguration, surroundings, type Values } from "../stacks";
-import { problemsOf } from "./refused";
+import { problemsOf, warningsOf } from "./refused";
+
+const serviceScript = join(projectDirectory, "components/data-services/service.sh");
+
+/** The artifact that the fixtures' manifest describes. */
+const fixturePlan = () =>
+  planArtifact([{ manifest: readManifest(`${fixtureBundle}/manifest.json`), location: "/srv/artifact" }]);
 
 /** Machines that exist already, in two networks. */
 function existing(values: Values): void {
@@ -103,11 +117,146 @@ describe("a host with a hypervisor", () => {
   });
 });
 
+describe("zones", () => {
+  /** Gives machines of a role their zones, in order. */
+  const zoned =
+    (role: string, ...zones: (string | undefined)[]) =>
+    (values: Values) => {
+      values.machines
+        .filter((machine: Values) => machine.role === role)
+        .forEach((machine: Values, index: number) => {
+          if (zones[index]) machine.zone = zones[index];
+        });
+    };
+  const about = (change: (values: Values) => void) =>
+    warningsOf(change).filter((warning) => warning.startsWith("machines:"));
+
+  it("over three there is nothing to say", () => {
+    expect(about(zoned("datanode", "a", "b", "c"))).toEqual([]);
+  });
+
+  it("that take a majority along are warned about, with what stands still", () => {
+    expect(about(zoned("datanode", "a", "b", "a"))).toEqual([
+      expect.stringMatching(
+        /^machines: zone a has 2 of 3 datanodes: with it Cassandra, .* would stand still/,
+      ),
+    ]);
+    expect(about(zoned("kubenode", "a", "a", "a"))).toEqual([
+      expect.stringMatching(/^machines: zone a has 3 of 3 kubenodes: with it etcd/),
+    ]);
+  });
+
+  it("are those of all machines of a role, or of none", () => {
+    expect(problemsOf(zoned("datanode", "a", undefined, "c"))).toEqual([
+      expect.stringMatching(/^machines\[5\]\.zone: is missing: .* say where datanode2 is/),
+    ]);
+    expect(problemsOf(zoned("datanode", "Rack 1", "b", "c"))).toEqual([
+      expect.stringMatching(/^machines\[4\]\.zone: must be at most 32 lower-case letters/),
+    ]);
+  });
+
+  it("are Cassandra's racks and labels of the nodes", () => {
+    const nodes = planDeployment(stagingConfiguration(zoned("datanode", "a", "b", "c"))).datanodes;
+    const rackOf = (index: number) =>
+      nodeParameters(nodes[index] as (typeof nodes)[number], {
+        ...{ plan: planCassandra(fixturePlan()), nodes, clients: [], tls: false },
+      }).RACK;
+    expect([0, 1, 2].map(rackOf)).toEqual(["a", "b", "c"].map((rack) => `dc=datacenter1\nrack=${rack}\n`));
+    expect(renderZones([{ name: "kubenode1", zone: "a" }, { name: "kubenode2" }])).toBe(
+      "kubenode1 a\nkubenode2",
+    );
+    expect(renderZones([{ name: "kubenode1" }])).toBe("");
+  });
+
+  it("cannot change where a node has data, and may as long as it has none", () => {
+    const [node] = planDeployment(stagingConfiguration(zoned("datanode", "b", "c", "d"))).datanodes;
+    if (!node) throw new Error("there is no datanode");
+    const parameters = nodeParameters(node, {
+      ...{ plan: planCassandra(fixturePlan()), nodes: [node], clients: [], tls: false },
+    });
+    const folder = mkdtempSync(join(tmpdir(), "wiab-rack-"));
+    const check = () => {
+      const text = renderInput(
+        loadScript(`${projectDirectory}/components/data-services/cassandra`, "node.sh", serviceScript),
+        parameters,
+      ).replace('"$1" </dev/null', `DATA=${folder} SETTINGS=${folder}; check_rack </dev/null`);
+      return spawnSync("bash", ["-s"], { input: text, encoding: "utf8" });
+    };
+    const rackdc = join(folder, "cassandra-rackdc.properties");
+    writeFileSync(rackdc, "dc=datacenter1\nrack=rack1\n");
+    expect(check()).toMatchObject({ status: 0, stderr: "" });
+    writeFileSync(join(folder, "joined"), "5.0.9");
+    expect(check()).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(
+        /^error: datanode1 has its data in Cassandra's rack rack1, and a node cannot move to b: set its zone back/,
+      ),
+    });
+    writeFileSync(rackdc, parameters.RACK);
+    expect(check()).toMatchObject({ status: 0, stderr: "" });
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe("a registry that is there already", () => {
+  const registry = (more: Values = {}) => ({
+    address: "registry.example.com:5000",
+    push: { username: "robot", password: "x" },
+    ...more,
+  });
+  const given = (more?: Values, encrypted = true) =>
+    problemsOf(
+      (values) => {
+        values.artifact = {
+          sources: [{ manifest: `${fixtureBundle}/manifest.json`, location: "/srv/artifact" }],
+          registry: registry(more),
+        };
+      },
+      encrypted
+        ? {
+            encrypted: [
+              ["artifact", "registry", "push", "password"],
+              ["artifact", "registry", "pull", "password"],
+            ],
+          }
+        : {},
+    );
+
+  it("may have passwords that are stored encrypted", () => {
+    expect(given({ pull: { username: "nodes", password: "y" } })).toEqual([]);
+  });
+
+  it("is refused with a password in plain text, or an authority that cannot be read", () => {
+    expect(given({}, false)).toEqual([
+      "artifact.registry.push.password: is a password in plain text; store it encrypted: pulumi config set --secret --path 'artifact.registry.push.password'",
+    ]);
+    expect(given({ authorityFile: "Pulumi.yaml" })).toEqual([
+      "artifact.registry.authorityFile: Pulumi.yaml holds no certificate in PEM",
+    ]);
+    expect(given({ authorityFile: "/nowhere/ca.crt" })).toEqual([
+      expect.stringMatching(/^artifact\.registry\.authorityFile: /),
+    ]);
+  });
+
+  it.each(["https://registry.example.com", "registry.example.com/wire", "user@registry", "registry:0"])(
+    "is no %s",
+    (address) => {
+      expect(given({ address })).toEqual([
+        expect.stringMatching(/^artifact\.registry\.address: must be a name or/),
+      ]);
+    },
+  );
+});
+
 /** The examples of a document: each a whole stack file in YAML. */
 const examplesOf = (document: string): string[] =>
   [
     ...readFileSync(`${projectDirectory}/${document}`, "utf8").matchAll(/```yaml\n(config:\n[\s\S]*?)```/g),
   ].map(([, text]) => text as string);
+
+/** A value as the engine hands it over, with what the file has encrypted. */
+const decrypted = (value: unknown): unknown =>
+  JSON.parse(JSON.stringify(value), (_, entry) => (typeof entry?.secure === "string" ? entry.secure : entry));
 
 describe("docs/existing.md", () => {
   const examples = examplesOf("docs/existing.md");
@@ -115,12 +264,17 @@ describe("docs/existing.md", () => {
     const values: Values = Object.fromEntries(
       Object.entries<unknown>(parse(text).config).map(([key, value]) => [
         key.replace("wiab-staging:", ""),
-        value,
+        decrypted(value),
       ]),
     );
     // What an operator's files say is not the documents' business.
     const { warnings } = validate(values, {
       ...surroundings,
+      encrypted: [
+        ["artifact", "registry", "push", "password"],
+        ["artifact", "registry", "pull", "password"],
+      ],
+      readText: () => "-----BEGIN CERTIFICATE-----",
       readManifest: () => readManifest(`${fixtureBundle}/manifest.json`),
     });
     expect(warnings.filter((line) => !/hostKey is missing/.test(line))).toEqual([]);
