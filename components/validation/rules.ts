@@ -4,7 +4,6 @@ import { planArtifact } from "../artifact/plan";
 import { contains, gatewayOf } from "../config/addresses";
 import { publicNames } from "../config/names";
 import { ownMachines } from "../config/plan";
-import { callingPorts } from "../config/ports";
 import { quote } from "../config/quote";
 import type { Configuration } from "../config/schema";
 import { hasWire } from "../config/wickr";
@@ -13,13 +12,13 @@ import { planElasticsearch } from "../data-services/elasticsearch/plan";
 import { planMinio } from "../data-services/minio/plan";
 import { planPostgresql } from "../data-services/postgresql/plan";
 import { planRabbitMq } from "../data-services/rabbitmq/plan";
-import { forwardedTcpPorts } from "../host/firewall/ruleset";
 import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
 import { addressRules } from "./address-rules";
 import { hypervisorRules } from "./hypervisor-rules";
 import { knownHostRules } from "./known-hosts";
 import { meshProgramRules, meshRules } from "./mesh-rules";
+import { hostPortRules, publicPortRules } from "./port-rules";
 import type { Problem, Sections } from "./problem";
 import { domainName, hostFolder, interfaceName, machineName, networkName, userName } from "./reserved-names";
 import { secretRules } from "./secret-rules";
@@ -344,54 +343,4 @@ function publicKeyRules({ ssh }: Sections<"ssh">): Problem[] {
     const message = publicKeyProblem(line);
     return message ? [{ key: `ssh.authorizedKeys[${index}]`, message }] : [];
   });
-}
-
-/** What the host keeps of its ports is none of what Wire is reached by, and a translated address is not made here. */
-function publicPortRules({ firewall, calling }: Sections<"firewall" | "calling">): Problem[] {
-  const { localAddress, publicAddress, publicInterface, hostPorts } = firewall;
-  const needed = [
-    ...forwardedTcpPorts(calling.enabled).map((port) => `tcp/${port}`),
-    ...(calling.enabled ? [`udp/${callingPorts.turn}`] : []),
-  ];
-  return [
-    ...hostPorts.flatMap((entry, index) => {
-      const key = `firewall.hostPorts[${index}]`;
-      if (Number(entry.split("/")[1]) > 65535) return [{ key, message: "must be at most 65535" }];
-      return needed.includes(entry)
-        ? [
-            {
-              key,
-              message: `${entry} is one that Wire is reached by (${needed.join(", ")} are): move the host's own service`,
-            },
-          ]
-        : [];
-    }),
-    ...(localAddress !== undefined && localAddress !== publicAddress && publicInterface !== undefined
-      ? [
-          {
-            key: "firewall.publicInterface",
-            message:
-              "makes an interface for the public address, which a router has where there is a firewall.localAddress: leave one of the two out",
-          },
-        ]
-      : []),
-  ];
-}
-
-/** An SSH server would be out of reach on a port that its firewall sends to the machines. */
-function hostPortRules({ host, firewall, calling }: Sections<"host" | "firewall" | "calling">): Problem[] {
-  const forwarded = forwardedTcpPorts(calling.enabled);
-  return [
-    ["host.ssh.port", host.ssh?.port] as const,
-    ["firewall.gateway.ssh.port", firewall.gateway?.ssh?.port] as const,
-  ].flatMap(([key, port]) =>
-    port !== undefined && forwarded.includes(port)
-      ? [
-          {
-            key,
-            message: `${port} is forwarded to the machines (${forwarded.join(", ")} are): let the host's sshd listen on another port, 22 or 2222 for example`,
-          },
-        ]
-      : [],
-  );
 }
