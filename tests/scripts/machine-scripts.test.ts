@@ -306,7 +306,8 @@ describe("preflight.sh", () => {
     const beside = (text: string) =>
       text.replace("add table inet beside", "").replace("delete table inet beside", "");
     const rules = renderRuleset({
-      ...{ name: "beside", bridge: "beside", network: "192.168.9.0/24", publicAddress: "203.0.113.9" },
+      ...{ name: "beside", publicAddress: "203.0.113.9" },
+      inside: { kind: "bridge", bridge: "beside", network: "192.168.9.0/24" },
       ...{ kubenodes: ["192.168.9.21"], privateDeployment: true, hardenInput: true },
     });
     expect(await findingsWith(beside(rules))).toEqual([]);
