@@ -31,16 +31,8 @@ look_at() {
 }
 
 all_well() {
-  local name answer answers=() wrong=()
-  # Side by side: where the machine is emulated, a handshake takes seconds.
-  for name in $NAMES; do
-    exec {answer}< <(look_at "$name")
-    answers+=("$answer")
-  done
-  for answer in "${answers[@]}"; do
-    mapfile -t -O "${#wrong[@]}" wrong <&"$answer"
-    exec {answer}<&-
-  done
+  local name wrong=()
+  for name in $NAMES; do mapfile -t -O "${#wrong[@]}" wrong < <(look_at "$name"); done
   [ "${#wrong[@]}" = 0 ] || {
     printf '%s\n' "${wrong[@]}"
     return 1
