@@ -129,4 +129,4 @@ function reporter(): OnProgress {
   };
 }
 
-runMain(main, usage);
+runMain(main);

@@ -160,4 +160,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-if (require.main === module) runMain(main, usage);
+if (require.main === module) runMain(main);

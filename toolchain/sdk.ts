@@ -59,9 +59,4 @@ function edit(file: string, change: (text: string) => string): void {
   writeFileSync(file, change(readFileSync(file, "utf8")));
 }
 
-runMain(
-  main,
-  `usage: npm run sdk
-
-Generates sdks/libvirt anew from the Terraform provider.`,
-);
+runMain(main);

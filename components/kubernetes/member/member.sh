@@ -125,11 +125,8 @@ is_complete() {
   rm -f "$CHANGE"
 }
 
-# What runs by itself or by request later on, and what an administrator types.
+# What runs by itself or by request later on.
 upkeep() {
-  # sudo keeps root's own folder: kubectl looks there first.
-  mkdir -p /root/.kube
-  [ -e /root/.kube/config ] || ln -sfn "$KUBERNETES/admin.conf" /root/.kube/config
   keep /opt/wiab/etcd/backup "$BACKUP" 0755
   keep /opt/wiab/etcd/restore "$RESTORE" 0755
   keep /opt/wiab/kubernetes/renew "$RENEW" 0755
