@@ -3,6 +3,7 @@ import { loadDeployment } from "./components/deployment/load";
 import { makeMachines } from "./components/deployment/machines";
 import { stackOutputs } from "./components/deployment/outputs";
 import { makePlatform } from "./components/deployment/platform";
+import { makeWickr } from "./components/deployment/wickr";
 import { Firewall } from "./components/host/firewall/firewall";
 import { planRuleset } from "./components/host/firewall/ruleset";
 import { Host } from "./components/host/host";
@@ -36,4 +37,7 @@ const machines = makeMachines({ config, plan, host, secrets });
 // Supplies for all machines, then data services beside Kubernetes, then backups of both, and Wire.
 const platform = artifact && makePlatform({ ...deployment, artifact, host, firewall, machines, secrets });
 
-export = stackOutputs({ config, plan, secrets, firewall, machines, platform });
+// Beside Wire or alone, on a machine of its own.
+const wickr = makeWickr({ plan, machines, secrets });
+
+export = stackOutputs({ config, plan, secrets, firewall, machines, platform, wickr });

@@ -129,4 +129,4 @@ function reporter(): OnProgress {
   };
 }
 
-runMain(main);
+runMain(main, usage);

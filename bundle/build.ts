@@ -160,4 +160,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-if (require.main === module) runMain(main);
+if (require.main === module) runMain(main, usage);

@@ -10,7 +10,7 @@ import { debianRoot } from "./images/debian";
 import type { FetchedImage } from "./images/image";
 import { fetchImage } from "./images/registry";
 import { filesOf, type Listed } from "./read";
-import { obtain } from "./sources/source";
+import { obtain, packPrograms } from "./sources/source";
 import type { Binary, Chart, FileSource, Image } from "./specification";
 import type { Workshop } from "./workshop";
 
@@ -57,7 +57,13 @@ export async function makeParts({ specification, directory }: Listed, workshop: 
       ),
   });
 
-  const binary = (wanted: Binary) => obtain(wanted, `${wanted.name}-${wanted.version}`, workshop, archive);
+  const binary = async (wanted: Binary) => {
+    if (!wanted.archive) return obtain(wanted, folderOf(wanted), workshop, archive);
+    const contents = Object.entries(wanted.archive).map(
+      async ([path, content]) => [path, await obtain(content, titleOf(content), workshop, archive)] as const,
+    );
+    return packPrograms(new Map(await Promise.all(contents)), workshop);
+  };
   const image = async (wanted: Image): Promise<MadeImage> => {
     const made = wanted.scratch ?? wanted.debian;
     if (!made) {
@@ -80,7 +86,7 @@ export async function makeParts({ specification, directory }: Listed, workshop: 
     ...(apt && archive
       ? [
           task("Debian packages", "apt", async () => {
-            parts.repository = await makeRepository(apt.packages, archive, workshop);
+            parts.repository = await makeRepository(apt.packages, archive, workshop, apt.files);
           }),
         ]
       : []),
@@ -120,6 +126,10 @@ export async function makeParts({ specification, directory }: Listed, workshop: 
     );
   return parts;
 }
+
+/** The folder in a packed closure: an archive of its maker's has its own name without what stands behind the version. */
+const folderOf = ({ name, version, file }: Binary): string =>
+  file?.replace(/(-bin)?\.tar\.gz$/, "") ?? `${name}-${version}`;
 
 /** What a closure of a Maven artifact in an image is called. */
 const titleOf = ({ maven }: FileSource): string => {

@@ -1,11 +1,11 @@
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type ArtifactFile, type ArtifactManifest, renderManifest } from "../components/artifact/manifest";
 import { fileNameOf, parseReference, pathOf } from "../components/artifact/reference";
 import { architecture } from "../toolchain/pins";
 import { describe } from "./charts/dependencies";
 import { signingKey } from "./debian/key";
-import { component, packagesOf, sign } from "./debian/repository";
+import { component, looseFiles, packagesOf, sign } from "./debian/repository";
 import type { MadeImage, Parts } from "./make";
 import type { Listed } from "./read";
 import { originOf } from "./sources/source";
@@ -59,7 +59,7 @@ async function planRepository(repository: string, apt: Apt): Promise<Plan> {
 
 const folderOf = ({ folder, suite }: Apt): string => folder ?? `debs-${suite}`;
 
-function planBinaries({ directory }: Listed, { binaries }: Parts): Plan {
+function planBinaries({ directory }: Listed, { binaries, repository }: Parts): Plan {
   const entries = [...binaries].map(([binary, file]) => ({
     path: `binaries/${binary.file ?? binary.name}`,
     content: { file },
@@ -73,7 +73,12 @@ function planBinaries({ directory }: Listed, { binaries }: Parts): Plan {
       licence: binary.licence,
     },
   }));
-  return { name: "binaries", entries };
+  const packages = (repository ? looseFiles(repository) : []).map((file) => {
+    const [, name, version] = /^([^_]+)_([^_]+)_/.exec(basename(file)) ?? [];
+    const facts = { kind: "binary" as const, name, version };
+    return { path: `binaries/${basename(file)}`, content: { file }, facts };
+  });
+  return { name: "binaries", entries: [...entries, ...packages] };
 }
 
 function planImages(name: string, images: readonly MadeImage[]): Plan {

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { debianKeyring } from "../toolchain/debian";
-import { filesOf } from "./read";
+import { filesOf, sourcesOf } from "./read";
 import type { FileSource, Specification } from "./specification";
 
 /** Debian packages that the builder uses, by the names that Debian and Ubuntu share, each with its use. */
@@ -12,8 +12,10 @@ export const builderPackages: Readonly<Record<string, string>> = {
   gcc: "compiles what is C",
   gnupg: "signs the bundle's packages",
   "libc6-dev": "what C is compiled against",
+  "libseccomp-dev": "what runc filters system calls with",
   maven: "fetches from Maven Central",
   mmdebstrap: "makes images of Debian packages",
+  "pkg-config": "tells the compiler where libraries are",
   skopeo: "fetches images from registries",
 };
 
@@ -24,6 +26,7 @@ const signs: Readonly<Record<string, string>> = {
   gcc: "cc",
   gnupg: "gpg",
   "libc6-dev": "/usr/include/stdlib.h",
+  "libseccomp-dev": "/usr/include/seccomp.h",
   maven: "mvn",
 };
 
@@ -34,10 +37,11 @@ const signs: Readonly<Record<string, string>> = {
  */
 export function missingBuilderPackages({ apt, binaries, images, charts }: Specification): string[] {
   const sources: readonly FileSource[] = [
-    ...binaries,
+    ...binaries.flatMap(sourcesOf),
     ...images.flatMap((image) => Object.values(filesOf(image))),
   ];
   const fromRegistry = images.some((image) => !image.scratch && !image.debian);
+  const filtering = sources.some(({ go }) => go?.tags.includes("seccomp"));
   const compiled = sources.some(({ go, c }) => c || go?.cgo);
   const needed: Record<string, boolean> = {
     "apt-utils": apt !== undefined,
@@ -46,8 +50,10 @@ export function missingBuilderPackages({ apt, binaries, images, charts }: Specif
     gcc: compiled,
     gnupg: apt !== undefined,
     "libc6-dev": compiled,
+    "libseccomp-dev": filtering,
     maven: sources.some(({ maven }) => maven),
     mmdebstrap: images.some(({ debian }) => debian),
+    "pkg-config": filtering,
     skopeo: fromRegistry || charts.length > 0,
   };
   return Object.keys(needed).filter((name) => needed[name] && !isThere(signs[name] ?? name));

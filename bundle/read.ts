@@ -8,7 +8,14 @@ import { parseYaml } from "../components/config/yaml";
 import { contentKey } from "../toolchain/cache";
 import { goVersion } from "../toolchain/pins";
 import { localDependencies } from "./charts/dependencies";
-import { type Chart, type FileSource, type Image, type Specification, specification } from "./specification";
+import {
+  type Binary,
+  type Chart,
+  type FileSource,
+  type Image,
+  type Specification,
+  specification,
+} from "./specification";
 
 /** A list of what goes into a bundle that has been found in order. */
 export interface Listed {
@@ -122,7 +129,8 @@ function problemsOf(read: Specification, directory: string): string[] {
       if (!existsSync(resolve(directory, module as string, name)) && (name === "go.mod" || source.c))
         report(place, `${join(module as string, name)} is not there`);
   };
-  for (const [index, binary] of read.binaries.entries()) checkSource(`binaries[${index}]`, binary);
+  for (const [index, binary] of read.binaries.entries())
+    for (const source of sourcesOf(binary)) checkSource(`binaries[${index}]`, source);
   for (const [index, image] of read.images.entries()) {
     const place = `images[${index}]`;
     for (const [path, content] of Object.entries(filesOf(image))) {
@@ -168,6 +176,10 @@ function problemsOf(read: Specification, directory: string): string[] {
   return problems;
 }
 
+/** Where a binary comes from: the programs of an archive, or itself. */
+export const sourcesOf = (binary: Binary): FileSource[] =>
+  Object.values(binary.archive ?? { itself: binary });
+
 /** The files of an image that is made here, by their path in it. */
 export const filesOf = (image: Image) => (image.scratch ?? image.debian)?.files ?? {};
 
@@ -181,7 +193,8 @@ function referredFiles({ apt, binaries, images, charts }: Specification): [place
   const ofSource = (place: string, { go, c }: FileSource) => found.push([place, go?.module ?? c?.module]);
   for (const [index, line] of (apt?.sources ?? []).entries())
     found.push([`apt.sources[${index}]`, keyringOf(line)]);
-  for (const [index, binary] of binaries.entries()) ofSource(`binaries[${index}]`, binary);
+  for (const [index, binary] of binaries.entries())
+    for (const source of sourcesOf(binary)) ofSource(`binaries[${index}]`, source);
   for (const [index, image] of images.entries())
     for (const [path, content] of Object.entries(filesOf(image))) {
       ofSource(`images[${index}]: ${path}`, content);

@@ -64,6 +64,12 @@ const sourceNames = ["go", "c", "maven", "url", "deb"] as const;
 const hasOne = (value: Record<string, unknown>, names: readonly string[]) =>
   names.filter((name) => value[name] !== undefined).length === 1;
 
+/** Programs that are packed together as their maker packs them. */
+const packed = z.record(
+  z.string().regex(/^[A-Za-z0-9]/, "must be a path in the archive"),
+  z.strictObject(fileSource).refine((value) => hasOne(value, sourceNames), one),
+);
+
 const binary = z
   .strictObject({
     /** Name by which the program asks for it. */
@@ -77,11 +83,13 @@ const binary = z
       .regex(/^[A-Za-z0-9_.+-]+$/)
       .optional(),
     ...fileSource,
+    /** A tar.gz of programs by their paths in it, in place of one file. */
+    archive: packed.optional(),
   })
-  .refine((value) => hasOne(value, sourceNames), one)
+  .refine((value) => hasOne(value, [...sourceNames, "archive"]), one)
   .refine((value) => value.url === undefined || value.sha256 !== undefined, "a URL needs its sha256");
 
-/** Files of an image by their path in it. */
+/** Files by their path in an image, or in an archive. */
 const imageFiles = z.record(
   z.string().regex(/^\//),
   z
@@ -192,6 +200,13 @@ export const specification = z.strictObject({
        * @default Debian's archive, through the builder's own mirrors where the builder is this Debian itself
        */
       sources: z.array(z.string()).optional(),
+      /**
+       * Packages, as apt_preferences(5) names them, that come from another release than `suite` by its code name, which
+       * one of `sources` has. Nothing else does.
+       */
+      pins: z.record(z.string().regex(/^[a-z]+$/), z.array(z.string()).min(1)).default({}),
+      /** Packages whose files lie among the binaries; only what they depend on is in the repository. */
+      files: z.array(z.string()).default([]),
     })
     .optional(),
   binaries: z.array(binary).default([]),

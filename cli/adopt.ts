@@ -5,6 +5,7 @@ import { runMain } from "../toolchain/commands";
 import { projectDirectory, stateFiles } from "../toolchain/environment";
 import { stateFile } from "../toolchain/states";
 import { holding, onHost, ownerOf, type Place, placeOf } from "./host-record";
+import { type HostSsh, hostSshIn } from "./host-ssh";
 import { open } from "./state-copy";
 
 /** What {@link adopt} is told. */
@@ -69,7 +70,19 @@ export async function adopt({
 }
 
 const usage =
-  "npm run adopt -- --stack staging --passphrase-file FILE [--host user@address[:port]] [--network wirebox] [--key FILE]";
+  "npm run adopt -- --stack staging --passphrase-file FILE [--host user@address[:port]] [--network wirebox] [--key FILE] [--host-key 'ssh-ed25519 AAAA…']";
+
+/** The host that `--host`, `--key` and `--host-key` describe. */
+export function typedHost(host: string, privateKeyFile?: string, hostKey?: string): HostSsh {
+  const [, user, address, port] = /^(?:([^@]+)@)?([^:]+)(?::(\d+))?$/.exec(host) ?? [];
+  return hostSshIn({
+    address: address ?? host,
+    ...(user && { user }),
+    ...(port && { port: Number(port) }),
+    ...(privateKeyFile && { privateKeyFile }),
+    ...(hostKey && { hostKey }),
+  });
+}
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -79,32 +92,25 @@ async function main(): Promise<number> {
       host: { type: "string" },
       network: { type: "string" },
       key: { type: "string" },
+      "host-key": { type: "string" },
     },
   });
-  const { stack, host, network, key } = values;
+  const { stack, host, network, key, "host-key": hostKey } = values;
   const states = stateFiles();
   const passphraseFile =
     values["passphrase-file"] ?? (existsSync(states.passphrase) ? states.passphrase : undefined);
   if (!stack || !passphraseFile) throw new Error(`what, and with which passphrase? ${usage}`);
   const configuration = join(projectDirectory, `Pulumi.${stack}.yaml`);
-  const [, user, address = "", port] = /^(?:([^@]+)@)?([^:]+)(?::(\d+))?$/.exec(host ?? "") ?? [];
   const configured = placeOf(configuration);
   if (!configured && !network)
     throw new Error(`there is no Pulumi.${stack}.yaml to say where the deployment is: ${usage}`);
   const place: Place = {
     network: network ?? configured?.network ?? "wirebox",
-    ssh: host
-      ? {
-          address,
-          ...(user && { user }),
-          ...(port && { port: Number(port) }),
-          ...(key && { privateKeyFile: key }),
-        }
-      : configured?.ssh,
+    ssh: host === undefined ? configured?.ssh : typedHost(host, key, hostKey),
   };
   const passphrase = readFileSync(passphraseFile, "utf8");
   for (const line of await adopt({ stack, place, passphrase, states, configuration })) console.log(line);
   return 0;
 }
 
-if (require.main === module) runMain(main);
+if (require.main === module) runMain(main, `usage: ${usage}`);

@@ -1,14 +1,15 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { checkRecords, isServer, type RecordReport } from "../checks/dns";
 import { planDnsRecords } from "../components/config/plan";
 import { quote } from "../components/config/quote";
 import { configurationSchema } from "../components/config/schema";
 import { parseYaml } from "../components/config/yaml";
 import { describeIssues } from "../components/validation/validate";
+import { helps } from "../toolchain/commands";
 import { projectDirectory } from "../toolchain/environment";
 import { table } from "../toolchain/table";
-import { checkRecords, isServer, type RecordReport } from "./dns";
 
 /**
  * `npm run dns:check -- [--stack NAME] [--server ADDRESS]`: whether the DNS has what a stack's clients, and Let's
@@ -19,7 +20,13 @@ import { checkRecords, isServer, type RecordReport } from "./dns";
 const usage = "usage: npm run dns:check -- [--stack NAME] [--server ADDRESS[:PORT]]";
 
 /** The sections that the records follow from. */
-const sections = configurationSchema.pick({ domain: true, firewall: true, calling: true, features: true });
+const sections = configurationSchema.pick({
+  domain: true,
+  firewall: true,
+  calling: true,
+  features: true,
+  wasimoff: true,
+});
 
 /** @throws Error that says what is wrong with the stack's file. */
 function readRecords(stack: string) {
@@ -54,10 +61,11 @@ async function main(): Promise<number> {
   return reports.every(({ state }) => state === "ok") ? 0 : 1;
 }
 
-main().then(
-  (code) => process.exit(code),
-  (error: Error) => {
-    console.error(error.message);
-    process.exit(2);
-  },
-);
+if (!helps(usage))
+  main().then(
+    (code) => process.exit(code),
+    (error: Error) => {
+      console.error(error.message);
+      process.exit(2);
+    },
+  );

@@ -34,6 +34,15 @@ put() {
 
 get() { [ ! -e copy ] || cat copy; }
 
+# remains NETWORK LIBVIRT: prints what libvirt has of the deployment, whose network and pool go last. Its files say so while
+# it does not run, too.
+remains() {
+  local file
+  for file in "$2/qemu/networks/$1.xml" "$2/storage/$1.xml"; do
+    [ ! -e "$file" ] || printf '%s\n' "$file"
+  done
+}
+
 # leave: the deployment is gone, and is nobody's.
 leave() {
   cd /

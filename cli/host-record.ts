@@ -7,20 +7,25 @@ import { parse } from "yaml";
 import { networkName } from "../components/config/schema";
 import { shellQuote } from "../components/machine/script";
 import { CommandError, run } from "../toolchain/commands";
+import { type HostSsh, hostSshIn, sshTo } from "./host-ssh";
 
 /** Where a deployment is: its host, and its network, whose name everything on the host has. */
 export interface Place {
   /** Undefined where the host is this machine. */
-  readonly ssh?: { address: string; user?: string; port?: number; privateKeyFile?: string };
+  readonly ssh?: HostSsh;
   readonly network: string;
 }
 
-/** The deployment of a stack whose file is there; undefined without one. */
+/**
+ * The deployment of a stack whose file is there; undefined without one.
+ * @throws Error if the file has no way to a host.
+ */
 export function placeOf(stackFile: string): Place | undefined {
   if (!existsSync(stackFile)) return undefined;
   const config = parse(readFileSync(stackFile, "utf8"))?.config ?? {};
+  const ssh = config["wiab-staging:host"]?.ssh;
   return {
-    ssh: config["wiab-staging:host"]?.ssh,
+    ...(ssh && { ssh: hostSshIn(ssh) }),
     network: config["wiab-staging:network"]?.name ?? "wirebox",
   };
 }
@@ -39,11 +44,8 @@ function commandFor({ ssh, network }: Place, verb: string, args: readonly string
   const bash = ["bash", "-c", script, "wiab", verb, `${root}/${network}`, ...args];
   // A user who is not root may use sudo without a password (host.ssh.user).
   if (!ssh) return process.getuid?.() === 0 ? bash : ["sudo", "-n", ...bash];
-  const { address, user = "root", port = 22, privateKeyFile } = ssh;
-  const options = ["-o", "StrictHostKeyChecking=accept-new", "-o", "ServerAliveInterval=15"];
-  const key = privateKeyFile ? ["-i", privateKeyFile] : [];
-  const remote = [...(user === "root" ? [] : ["sudo", "-n"]), ...bash].map(shellQuote).join(" ");
-  return ["ssh", ...options, ...key, "-p", `${port}`, `${user}@${address}`, remote];
+  const remote = [...(ssh.user === "root" ? [] : ["sudo", "-n"]), ...bash].map(shellQuote).join(" ");
+  return [...sshTo(ssh), remote];
 }
 
 /** Folder of the records of all deployments on a host. */
@@ -52,12 +54,13 @@ export const defaultRoot = "/var/lib/wiab-deployments";
 /** Gives what a verb prints, and hands it an input. */
 export function onHost(
   place: Place,
-  verb: "put" | "get" | "leave",
+  verb: "put" | "get" | "leave" | "remains",
   input = "",
   root = defaultRoot,
+  args: readonly string[] = [],
 ): Promise<string> {
-  const [command = "", ...args] = commandFor(place, verb, [], root);
-  return run(command, args, { input });
+  const [command = "", ...rest] = commandFor(place, verb, args, root);
+  return run(command, rest, { input });
 }
 
 /**

@@ -1,4 +1,5 @@
-import { pulumiOutput, stackOf } from "../toolchain/pulumi";
+import { pulumiOutput } from "../toolchain/pulumi";
+import { type CommandLine, destroys } from "./command-line";
 
 /**
  * Refuses to destroy a stack that keeps disks, before anything is touched: the engine finds them one by one, and without
@@ -7,12 +8,12 @@ import { pulumiOutput, stackOf } from "../toolchain/pulumi";
  */
 export async function refuseDestroy(
   env: Readonly<Record<string, string>>,
-  args: readonly string[],
+  stack: string,
+  line: CommandLine,
 ): Promise<void> {
-  if (!["destroy", "down", "dn"].includes(args[0] ?? "")) return;
-  if (args.some((arg) => /^--(ignore-protect|exclude-protected|target|help)\b/.test(arg))) return;
-  const stack = stackOf(args);
-  const exported = await pulumiOutput(env, ["stack", "export", ...(stack ? ["--stack", stack] : [])]);
+  if (!destroys(line) || line.values.target !== undefined) return;
+  if (line.switches.some((flag) => /^--(ignore-protect|exclude-protected)(=true)?$/.test(flag))) return;
+  const exported = await pulumiOutput(env, ["stack", "export", "--stack", stack]);
   const kept = keptDisks(JSON.parse(exported));
   if (kept.length > 0)
     throw new Error(

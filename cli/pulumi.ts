@@ -4,8 +4,19 @@ import { readStackFile } from "../components/validation/stack-file";
 import { runMain } from "../toolchain/commands";
 import { hasOwnBackend, projectDirectory, pulumiEnvironment } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
-import { createStack, pulumi, stackOf } from "../toolchain/pulumi";
-import { asOwner, changes } from "./deployment";
+import { createStack, pulumi, pulumiOutput } from "../toolchain/pulumi";
+import {
+  type CommandLine,
+  changes,
+  checkCommand,
+  commandOf,
+  isRemoval,
+  parseCommand,
+  stackIn,
+  stackOf,
+} from "./command-line";
+import { changing } from "./deployment";
+import { lookAtHost } from "./host-look";
 import { refuseDestroy } from "./kept-disks";
 import { checkStackState } from "./stack-state";
 
@@ -22,36 +33,44 @@ export function checkSyntax(stack: string, directory = projectDirectory): void {
     throw new Error(syntax.map(({ message, line }) => `${name}:${line} ${message}`).join("\n"));
 }
 
-/**
- * Refuses flags before the command. The CLI would take them, but what keeps disks and holds the host goes by the command,
- * and is not to be passed by because of an order.
- * @throws Error that says what to write.
- */
-export function checkOrder(args: readonly string[]): void {
-  if (args[0]?.startsWith("-") && args.some((arg) => !arg.startsWith("-")))
-    throw new Error("the command comes first: npm run pulumi -- up --stack staging");
+/** The stack that a command line works on: the one that it names, or the one that is selected. */
+async function workingStack(
+  env: Readonly<Record<string, string>>,
+  line: CommandLine,
+  named: string | undefined,
+): Promise<string | undefined> {
+  if (named || !(changes(line) || /^pre(view)?$/.test(commandOf(line)))) return named;
+  const selected = await pulumiOutput(env, ["stack", "--show-name", "--non-interactive"]).catch(() => "");
+  if (selected === "" && changes(line)) throw new Error("which stack? Add --stack staging");
+  return stackIn(selected.trim());
 }
 
 /** `npm run pulumi`: the pinned CLI with the project's own backend. */
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
-  checkOrder(args);
+  checkCommand(args);
+  const line = parseCommand(args);
+  const command = commandOf(line);
   const toolchain = await installToolchain();
-  const stack = stackOf(args);
+  const named = stackOf(args) ?? (isRemoval(line) ? stackIn(line.words[2]) : undefined);
+  const env = pulumiEnvironment(toolchain, named);
+  const stack = await workingStack(env, line, named);
   if (stack) checkSyntax(stack);
-  const env = pulumiEnvironment(toolchain, stack);
   // Those two are ways back themselves.
-  if (stack && !/^stack (import|rm)$/.test(args.slice(0, 2).join(" "))) checkStackState(stack, env);
+  if (stack && command !== "stack import" && !isRemoval(line)) checkStackState(stack, env);
   if (
-    stack &&
-    args[0] !== "stack" &&
-    !hasOwnBackend(stack) &&
-    existsSync(join(projectDirectory, `Pulumi.${stack}.yaml`))
+    named &&
+    line.words[0] !== "stack" &&
+    !hasOwnBackend(named) &&
+    existsSync(join(projectDirectory, `Pulumi.${named}.yaml`))
   )
-    await createStack(env, stack);
-  await refuseDestroy(env, args);
+    await createStack(env, named);
   const work = () => pulumi(env, args);
-  return stack && changes(args) ? asOwner(env, stack, work) : work();
+  if (!stack || !changes(line)) return work();
+  await refuseDestroy(env, stack, line);
+  if (/^up(date)?$/.test(command))
+    for (const finding of await lookAtHost(env, stack)) console.error(`warning: on the host: ${finding}`);
+  return changing(env, stack, line, work);
 }
 
-if (require.main === module) runMain(main);
+if (require.main === module) runMain(main, undefined);

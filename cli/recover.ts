@@ -3,13 +3,13 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { fileURLToPath } from "node:url";
-
-import { shellQuote } from "../components/machine/script";
 import { run, runMain } from "../toolchain/commands";
-import { pulumiEnvironment } from "../toolchain/environment";
+import { projectDirectory, pulumiEnvironment } from "../toolchain/environment";
 import { installToolchain } from "../toolchain/install";
 import { endOrphans, isAlive } from "../toolchain/processes";
-import { pulumiOutput, stackOf } from "../toolchain/pulumi";
+import { pulumiOutput } from "../toolchain/pulumi";
+import { stackOf } from "./command-line";
+import { asOwner } from "./deployment";
 import {
   findHalfMade,
   nameOf,
@@ -18,6 +18,8 @@ import {
   takeAway,
   type Virsh,
 } from "./half-made";
+import { placeOf } from "./host-record";
+import { type HostSsh, virshOn } from "./host-ssh";
 
 type Environment = Readonly<Record<string, string>>;
 
@@ -36,22 +38,26 @@ interface ExportedState {
  * outlived their engine, takes off the host what operations that never ended were making, and forgets those.
  * On an orderly stack it does nothing.
  * @param confirm - Is asked before anything is deleted, with what would be, a line each.
+ * @param ssh - How the host is reached. @default it is this machine
  * @returns what was done, a line each.
- * @throws Error if another process is at work on the stack, or `confirm` says no.
+ * @throws Error if another process is at work on the stack, its state names another host, or `confirm` says no.
  */
 export async function recover(
   env: Environment,
   home: string,
   stack: string,
   confirm: (objects: readonly string[]) => Promise<boolean>,
+  ssh?: HostSsh,
 ): Promise<string[]> {
   const done = await giveLockBack(env, stack);
   done.push(...(await endOrphans(home)).map((name) => `ended ${name}, which had outlived its engine`));
   const state: ExportedState = JSON.parse(await pulumiOutput(env, ["stack", "export", "--stack", stack]));
   const { resources = [], pending_operations: pending = [] } = state.deployment;
   const uri = resources.find(({ type }) => type === "pulumi:providers:libvirt")?.inputs?.uri;
-  if (typeof uri === "string")
-    done.push(...(await removeHalfMade(virshAt(uri), pending, resources, confirm)));
+  if (typeof uri === "string" && pending.length > 0) {
+    checkHost(uri, ssh);
+    done.push(...(await removeHalfMade(virshOn(ssh), pending, resources, confirm)));
+  }
   if (pending.length > 0) {
     delete state.deployment.pending_operations;
     await run("pulumi", ["stack", "import", "--stack", stack], { env, input: JSON.stringify(state) });
@@ -80,6 +86,17 @@ async function releaseAnew(env: Environment, stack: string): Promise<string[]> {
   for (const outputs of interrupted) outputs.values = {};
   await run("pulumi", ["stack", "import", "--stack", stack], { env, input: JSON.stringify(state) });
   return interrupted.map(({ name }) => `Helm was at work on ${name}: the next run updates it`);
+}
+
+/** What a killed run has left is on the host that it worked on, whatever the configuration says by now. */
+function checkHost(uri: string, ssh: HostSsh | undefined): void {
+  const { hostname: recorded } = new URL(uri);
+  const configured = ssh?.address ?? "";
+  if (recorded === configured) return;
+  const named = (host: string) => host || "this machine";
+  throw new Error(
+    `the run that was killed worked on ${named(recorded)}, and the configuration's host.ssh.address leads to ${named(configured)}: recover with the former one, then change it`,
+  );
 }
 
 async function removeHalfMade(
@@ -118,17 +135,6 @@ async function giveLockBack(env: Environment, stack: string): Promise<string[]> 
   return [`gave back the lock of a run that is gone`];
 }
 
-/** Asks libvirt on the host that the stack's provider names: directly, or through SSH, for a workstation need not have its client. */
-export function virshAt(uri: string): Virsh {
-  const { protocol, username, hostname: host, port, searchParams } = new URL(uri);
-  const command = ["--connect", "qemu:///system"];
-  if (protocol !== "qemu+ssh:") return (...args) => run("virsh", [...command, ...args]);
-  const keyFile = searchParams.get("keyfile");
-  const options = [...(keyFile ? ["-i", keyFile] : []), ...(port ? ["-p", port] : [])];
-  return (...args) =>
-    run("ssh", [...options, `${username}@${host}`, "virsh", ...command, ...args.map(shellQuote)]);
-}
-
 /** Lets the operator decide about a list; without a terminal to ask on, nobody has. */
 async function ask(objects: readonly string[]): Promise<boolean> {
   console.log(
@@ -146,10 +152,20 @@ async function main(): Promise<number> {
   const stack = stackOf(process.argv.slice(2));
   if (!stack) throw new Error("which stack? npm run recover -- --stack staging");
   const toolchain = await installToolchain();
-  const done = await recover(pulumiEnvironment(toolchain, stack), toolchain.home, stack, ask);
-  for (const line of done) console.log(line);
-  if (done.length === 0) console.log(`stack ${stack} is in order`);
-  return 0;
+  const env = pulumiEnvironment(toolchain, stack);
+  const ssh = placeOf(join(projectDirectory, `Pulumi.${stack}.yaml`))?.ssh;
+  return asOwner(env, stack, async () => {
+    const done = await recover(env, toolchain.home, stack, ask, ssh);
+    for (const line of done) console.log(line);
+    if (done.length === 0) console.log(`stack ${stack} is in order`);
+    return 0;
+  });
 }
 
-if (require.main === module) runMain(main);
+if (require.main === module)
+  runMain(
+    main,
+    `usage: npm run recover -- --stack staging [--yes]
+
+After a run that was killed: makes the stack ready for the next one. Asks before it deletes anything; --yes is the answer.`,
+  );

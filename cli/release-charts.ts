@@ -194,4 +194,4 @@ function write(release: string, found: Found, unknown: object): void {
   put("images.yaml", "Images", { source, system, values, helm });
 }
 
-runMain(main);
+runMain(main, usage);

@@ -85,4 +85,4 @@ function checkImage(file: string): number {
   return lacking.length > 0 ? 1 : 0;
 }
 
-runMain(main);
+runMain(main, usage);

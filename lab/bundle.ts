@@ -11,7 +11,7 @@ import {
 import { dirname, join } from "node:path";
 import { buildBundle } from "../bundle/build";
 import { builderPackages, missingBuilderPackages } from "../bundle/packages";
-import { bundleKey, filesOf, readSpecification } from "../bundle/read";
+import { bundleKey, filesOf, readSpecification, sourcesOf } from "../bundle/read";
 import { hasGo, nameOf } from "../bundle/sources/program";
 import type { GoSource, Specification } from "../bundle/specification";
 import { Workshop } from "../bundle/workshop";
@@ -38,7 +38,10 @@ export function bundleParts(specification = ownList): readonly Part[] {
   if (inCache("bundle", bundleKey(specification))) return [];
   const { specification: list, directory } = readSpecification(specification);
   const workshop = new Workshop(directory, false);
-  const sources = [...list.binaries, ...list.images.flatMap((image) => Object.values(filesOf(image)))];
+  const sources = [
+    ...list.binaries.flatMap(sourcesOf),
+    ...list.images.flatMap((image) => Object.values(filesOf(image))),
+  ];
   const missing = sources.flatMap(({ go }) => (go && !hasGo(go, workshop) ? [go] : []));
   // The programs of a module share most of what is compiled.
   const shareOf = ({ module }: GoSource) =>

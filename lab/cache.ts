@@ -76,4 +76,4 @@ export async function unpack(file: string): Promise<void> {
   }
 }
 
-if (require.main === module) runMain(main);
+if (require.main === module) runMain(main, usage);

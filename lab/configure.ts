@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { run } from "../toolchain/commands";
+import type { LabArtifact } from "./artifact";
 import { keepBundlesOf } from "./bundle";
 import { makeCertificate } from "./certificate";
 import { containerKey, startContainers } from "./containers/containers";
@@ -16,8 +17,8 @@ import { type LabArgs, type LabSize, labConfiguration, labDomain } from "./stack
 export async function configureLab(
   lab: Omit<LabArgs, "charts" | "certificate" | "containerKey">,
 ): Promise<void> {
-  const { stack, size, image, bundle } = lab;
-  const charts = await unpackCharts(bundle, chartsFolder(stack));
+  const { stack, size, image, artifact } = lab;
+  const charts = await unpackCharts(artifact, chartsFolder(stack));
   const certificate = await makeCertificate(certificateFolder(stack), labDomain(stack));
   const configuration = labConfiguration({ ...lab, charts, certificate, containerKey: containerKey(stack) });
   const file = stackFile(stack);
@@ -35,11 +36,11 @@ export async function configureLab(
   });
 }
 
-/** Unpacks a bundle's charts, and nothing of a former one's stays. @returns the folder that has a chart for each release. */
-async function unpackCharts(bundle: string, folder: string): Promise<string> {
+/** Unpacks an artifact's charts, and nothing of a former one's stays. @returns the folder that has a chart for each release. */
+async function unpackCharts({ charts }: LabArtifact, folder: string): Promise<string> {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  await run("tar", ["--extract", "--file", join(bundle, "charts.tar"), "--directory", folder]);
+  await run("tar", ["--extract", "--file", charts, "--directory", folder, "charts"]);
   return join(folder, "charts");
 }
 

@@ -7,6 +7,7 @@ import { localBackend, projectDirectory, stateDirectory } from "../toolchain/env
 import { installToolchain } from "../toolchain/install";
 import type { Done } from "../toolchain/progress";
 import { pulumiOutput } from "../toolchain/pulumi";
+import type { ArtifactKind } from "./artifact";
 import { containerKey } from "./containers/containers";
 import type { LabSize } from "./stack";
 
@@ -18,6 +19,8 @@ export interface LabOptions {
   readonly size: LabSize | undefined;
   /** Whether Kubernetes is to be the one that upgrades begin with (lab/former). */
   readonly former: boolean;
+  /** Layout of what the machines are installed from. @default bundle */
+  readonly artifact: ArtifactKind;
   /** Arguments that are no options. */
   readonly rest: readonly string[];
 }
@@ -29,14 +32,19 @@ export function readOptions(defaultStack = "lab"): LabOptions {
       stack: { type: "string", default: defaultStack },
       size: { type: "string" },
       former: { type: "boolean", default: false },
+      artifact: { type: "string", default: "bundle" },
     },
     allowPositionals: true,
   });
-  const { stack, size, former } = values;
+  const { stack, size, former, artifact } = values;
   checkLabName(stack);
   if (size !== undefined && size !== "full" && size !== "small")
     throw new Error(`--size ${quote(size)}: accepted are full and small`);
-  return { stack, size, former, rest: positionals };
+  if (artifact !== "bundle" && artifact !== "wire")
+    throw new Error(`--artifact ${quote(artifact)}: accepted are bundle and wire`);
+  if (artifact === "wire" && former)
+    throw new Error("--former is for the lab's own bundle, not for --artifact wire");
+  return { stack, size, former, artifact, rest: positionals };
 }
 
 /** @throws Error if no lab can have this name: .gitignore knows the files of stacks with such names alone. */

@@ -8,10 +8,12 @@ import { stacksIn } from "../toolchain/states";
 import { stopContainers } from "./containers/containers";
 import { certificateFolder, chartsFolder, labEnvironment, readOptions, stackFile } from "./context";
 import { stopLibvirt } from "./host/libvirt";
+import { takeTracesAway } from "./host/traces";
 
 /** `npm run lab:destroy`: takes away everything that the lab has made on this machine. */
 async function main(): Promise<number> {
   const { stack } = readOptions();
+  for (const line of await takeTracesAway()) console.log(line);
   const { env, home } = await labEnvironment();
   if (stacksIn(stateFiles().backend).includes(stack)) {
     const code = await asOwner(env, stack, async () => {
@@ -35,4 +37,9 @@ async function main(): Promise<number> {
   return 0;
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run lab:destroy -- [--stack lab]
+
+Takes the lab away; installed packages, the cache and an empty backend stay.`,
+);

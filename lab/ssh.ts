@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
+import { sshOptions, withKeys } from "../checks/agent";
 import { runMain } from "../toolchain/commands";
-import { sshOptions, withKeys } from "./agent";
 import { keysOf, labEnvironment, readOptions, readOutputs } from "./context";
 
 /** `npm run lab:ssh -- <machine> [command ...]`: logs in to a machine of the lab, or runs a command there. */
@@ -29,4 +29,9 @@ async function main(): Promise<number> {
   );
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run lab:ssh -- [--stack lab] MACHINE [COMMAND...]
+
+Logs in to a machine of the lab, or runs a command there.`,
+);

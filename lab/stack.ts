@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import type { ConfigurationInput, Role } from "../components/config/schema";
+import type { ConfigurationInput, WireRole } from "../components/config/schema";
+import type { LabArtifact } from "./artifact";
 import type { LabCertificate } from "./certificate";
 import type { GuestImage } from "./guest/image";
 import type { HostFacts } from "./host/facts";
@@ -8,7 +9,7 @@ import type { HostFacts } from "./host/facts";
 export type LabSize = "full" | "small";
 
 /** Machines of each role with their memory in GiB; the full lab needs 13 GiB, as the seed's in small. */
-const layouts: Record<LabSize, Record<Role, { count: number; memoryGiB: number; vcpus: number }>> = {
+const layouts: Record<LabSize, Record<WireRole, { count: number; memoryGiB: number; vcpus: number }>> = {
   full: {
     assethost: { count: 1, memoryGiB: 1, vcpus: 2 },
     kubenode: { count: 3, memoryGiB: 2, vcpus: 2 },
@@ -22,7 +23,7 @@ const layouts: Record<LabSize, Record<Role, { count: number; memoryGiB: number; 
 };
 
 /** Where the addresses of a role begin in the network, as in Pulumi.staging.yaml. */
-const firstAddress: Record<Role, number> = { assethost: 10, kubenode: 21, datanode: 31 };
+const firstAddress: Record<WireRole, number> = { assethost: 10, kubenode: 21, datanode: 31 };
 
 /** Who logs in to the machines. */
 export const labUser = "demo";
@@ -47,7 +48,7 @@ export function chooseSize(facts: HostFacts): { readonly size: LabSize; readonly
  * The roles whose machines are containers instead of virtual machines, where they would be emulated on few cores: all
  * that carry more than files. The asset host is a virtual machine everywhere.
  */
-export const containerRoles = ({ kvm, cpus }: HostFacts): readonly Role[] =>
+export const containerRoles = ({ kvm, cpus }: HostFacts): readonly WireRole[] =>
   kvm || cpus >= 8 ? [] : ["kubenode", "datanode"];
 
 /** What tells one lab on a machine from another: all names and addresses follow from the stack's name. */
@@ -73,9 +74,9 @@ export interface LabArgs {
   readonly size: LabSize;
   readonly facts: HostFacts;
   readonly image: GuestImage;
-  /** Folder of the bundle that everything on the machines is installed from. */
-  readonly bundle: string;
-  /** Folder with the bundle's charts. */
+  /** What everything on the machines is installed from. */
+  readonly artifact: LabArtifact;
+  /** Folder with its charts. */
   readonly charts: string;
   readonly certificate: LabCertificate;
   /** Private key of the machines that are containers. */
@@ -84,9 +85,9 @@ export interface LabArgs {
 
 /** The configuration of a lab on this machine. */
 export function labConfiguration(args: LabArgs): ConfigurationInput {
-  const { stack, size, facts, image, bundle, charts, certificate, containerKey } = args;
+  const { stack, size, facts, image, artifact, charts, certificate, containerKey } = args;
   const { network, prefix, publicAddress, publicInterface } = labIdentity(stack);
-  const machines = (Object.keys(firstAddress) as Role[]).flatMap((role) => {
+  const machines = (Object.keys(firstAddress) as WireRole[]).flatMap((role) => {
     const { count, memoryGiB, vcpus } = layouts[size][role];
     return Array.from({ length: count }, (_, index) => ({
       name: role === "assethost" ? role : `${role}${index + 1}`,
@@ -121,7 +122,7 @@ export function labConfiguration(args: LabArgs): ConfigurationInput {
       },
     },
     machines,
-    artifact: { sources: [{ manifest: `${bundle}/manifest.json`, location: bundle }] },
+    artifact: { sources: [...artifact.sources] },
     tls: { certificateFile: certificate.certificateFile, privateKeyFile: certificate.privateKeyFile },
     wire: { charts: { directory: charts } },
     // The machines of a lab have no way out: that they need none is part of what it shows.

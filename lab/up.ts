@@ -5,33 +5,37 @@ import { toolchainParts } from "../toolchain/install";
 import { minutesOf, type Part, Progress } from "../toolchain/progress";
 import { createStack, pulumi } from "../toolchain/pulumi";
 import { table } from "../toolchain/table";
+import { ofBundle, wireArtifact, wireParts } from "./artifact";
 import { buildLabBundle, bundleParts } from "./bundle";
 import { certificateIn } from "./certificate";
 import { configuredSize, configureLab } from "./configure";
 import { certificateFolder, type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
 import { writeFormerList } from "./former/list";
-import { buildGuestImage, guestImageParts } from "./guest/image";
+import { buildGuestImage, defaultSuite, guestImageParts } from "./guest/image";
 import { hostFacts } from "./host/facts";
 import { prepareHost } from "./host/prepare";
 import { chooseSize, containerRoles } from "./stack";
+import { wireSuite } from "./wire/archive";
 
 /** `npm run lab`: brings the lab up, from whatever state this machine and a former run are in. */
 async function main(): Promise<number> {
   const options = readOptions();
   const { stack, former } = options;
+  const wire = options.artifact === "wire";
+  const suite = wire ? wireSuite() : defaultSuite;
   await prepareHost();
   const list = former ? writeFormerList() : undefined;
   const progress = announce({
     "the Pulumi toolchain, where it cannot be fetched": toolchainParts(),
-    "the system of the machines": guestImageParts(),
-    "the bundle that everything on them comes from": bundleParts(list),
+    "the system of the machines": guestImageParts(suite),
+    "the bundle that everything on them comes from": wire ? wireParts() : bundleParts(list),
   });
   const done = (name: string) => progress.done(name);
   progress.start();
-  const [{ env, home }, image, bundle] = await sideBySide(
+  const [{ env, home }, image, artifact] = await sideBySide(
     labEnvironment(done),
-    buildGuestImage(done),
-    buildLabBundle(list, done),
+    buildGuestImage(done, suite),
+    wire ? wireArtifact(done) : buildLabBundle(list, done).then(ofBundle),
   );
   progress.stop();
 
@@ -48,7 +52,7 @@ async function main(): Promise<number> {
     console.log(
       `containers take the place of virtual machines as ${roles.join(" and ")}: emulated on ${facts.cpus} cores those would not hold (docs/lab.md)`,
     );
-  await configureLab({ stack, size, facts, image, bundle });
+  await configureLab({ stack, size, facts, image, artifact });
 
   await createStack(env, stack);
   const code = await asOwner(env, stack, async () => {
@@ -125,4 +129,10 @@ ${table(
 )}`);
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run lab -- [--stack lab] [--size full|small] [--former]
+
+Brings a lab up on this machine: seven machines, or one of each role (small). Without --size it chooses, and says why.
+--former gives it the Kubernetes that upgrades begin with.`,
+);

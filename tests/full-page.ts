@@ -17,30 +17,38 @@ export interface PartResult extends Proof, Pick<Part, "lab"> {
 }
 
 /** The page of a full proof, in Markdown. @param about - Day, commit and machine. */
-export function renderPage(about: string, results: readonly PartResult[]): string {
+export function renderPage(about: string, parts: readonly (PartResult | Pick<Part, "name">)[]): string {
+  const results = parts.filter((part): part is PartResult => "seconds" in part);
   const failed = results.filter((result) => !hasPassed(result));
-  const rows = results.map((result) => [
-    result.name,
-    hasPassed(result) ? "passed" : "**FAILED**",
-    result.passed + result.failed > 0 && result.passed > 0
-      ? `${result.passed} of ${result.passed + result.failed}`
-      : "",
-    `${Math.round(result.seconds / 60)}`,
-    hasPassed(result) ? result.seen : lastLine(result.seen),
-  ]);
-  const verdict =
-    failed.length === 0
-      ? `All ${results.length} parts passed.`
-      : `${failed.length} of ${results.length} parts failed: ${failed.map(({ name }) => name).join(", ")}.`;
+  const rows = parts.map((part) =>
+    "seconds" in part ? describePart(part) : [part.name, "not run", "", "", ""],
+  );
+  const verdict = [
+    `${results.length - failed.length} of ${parts.length} parts passed`,
+    ...(failed.length > 0 ? [`${failed.length} failed: ${failed.map(({ name }) => name).join(", ")}`] : []),
+    ...(results.length < parts.length ? [`${parts.length - results.length} were not run`] : []),
+  ].join("; ");
   return `# The full proof
 
-\`npm run test:full\` proves what \`npm test\` leaves out, and writes this page. The tables of faults and drills are in
-[reliability.md](reliability.md), how images get to the nodes in [benchmarks.md](benchmarks.md#distribution-of-images).
+\`npm run test:full\` proves what \`npm test\` leaves out, and writes this page: of one commit, be it in several runs. The
+tables of faults and drills are in [reliability.md](reliability.md), how images get to the nodes in
+[benchmarks.md](benchmarks.md#distribution-of-images).
 
-${about}. ${verdict}
+${about}. ${verdict}.
 
 ${markdownTable(["part", "result", "tests", "minutes", "seen"], rows)}
 `;
+}
+
+function describePart(result: PartResult): string[] {
+  const { name, passed, failed, seconds, seen } = result;
+  return [
+    name,
+    hasPassed(result) ? "passed" : "**FAILED**",
+    passed > 0 ? `${passed} of ${passed + failed}` : "",
+    `${Math.round(seconds / 60)}`,
+    hasPassed(result) ? seen : lastLine(seen),
+  ];
 }
 
 const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1) ?? "";

@@ -1,8 +1,9 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describeHost, hostFacts } from "../lab/host/facts";
+import { contentKey } from "../toolchain/cache";
 import { run, runMain } from "../toolchain/commands";
-import { projectDirectory } from "../toolchain/environment";
+import { projectDirectory, stateDirectory } from "../toolchain/environment";
 import { resourcesIn } from "../toolchain/pulumi";
 import { type Part, type PartResult, renderPage } from "./full-page";
 import { type Counts, hasPassed, prove, vitest } from "./prove";
@@ -72,7 +73,8 @@ function lossesIn(text: string): string {
 
 /**
  * `npm run test:full [-- words …]`: proves what `npm test` does not, part after part whatever becomes of the others, and
- * writes docs/proof.md. With words, only the parts that have one of them in their names, and no page.
+ * writes docs/proof.md. With words, only the parts that have one of them in their names; the page has besides what was
+ * proved of the same commit before, and says of the rest that it was not run.
  */
 async function main(): Promise<number> {
   const words = process.argv.slice(2);
@@ -81,14 +83,15 @@ async function main(): Promise<number> {
     throw new Error(
       `no part has "${words.join('" or "')}" in its name; there are\n${parts.map(({ name }) => name).join("\n")}`,
     );
-  const about = await describeRun();
+  const { about, record } = await describeRun();
   for (const need of new Set(furtherStages.flatMap(({ needs }): readonly Preparation[] => needs)))
     await need.run();
 
-  const results: PartResult[] = [];
+  const results = new Map(readRecord(record).map((result) => [result.name, result]));
   for (const part of chosen) {
     const without =
-      part.lab === "uses" && results.some(({ lab, ...proof }) => lab === "makes" && !hasPassed(proof));
+      part.lab === "uses" &&
+      [...results.values()].some(({ lab, ...proof }) => lab === "makes" && !hasPassed(proof));
     let seen = without ? "the full lab was not there" : "";
     const proof = await prove(part.name, async () => {
       if (without) throw new Error(seen);
@@ -99,21 +102,41 @@ async function main(): Promise<number> {
       seen = ("seen" in came && came.seen) || "";
       return came;
     });
-    results.push({ ...proof, lab: part.lab, seen });
+    results.set(part.name, { ...proof, lab: part.lab, seen });
+    writeFileSync(record, JSON.stringify([...results.values()]));
   }
-  const page = renderPage(about, results);
+  const page = renderPage(
+    about,
+    parts.map(({ name }) => results.get(name) ?? { name }),
+  );
   console.log(`\n${page}`);
-  if (words.length === 0) writeFileSync(join(projectDirectory, "docs/proof.md"), page);
-  return results.every(hasPassed) ? 0 : 1;
+  writeFileSync(join(projectDirectory, "docs/proof.md"), page);
+  return chosen.every(({ name }) => hasPassed(results.get(name) as PartResult)) ? 0 : 1;
 }
 
-/** The day, the commit and the machine. */
-async function describeRun(): Promise<string> {
+/** The day, the commit and the machine; and the file that keeps what was proved of just these files. */
+async function describeRun(): Promise<{ about: string; record: string }> {
   const git = (...args: string[]) => run("git", args, { cwd: projectDirectory });
-  const changed = (await git("status", "--porcelain")) !== "";
-  const commit = `commit ${await git("rev-parse", "--short=12", "HEAD")}${changed ? " with changes of its own" : ""}`;
+  const commit = await git("rev-parse", "--short=12", "HEAD");
+  // The parts write into the docs themselves.
+  const others = ["--", ".", ":!docs"];
+  const changes = await git("diff", "HEAD", ...others);
+  const changed = (await git("status", "--porcelain", ...others)) === "" ? "" : " with changes of its own";
+  const folder = join(stateDirectory, "proof");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const host = describeHost(await hostFacts("/var/lib/libvirt/images"));
-  return `${new Date().toISOString().slice(0, 10)}, ${commit}, on ${host}`;
+  return {
+    about: `${new Date().toISOString().slice(0, 10)}, commit ${commit}${changed}, on ${host}`,
+    record: join(folder, `${contentKey([commit, changes, changed])}.json`),
+  };
 }
 
-runMain(main);
+const readRecord = (file: string): PartResult[] =>
+  existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : [];
+
+runMain(
+  main,
+  `usage: npm run test:full
+
+Proves what npm test leaves out, for hours, and writes docs/proof.md.`,
+);

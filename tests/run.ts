@@ -92,4 +92,9 @@ async function main(): Promise<number> {
   return proofs.length > 0 && proofs.every(hasPassed) ? 0 : 1;
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm test -- [--within MINUTES] [STAGE...]
+
+What every change has to pass. Without stages, all but the further ones; the names are in tests/stages.ts.`,
+);

@@ -11,6 +11,7 @@ import { fileNameOf } from "../components/artifact/reference";
 import type { Configuration } from "../components/config/schema";
 import type { Surroundings } from "../components/validation/surroundings";
 import { validate } from "../components/validation/validate";
+import { ofBundle } from "../lab/artifact";
 import { certificateIn, type LabCertificate } from "../lab/certificate";
 import { type LabSize, labConfiguration } from "../lab/stack";
 import { projectDirectory } from "../toolchain/environment";
@@ -51,7 +52,7 @@ export const labValues = (size: LabSize): Values =>
       sha256: "0123456789abcdef".repeat(4),
       virtualSizeBytes: 2_000_000_000,
     },
-    bundle: fixtureLabBundle(),
+    artifact: ofBundle(fixtureLabBundle()),
     charts: fixtureCharts(),
     certificate: fixtureCertificate(),
     containerKey: "/lab/key",

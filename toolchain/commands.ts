@@ -88,8 +88,19 @@ export async function waitUntil(
   }
 }
 
-/** Runs a command's main function: its result is the exit code, an error's message goes to the screen. */
-export function runMain(main: () => Promise<number>): void {
+/** Prints how a command is used if that is what it was asked for. */
+export function helps(usage: string): boolean {
+  const asked = process.argv.slice(2).some((word) => word === "--help" || word === "-h");
+  if (asked) console.log(usage);
+  return asked;
+}
+
+/**
+ * Runs a command's main function: its result is the exit code, an error's message goes to the screen.
+ * @param usage - What `--help` prints; undefined for a command that hands it on to another one.
+ */
+export function runMain(main: () => Promise<number>, usage: string | undefined): void {
+  if (usage !== undefined && helps(usage)) return;
   main().then(
     (code) => process.exit(code),
     (error: Error) => {

@@ -36,14 +36,6 @@ export const pulumiOutput = (
 export const resourcesIn = (printed: string): string =>
   /Resources:\n((?: {4}.*\n?)+)/.exec(printed)?.[1]?.trim().replace(/\s+/g, " ") ?? "";
 
-/** The stack that a command line names. */
-export function stackOf(args: readonly string[]): string | undefined {
-  const index = args.findIndex((arg) => arg === "--stack" || arg === "-s");
-  return index >= 0
-    ? args[index + 1]
-    : args.find((arg) => arg.startsWith("--stack="))?.slice("--stack=".length);
-}
-
 /** Makes a stack known to the checkout's own backend if it is not yet. */
 export async function createStack(env: Readonly<Record<string, string>>, stack: string): Promise<void> {
   const { home, backend } = stateFiles();

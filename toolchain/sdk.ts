@@ -59,4 +59,9 @@ function edit(file: string, change: (text: string) => string): void {
   writeFileSync(file, change(readFileSync(file, "utf8")));
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run sdk
+
+Generates sdks/libvirt anew from the Terraform provider.`,
+);

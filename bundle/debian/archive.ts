@@ -32,13 +32,15 @@ export class DebianArchive {
   /** Release that the packages are for. */
   readonly suite: string;
   private readonly lines: readonly string[] | undefined;
+  private readonly pins: Readonly<Record<string, readonly string[]>>;
   private prepared?: Promise<{ directory: string; original: (url: string) => string }>;
 
   constructor(
-    { suite, sources }: NonNullable<Specification["apt"]>,
+    { suite, sources, pins }: NonNullable<Specification["apt"]>,
     private readonly workshop: Workshop,
   ) {
     this.suite = suite;
+    this.pins = pins;
     this.lines = sources?.map((line) => {
       const keyring = keyringOf(line);
       return keyring ? line.replace(keyring, resolve(workshop.directory, keyring)) : line;
@@ -51,6 +53,7 @@ export class DebianArchive {
     return [
       this.suite,
       this.lines ?? "Debian",
+      ...(Object.keys(this.pins).length > 0 ? [this.pins] : []),
       contentKey(keyrings.map((file) => readFileSync(file, "base64"))),
     ];
   }
@@ -96,11 +99,12 @@ export class DebianArchive {
   private async prepare() {
     const standard = this.lines ? [] : await debianSources(this.suite);
     const lines = this.lines ?? sourcesList(standard);
-    const directory = unfinished("apt", contentKey(lines));
+    const directory = unfinished("apt", contentKey([...lines, preferences(this.pins)].filter(Boolean)));
     for (const folder of ["lists/partial", "archives/partial", "none/partial"])
       mkdirSync(join(directory, folder), { recursive: true });
     writeFileSync(join(directory, "sources.list"), `${lines.join("\n")}\n`);
     writeFileSync(join(directory, "status"), "");
+    writeFileSync(join(directory, "preferences"), preferences(this.pins));
     writeFileSync(join(directory, "apt.conf"), await configuration(directory));
     // Without `any`, apt goes on with what it had where an archive does not answer.
     await this.apt(directory, ["-q", "update", "--error-on=any"]);
@@ -139,7 +143,7 @@ async function configuration(directory: string): Promise<string> {
     "Dir::Etc::parts": "/dev/null",
     "Dir::Etc::sourcelist": join(directory, "sources.list"),
     "Dir::Etc::sourceparts": "/dev/null",
-    "Dir::Etc::preferences": "/dev/null",
+    "Dir::Etc::preferences": join(directory, "preferences"),
     "Dir::Etc::preferencesparts": "/dev/null",
     "Dir::Etc::trusted": "/dev/null",
     "Dir::Etc::trustedparts": "/dev/null",
@@ -160,5 +164,18 @@ async function configuration(directory: string): Promise<string> {
     "\n",
   );
 }
+
+/** As apt_preferences(5) has it: of the release of a pin, apt takes what the pin names and nothing else. */
+const preferences = (pins: Readonly<Record<string, readonly string[]>>): string =>
+  Object.entries(pins)
+    .flatMap(([release, packages]) => [
+      { packages: ["*"], release, priority: -1 },
+      { packages, release, priority: 900 },
+    ])
+    .map(
+      ({ packages, release, priority }) =>
+        `Package: ${packages.join(" ")}\nPin: release n=${release}\nPin-Priority: ${priority}\n`,
+    )
+    .join("\n");
 
 const digestOf = (file: string): string => createHash("sha256").update(readFileSync(file)).digest("hex");

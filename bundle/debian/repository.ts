@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { run } from "../../toolchain/commands";
@@ -19,9 +19,17 @@ export type PooledDeb = Omit<Deb, "file"> & { readonly path: string };
 /** Where Debian's own archive would have a package's file: by its first letter, without the version's epoch. */
 export function poolPath({ name, file }: Pick<Deb, "name" | "file">): string {
   const letter = /^(lib.|.)/.exec(name)?.[0] ?? "";
-  // A percent sign in a path would be taken for an encoding by some servers and for itself by others.
-  return join("pool", component, letter, name, basename(file).replace(/_\d+%3a/i, "_"));
+  return join("pool", component, letter, name, fileName({ file }));
 }
+
+/** A percent sign in a path would be taken for an encoding by some servers and for itself by others. */
+const fileName = ({ file }: Pick<Deb, "file">): string => basename(file).replace(/_\d+%3a/i, "_");
+
+const loose = "files";
+
+/** Paths of the packages that a folder of {@link makeRepository} has beside the repository. */
+export const looseFiles = (repository: string): string[] =>
+  readdirSync(join(repository, loose)).map((name) => join(repository, loose, name));
 
 /** The index that apt installs from: one paragraph a package, sorted. */
 export async function writePackages(folder: string, target: string): Promise<void> {
@@ -39,24 +47,38 @@ export async function writePackages(folder: string, target: string): Promise<voi
 
 /**
  * Gives a folder with `pool/` and `dists/`, in which nothing is signed yet, and `packages.json`.
+ * @param files packages that come with what they depend on, and lie in {@link looseFiles} themselves.
  * @throws CommandError with what apt says.
  */
 export function makeRepository(
   packages: readonly string[],
   archive: DebianArchive,
   workshop: Workshop,
+  files: readonly string[] = [],
 ): Promise<string> {
-  const words = ["repository", [...packages].sort(), archive.words, architecture.go, recipe(__filename)];
+  const words = [
+    "repository",
+    [...packages].sort(),
+    archive.words,
+    architecture.go,
+    recipe(__filename),
+    ...(files.length > 0 ? [[...files].sort()] : []),
+  ];
   return workshop.part(
     words,
     async (directory) => {
-      const closure = await archive.closure(packages);
-      const pooled = closure.map(({ name, version, url, file }) => {
-        const path = poolPath({ name, file });
-        mkdirSync(join(directory, "public", dirname(path)), { recursive: true });
-        linkSync(file, join(directory, "public", path));
-        return { name, version, url, path } satisfies PooledDeb;
-      });
+      const closure = await archive.closure([...packages, ...files]);
+      mkdirSync(join(directory, loose));
+      for (const { file } of closure.filter(({ name }) => files.includes(name)))
+        linkSync(file, join(directory, loose, fileName({ file })));
+      const pooled = closure
+        .filter(({ name }) => !files.includes(name))
+        .map(({ name, version, url, file }) => {
+          const path = poolPath({ name, file });
+          mkdirSync(join(directory, "public", dirname(path)), { recursive: true });
+          linkSync(file, join(directory, "public", path));
+          return { name, version, url, path } satisfies PooledDeb;
+        });
       const root = join(directory, "public");
       const index = join(root, "dists", archive.suite, component, `binary-${architecture.go}`, "Packages");
       mkdirSync(dirname(index), { recursive: true });

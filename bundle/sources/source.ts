@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { join, posix, resolve } from "node:path";
 import type { DebianArchive } from "../debian/archive";
 import { fileOfPackage } from "../debian/file";
-import type { FileSource } from "../specification";
-import { sumOf } from "../tar";
-import type { Workshop } from "../workshop";
+import type { Binary, FileSource } from "../specification";
+import { sumOf, writeTar } from "../tar";
+import { recipe, type Workshop } from "../workshop";
 import { fetchMaven } from "./maven";
 import { buildC, buildGo } from "./program";
 import { fetchUrl, withoutCredentials } from "./url";
@@ -34,8 +34,23 @@ export async function obtain(
   return file;
 }
 
+/** Packs programs into a tar.gz, each at its path there. @returns its path. */
+export async function packPrograms(files: ReadonlyMap<string, string>, workshop: Workshop): Promise<string> {
+  const sums = await Promise.all([...files].map(async ([path, file]) => [path, (await sumOf(file)).sha256]));
+  const directory = await workshop.part(["packed", sums.sort(), recipe(__filename)], async (directory) => {
+    const entries = [...files].map(([path, file]) => ({ path, content: { file }, mode: 0o755 }));
+    await writeTar(join(directory, "file.tar.gz"), entries);
+  });
+  return join(directory, "file.tar.gz");
+}
+
 /** Where a file comes from, in words: a URL, a Go package, Maven coordinates, a file of a Debian package. */
-export function originOf({ go, c, maven, url, deb }: FileSource, directory: string): string {
+export function originOf(
+  { go, c, maven, url, deb, archive = {} }: FileSource & Pick<Binary, "archive">,
+  directory: string,
+): string {
+  const packed = Object.values(archive).map((source) => originOf(source, directory));
+  if (packed.length > 0) return packed.join(", ");
   if (go) {
     if (!/^\.\.?(\/|$)/.test(go.package)) return go.package;
     const module = /^module\s+(\S+)/m.exec(

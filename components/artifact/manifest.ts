@@ -92,6 +92,8 @@ const manifest = z.strictObject({
   files: z.array(file),
 });
 
+/** Whether the system (Kubernetes itself), a Helm release or an operator's own machine runs an image. */
+export type ImageSet = NonNullable<ArtifactFile["image"]>["set"];
 export type ArtifactFile = z.output<typeof file>;
 export type AptRepository = z.output<typeof aptRepository>;
 export type ArtifactChart = z.output<typeof chart>;

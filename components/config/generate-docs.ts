@@ -271,4 +271,10 @@ function main(): number {
   return check && stale.length > 0 ? 1 : 0;
 }
 
-if (require.main === module) process.exitCode = main();
+if (require.main === module) {
+  if (process.argv.includes("--help"))
+    console.log(
+      "usage: npm run docs\n\nWrites docs/configuration.* from the schema; with --check, looks whether they are as it says.",
+    );
+  else process.exitCode = main();
+}

@@ -1,10 +1,14 @@
 import { createHash } from "node:crypto";
+import { isIPv4 } from "node:net";
 import { gatewayOf } from "./addresses";
 import { type MeshPlan, planMesh } from "./mesh";
 import { hostNames, publicNames } from "./names";
 import { callingPorts, ingressNodePorts } from "./ports";
 import type { Configuration, MachineConfiguration } from "./schema";
 import { bytesOfGB } from "./units";
+import { planWasimoff, type WasimoffPlan, wasimoffHost } from "./wasimoff";
+import { transportPort } from "./wasimoff-eras";
+import { hasWire, planWickr, type WickrPlan, wickrPorts } from "./wickr";
 
 /** A machine with all that follows from its name and network. */
 export interface MachinePlan extends MachineConfiguration {
@@ -33,10 +37,13 @@ export interface PublicPort {
 /** Everything that can be said of a deployment before it exists. */
 export interface Plan {
   readonly machines: readonly MachinePlan[];
+  /** Those of them that are Wire's. */
+  readonly wireMachines: readonly MachinePlan[];
   readonly kubenodes: readonly MachinePlan[];
   /** Those of them that do not retire: what clients send goes to them. */
   readonly servingKubenodes: readonly MachinePlan[];
   readonly datanodes: readonly MachinePlan[];
+  /** Not there in a stack that has nothing of Wire's, where nothing reads it. */
   readonly assethost: MachinePlan;
   /** The kubenode that carries calling; undefined where calling is off. */
   readonly callingNode: MachinePlan | undefined;
@@ -56,6 +63,10 @@ export interface Plan {
   readonly publicPorts: readonly PublicPort[];
   /** Undefined where the site is on its own. */
   readonly mesh: (MeshPlan & { readonly machine: MachinePlan }) | undefined;
+  /** Undefined where there is no Wasimoff. */
+  readonly wasimoff: WasimoffPlan | undefined;
+  /** Undefined in a stack without Wickr. */
+  readonly wickr: (WickrPlan & { readonly machine: MachinePlan }) | undefined;
 }
 
 /** Works out a checked configuration. Pure: the same configuration gives the same plan. */
@@ -69,15 +80,26 @@ export function planDeployment(config: Configuration): Plan {
   const gateway = machines.find(({ name }) => name === config.mesh?.gateway);
   const mesh = config.mesh &&
     gateway && { ...planMesh(config.mesh, config.firewall.publicAddress), machine: gateway };
+  const wasimoff =
+    config.wasimoff &&
+    planWasimoff(
+      config.wasimoff,
+      config.domain,
+      servingKubenodes.map(({ name }) => name),
+    );
+  const forWickr = withRole("wickr")[0];
+  const wickr = config.wickr &&
+    forWickr && { ...planWickr(config.wickr, forWickr, config.firewall), machine: forWickr };
   const callingNode = config.calling.enabled
     ? (servingKubenodes.find(({ name }) => name === config.calling.node) ?? servingKubenodes.at(-1))
     : undefined;
   return {
     machines,
+    wireMachines: machines.filter(({ role }) => role !== "wickr"),
     kubenodes,
     servingKubenodes,
     datanodes: withRole("datanode"),
-    // The rules have seen to it that there is exactly one.
+    // The rules have seen to it that there is exactly one in a stack that has anything of Wire's.
     assethost: withRole("assethost")[0] as MachinePlan,
     callingNode,
     gateway: gatewayOf(config.network.cidr),
@@ -88,18 +110,34 @@ export function planDeployment(config: Configuration): Plan {
       machines: own.length,
       memoryMiB: own.reduce((sum, { memoryGiB }) => sum + memoryGiB * 1024, 0),
       vcpus: own.reduce((sum, { vcpus }) => sum + vcpus, 0),
-      diskBytes: own.reduce((sum, { diskGB }) => sum + bytesOfGB(diskGB), 0),
+      diskBytes:
+        own.reduce((sum, { diskGB }) => sum + bytesOfGB(diskGB), 0) +
+        (wickr?.forwarded ? bytesOfGB(wickr.disk.sizeGB) : 0),
     },
-    dnsRecords: planDnsRecords(config),
+    dnsRecords: [
+      ...(hasWire(config) ? planDnsRecords(config) : []),
+      ...(wickr ? planWickrRecords(wickr) : []),
+    ],
     publicPorts: [
-      ...planPublicPorts(servingKubenodes, callingNode),
+      ...(hasWire(config)
+        ? planPublicPorts(servingKubenodes, callingNode, config.calling.firstMediaPort)
+        : []),
+      // On another address than the host's own they are none of the host's.
+      ...(wickr?.forwarded?.address === config.firewall.publicAddress ? planWickrPorts(wickr) : []),
       ...(mesh ? (["tcp", "udp"] as const) : []).map((protocol) => ({
         protocol,
         ports: `${mesh?.port}`,
         target: `${mesh?.machine.address}`,
       })),
+      ...(wasimoff?.transport ? (["tcp", "udp"] as const) : []).map((protocol) => ({
+        protocol,
+        ports: `${transportPort.public}`,
+        target: `${servingKubenodes.map(({ address }) => address).join(", ")} port ${transportPort.node}`,
+      })),
     ],
     mesh,
+    wasimoff,
+    wickr,
   };
 }
 
@@ -125,7 +163,8 @@ export function planDnsRecords({
   firewall: { publicAddress },
   calling,
   features,
-}: Pick<Configuration, "domain" | "firewall" | "calling" | "features">): DnsRecord[] {
+  wasimoff,
+}: Pick<Configuration, "domain" | "firewall" | "calling" | "features" | "wasimoff">): DnsRecord[] {
   const federation = features.federation !== undefined;
   const names = publicNames(domain, {
     teamSettings: features.teamSettings,
@@ -134,6 +173,9 @@ export function planDnsRecords({
   });
   return [
     ...names.map((name) => ({ name, type: "A" as const, value: publicAddress })),
+    ...(wasimoff?.mode === "public"
+      ? [{ name: wasimoffHost(domain, wasimoff), type: "A" as const, value: publicAddress }]
+      : []),
     { name: domain, type: "TXT", value: `v=spf1 ip4:${publicAddress} -all` },
     ...(federation
       ? [
@@ -150,6 +192,7 @@ export function planDnsRecords({
 function planPublicPorts(
   kubenodes: readonly MachinePlan[],
   callingNode: MachinePlan | undefined,
+  firstMediaPort: number,
 ): PublicPort[] {
   const ingress = kubenodes.map(({ address }) => address).join(", ");
   const { turn, media } = callingPorts;
@@ -160,8 +203,17 @@ function planPublicPorts(
       ? ([
           { protocol: "tcp", ports: `${turn}`, target: callingNode.address },
           { protocol: "udp", ports: `${turn}`, target: callingNode.address },
-          { protocol: "udp", ports: `${media.first}-${media.last}`, target: callingNode.address },
+          { protocol: "udp", ports: `${firstMediaPort}-${media.last}`, target: callingNode.address },
         ] as const)
       : []),
   ];
 }
+
+const planWickrRecords = ({ hostname, address }: WickrPlan): DnsRecord[] =>
+  isIPv4(hostname) ? [] : [{ name: hostname, type: "A", value: address }];
+
+const planWickrPorts = ({ machine, forwarded }: NonNullable<Plan["wickr"]>): PublicPort[] =>
+  [
+    ...[...wickrPorts.all, ...(forwarded?.adminPorts ?? [])].map(String),
+    `${wickrPorts.internal.first}-${wickrPorts.internal.last}`,
+  ].map((ports) => ({ protocol: "tcp", ports, target: machine.address }));

@@ -1,14 +1,17 @@
 import { z } from "zod";
+import { artifact } from "./artifact-schema";
+import { callingSettings } from "./calling-schema";
 import { backup, dataServices } from "./data-services-schema";
 import { kubernetes } from "./kubernetes-schema";
 import { mesh } from "./mesh-schema";
+import { wasimoff } from "./wasimoff-schema";
+import { wickr } from "./wickr-schema";
 import { features, tls, wire } from "./wire-schema";
 
 /**
- * The configuration of a stack: every key of `Pulumi.<stack>.yaml` below the project's namespace. It is
- * closed (an unknown key is an error) and every default is that of the deployment guide (`offline/wiab-staging.md` of wireapp/wire-server-deploy) or,
- * where the guide leaves it open, of the playbooks that it refers to. `docs/configuration.md` and
- * `docs/configuration.schema.json` are generated from here.
+ * The configuration of a stack: every key of `Pulumi.<stack>.yaml` below the project's namespace. It is closed (an unknown key
+ * is an error), and every default is that of the deployment guide (`offline/wiab-staging.md` of wireapp/wire-server-deploy) or,
+ * where that leaves it open, of its playbooks. `docs/configuration.md` and `docs/configuration.schema.json` are made from it.
  */
 
 const ipv4 = z.ipv4({ error: "must be an IPv4 address such as 192.168.122.21" });
@@ -88,7 +91,8 @@ const hostKey = z
     "must be the line of an Ed25519 host key: ssh-ed25519 AAAA…",
   );
 
-const hostSsh = z.strictObject({
+/** How the workstation reaches the KVM host. */
+export const hostSsh = z.strictObject({
   address: serverAddress.describe("Name or address under which the workstation reaches the host."),
   user: account.default("root").describe("A user who is root or may use `sudo` without a password."),
   port: port.default(22).describe("TCP port of the host's SSH server."),
@@ -185,7 +189,10 @@ const image = z.strictObject({
 });
 
 /** Roles of the deployment guide. */
-export const roles = ["assethost", "kubenode", "datanode"] as const;
+export const wireRoles = ["assethost", "kubenode", "datanode"] as const;
+
+/** All roles: Wire's, and that of the machine that Wickr has for itself. */
+export const roles = [...wireRoles, "wickr"] as const;
 
 /** What can become of a machine's disk when the machine goes. */
 export const dispositions = ["keep", "aside", "release"] as const;
@@ -194,7 +201,9 @@ const machine = z.strictObject({
   name: hostName.describe("Host name; RabbitMQ and Kubernetes know the machine by it."),
   role: z
     .enum(roles)
-    .describe("`assethost`, `kubenode` (control plane and worker) or `datanode` (all five data services)."),
+    .describe(
+      "`assethost`, `kubenode` (control plane and worker), `datanode` (all five data services), or `wickr` (docs/wickr.md).",
+    ),
   address: ipv4.describe("Fixed address: reserved in the network, or that of an existing machine."),
   memoryGiB: z.number().min(0.25).multipleOf(0.0625).describe("Memory in GiB."),
   vcpus: z.int().min(1).describe("Virtual CPUs."),
@@ -231,7 +240,7 @@ const machine = z.strictObject({
     .describe("The machine is there already: it is used as it is and no domain is made for it."),
 });
 
-const seedMachine = (role: (typeof roles)[number], name: string, address: string) => ({
+const seedMachine = (role: WireRole, name: string, address: string) => ({
   name,
   role,
   address,
@@ -273,7 +282,7 @@ const firewall = z.strictObject({
     )
     .default([])
     .describe(
-      "Ports of the public address that stay with the host instead of going to the machines, open to everybody: `udp/51820` for a WireGuard of its own. A call's media never uses them from outside.",
+      "Ports of the public address that stay with the host instead of going to the machines, open to everybody, machines too: `udp/51820` for a WireGuard of its own. A call's media never uses them from outside.",
     ),
   publicInterface: interfaceName
     .optional()
@@ -293,44 +302,8 @@ const firewall = z.strictObject({
 });
 
 const calling = z.strictObject({
-  enabled: z.boolean().default(true).describe("Whether sftd and coturn are deployed and their ports opened."),
+  ...callingSettings,
   node: hostName.optional().describe("Name of the kubenode that carries calling. Default: the last one."),
-});
-
-const artifact = z.strictObject({
-  sources: z
-    .array(
-      z.strictObject({
-        manifest: path.describe(
-          "What the artifact holds: its `manifest.json`, a path relative to the project. `npm run bundle` writes it; for Wire's artifact `npm run artifact -- manifest` does.",
-        ),
-        location: z
-          .string()
-          .regex(
-            /^(https?:\/\/[^\s@?#]+|\/.*)$/,
-            "must be an absolute path on the KVM host, or an http(s) URL without user, password and query, which would stand in the state and in logs",
-          )
-          .describe(
-            "The folder that has the artifact's archives: a URL that the host fetches them from, or an absolute path on the host.",
-          ),
-      }),
-    )
-    .min(1)
-    .describe(
-      "One artifact, or several whose files complement one another: Wire's, and a bundle with what the asset host itself runs.",
-    ),
-  storePath: path
-    .regex(/^\//, "must be an absolute path")
-    .optional()
-    .describe(
-      "Directory on the host for the unpacked artifact, made by the stack. Default: `/var/lib/wiab/<network.name>`.",
-    ),
-  seed: z
-    .enum(["needed", "all"])
-    .default("needed")
-    .describe(
-      "`needed`: a Kubernetes node pulls from the registry what it runs. `all`: every node imports every image beforehand.",
-    ),
 });
 
 const mail = z.strictObject({
@@ -388,6 +361,14 @@ export const configurationSchema = z.strictObject({
   mesh: mesh
     .optional()
     .describe("The mesh that joins this site to others (docs/mesh.md). Without it the site is on its own."),
+  wasimoff: wasimoff
+    .optional()
+    .describe("WebAssembly jobs that browsers run (docs/wasimoff.md). Without it there is none of it."),
+  wickr: wickr
+    .optional()
+    .describe(
+      "A machine for Wickr Enterprise, NIAP version, beside Wire or alone (docs/wickr.md): the one with the role `wickr`.",
+    ),
 });
 
 /** A stack's configuration, checked and with all defaults filled in. */
@@ -397,3 +378,4 @@ export type ConfigurationInput = z.input<typeof configurationSchema>;
 export type MachineConfiguration = Configuration["machines"][number];
 export type Disposition = (typeof dispositions)[number];
 export type Role = (typeof roles)[number];
+export type WireRole = (typeof wireRoles)[number];

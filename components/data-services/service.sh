@@ -32,6 +32,7 @@ ExecStart=/usr/sbin/nft --file /etc/wiab/$1/admit.nft
 WantedBy=sysinit.target
 " file=/etc/systemd/system/wiab-admit-$1.service
   holds "$file" "$unit" || put "$file" "$unit"
+  made output "nft --stateless list table inet wiab_$table"
   systemctl --quiet is-enabled "wiab-admit-$1.service" 2>/dev/null ||
     systemctl --quiet --no-reload enable "wiab-admit-$1.service"
   holds "/etc/wiab/$1/admit.nft" "$rules" && nft list table inet "wiab_$table" >/dev/null 2>&1 && return

@@ -2,7 +2,15 @@ import type { ArtifactPlan } from "../artifact/plan";
 import { type Plan, planDeployment } from "../config/plan";
 import type { Configuration } from "../config/schema";
 import type { MeshIdentity } from "../mesh/mesh";
-import { loadArtifact, loadConfiguration, loadMesh, loadWire, type WirePlan } from "../validation/load";
+import {
+  loadArtifact,
+  loadConfiguration,
+  loadMesh,
+  loadWasimoff,
+  loadWire,
+  type WirePlan,
+} from "../validation/load";
+import type { WasimoffCertificate } from "../wasimoff/wasimoff";
 
 /** Everything that a run is told, and what follows from it. What is optional is decided here: it is there or undefined. */
 export interface Deployment {
@@ -12,6 +20,8 @@ export interface Deployment {
   readonly artifact: ArtifactPlan | undefined;
   /** Who the site is in a mesh; undefined where it is on its own. */
   readonly mesh: MeshIdentity | undefined;
+  /** The certificate of Wasimoff's public name; undefined where it has none. */
+  readonly wasimoff: WasimoffCertificate | undefined;
   /** Undefined where nothing of Wire is installed; never there without an artifact. */
   readonly wire: WirePlan | undefined;
 }
@@ -29,6 +39,7 @@ export function loadDeployment(): Deployment {
     plan,
     artifact,
     mesh: loadMesh(config),
+    wasimoff: loadWasimoff(config),
     wire: artifact && loadWire(config, plan, artifact),
   };
 }

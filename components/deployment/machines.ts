@@ -30,6 +30,7 @@ export const makeMachines = ({
           config,
           host,
           poolPath: plan.poolPath,
+          dataDisk: machine.role === "wickr" ? plan.wickr?.disk : undefined,
           sshKey: secrets.ssh,
           hostKey: secrets.hostIdentity(machine.name),
         }).machine,

@@ -8,6 +8,7 @@ import type { Machine } from "../machine/machine";
 import type { Secrets } from "../secrets/secrets";
 import type { ReleaseState } from "../wire/wire";
 import type { Platform } from "./platform";
+import type { makeWickr } from "./wickr";
 
 /** What a stack puts out, as those see it who read it: other stacks, the lab, people. */
 export interface StackOutputs {
@@ -63,6 +64,27 @@ export interface StackOutputs {
     /** Whether WireGuard is the `kernel`'s or runs in `userspace`. */
     readonly wireguard: string;
   };
+  /** Where WebAssembly jobs are sent; not there where there is no Wasimoff. */
+  readonly wasimoff?: {
+    /** What a browser opens, and clients send to. */
+    readonly url: string;
+    /** How a machine of one's own joins; null in localhost mode. */
+    readonly providerCommand: string | null;
+    /** Variables for clients. */
+    readonly client: Readonly<Record<string, string>>;
+    /** Secret; null where none is asked for. */
+    readonly token: string | null;
+  };
+  /** Not there in a stack without Wickr. */
+  readonly wickr?: {
+    readonly hostname: string;
+    /** Address that clients reach. */
+    readonly address: string;
+    /** UUID of the encrypted disk. */
+    readonly volume: string;
+    /** What opens the disk, as somebody types it. Secret. */
+    readonly diskKey: string;
+  };
   readonly sshUser: string;
   readonly sshPublicKey: string;
   /** Secret. */
@@ -84,6 +106,8 @@ export interface Made {
   readonly machines: readonly Machine[];
   /** Undefined without an artifact. */
   readonly platform: Platform | undefined;
+  /** Undefined in a stack without Wickr. */
+  readonly wickr: ReturnType<typeof makeWickr>;
 }
 
 /** What other stacks and people get to know; examples/consumer shows how to read it. */
@@ -94,6 +118,7 @@ export const stackOutputs = ({
   firewall,
   machines,
   platform,
+  wickr,
 }: Made): PendingOutputs => ({
   domain: config.domain,
   machines: machines.map(({ plan: machine, sshCommand, address }) => ({
@@ -118,6 +143,26 @@ export const stackOutputs = ({
           ...plan.mesh.site,
           publicKey: platform.mesh.publicKey,
           wireguard: platform.mesh.wireguard,
+        },
+      }
+    : {}),
+  ...(platform?.wasimoff
+    ? {
+        wasimoff: {
+          url: platform.wasimoff.url,
+          providerCommand: platform.wasimoff.providerCommand,
+          client: platform.wasimoff.client,
+          token: platform.wasimoff.token,
+        },
+      }
+    : {}),
+  ...(plan.wickr && wickr
+    ? {
+        wickr: {
+          hostname: plan.wickr.hostname,
+          address: plan.wickr.address,
+          volume: wickr.wickr.volume,
+          diskKey: wickr.diskKey.apply((key) => key.trimEnd()),
         },
       }
     : {}),

@@ -13,6 +13,7 @@ import type { Target } from "../machine/target";
 import { Mesh } from "../mesh/mesh";
 import { planMeshPrograms } from "../mesh/plan";
 import type { Secrets } from "../secrets/secrets";
+import { Wasimoff } from "../wasimoff/wasimoff";
 import { wireServices } from "../wire/context";
 import { Wire } from "../wire/wire";
 import type { Deployment } from "./load";
@@ -35,6 +36,8 @@ export interface Platform {
   readonly mesh: Mesh | undefined;
   /** Undefined without charts. */
   readonly wire: Wire | undefined;
+  /** Undefined where there is none. */
+  readonly wasimoff: Wasimoff | undefined;
 }
 
 /**
@@ -52,12 +55,14 @@ export function makePlatform(args: PlatformArgs): Platform {
   });
   const cluster = makeCluster(args, artifact, nodes);
   makeBackups(args, artifact, cluster, dataServices);
+  const wire = makeWire(args, artifact, dataServices, cluster, nodes);
   return {
     artifact,
     cluster,
     dataServices,
     mesh: makeMesh(args, artifact),
-    wire: makeWire(args, artifact, dataServices, cluster, nodes),
+    wire,
+    wasimoff: makeWasimoff(args, artifact, cluster, wire),
   };
 }
 
@@ -73,7 +78,7 @@ function makeArtifact({ config, plan, artifact, host, machines, secrets }: Platf
     plan: artifact,
     host: host.target,
     storePath: storePath(config),
-    machines,
+    machines: machines.filter(({ plan: { role } }) => role !== "wickr"),
     domain: config.domain,
     secrets,
     timeServer: time.address,
@@ -101,7 +106,7 @@ const makeCluster = (
   new KubernetesCluster("kubernetes", {
     clusterName: config.network.name,
     nodes,
-    machines: plan.machines,
+    machines: plan.wireMachines,
     settings: config.kubernetes,
     artifact,
     assetHost,
@@ -149,9 +154,31 @@ const makeMesh = ({ plan, artifact, mesh }: PlatformArgs, supplied: Artifact): M
     identity: mesh,
   });
 
+const makeWasimoff = (
+  { plan, wasimoff, host, secrets }: PlatformArgs,
+  { registry }: Artifact,
+  cluster: KubernetesCluster,
+  wire: Wire | undefined,
+): Wasimoff | undefined =>
+  plan.wasimoff &&
+  new Wasimoff("wasimoff", {
+    plan: plan.wasimoff,
+    provider: cluster.provider,
+    certificate: wasimoff,
+    token: () => secrets.wasimoffToken(),
+    // The ingress controller is one of its releases, and so is what gets certificates.
+    after: wire,
+    images: registry.filled,
+    patience: patienceOf(plan),
+    deletedWith: host.network,
+  });
+
+/** Machines that are emulated in software unpack an image in minutes. */
+const patienceOf = ({ emulated }: Deployment["plan"]): number => (emulated ? 6 : 1);
+
 function makeWire(
-  { plan, wire, host, firewall, secrets }: PlatformArgs,
-  { assetHost }: Artifact,
+  { config, plan, wire, host, firewall, secrets }: PlatformArgs,
+  { assetHost, registry }: Artifact,
   dataServices: DataServices,
   cluster: KubernetesCluster,
   nodes: readonly KubernetesNode[],
@@ -161,12 +188,13 @@ function makeWire(
     ...wire,
     context: { ...wire.known, services: wireServices(dataServices.connections), secrets },
     provider: cluster.provider,
+    images: registry.filled,
     kubeconfig: cluster.kubeconfig,
     viewpoint: assetHost.target,
     callingTarget: nodes.find((node) => node.plan.name === plan.callingNode?.name)?.target,
     firewall,
-    // Machines that are emulated in software unpack an image in minutes.
-    patience: plan.emulated ? 6 : 1,
+    firstMediaPort: config.calling.firstMediaPort,
+    patience: patienceOf(plan),
     deletedWith: host.network,
   });
 }

@@ -7,14 +7,26 @@ export const renderDhcpRange = ({ start, end }: { readonly start: string; readon
     <range start="${start}" end="${end}"/>
   </xsl:template>`);
 
-/** Has libvirt write what a domain prints on its serial console into a file, anew at each start. */
-export const renderConsoleLog = (file: string): string =>
-  transformation(`<xsl:template match="/domain/devices/console">
+/**
+ * Has libvirt write what a domain prints on its serial console into a file, anew at each start.
+ * @param dataDisk - Serial number of the second disk. @default there is none
+ */
+export const renderConsoleLog = (file: string, dataDisk?: string): string =>
+  transformation(
+    [
+      within("console", `<log file="${file}" append="off"/>`),
+      ...(dataDisk === undefined ? [] : [within("disk[target/@dev='vdb']", `<serial>${dataDisk}</serial>`)]),
+    ].join("\n  "),
+  );
+
+/** Adds an element to a device of a domain. */
+const within = (device: string, element: string): string =>
+  `<xsl:template match="/domain/devices/${device}">
     <xsl:copy>
       <xsl:apply-templates select="@*|node()"/>
-      <log file="${file}" append="off"/>
+      ${element}
     </xsl:copy>
-  </xsl:template>`);
+  </xsl:template>`;
 
 /** An XSLT style sheet that copies everything but for what the template says. */
 const transformation = (template: string): string =>

@@ -40,7 +40,6 @@ export interface KubernetesClusterArgs {
   readonly settings: Configuration["kubernetes"];
   readonly artifact: ArtifactPlan;
   readonly assetHost: AssetHost;
-  /** Full once every image can be pulled. */
   readonly registry: Registry;
   readonly secrets: Secrets;
   /** Name of the node that carries calling. @default none does */
@@ -107,7 +106,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         `${name}-${machine.name}-node`,
         {
           // It pulls images.
-          target: { ...installed, after: [...(installed.after ?? []), args.registry.filled] },
+          target: { ...installed, after: [...(installed.after ?? []), args.registry.system] },
           script: loadScript(`${__dirname}/node`, "node.sh"),
           parameters: {
             KUBEADM: program("kubeadm"),

@@ -28,8 +28,46 @@ wait_for() {
   done
 }
 
+# What this run has found or made as it should be, for the record that `drift` compares with (cli/drift.ts).
+declare -A MADE=()
+
+# made KIND WHAT: a file, a package, a unit of systemd, or a command whose output says how something is.
+made() { MADE["$1 $2"]=1; }
+
+# remember VERB RECORD: keeps the record of a run that has come to its end; nothing where none is wanted.
+remember() {
+  local entry
+  [ -n "${2:-}" ] || return 0
+  case $1 in
+    remove)
+      rm -f "/var/lib/wiab/made/$2"
+      return
+      ;;
+  esac
+  put "/var/lib/wiab/made/$2" "$(
+    for entry in "${!MADE[@]}"; do state_of "${entry%% *}" "${entry#* }"; done | sort
+  )"$'\n' 0600
+}
+
+# state_of KIND WHAT: a line that says how it is now. Nothing of what is gone again, or changes by itself.
+state_of() {
+  local state
+  case $1 in
+    file)
+      case $2 in /etc/* | /opt/* | /usr/*) ;; *) return 0 ;; esac
+      [ -f "$2" ] || return 0
+      state="$(sha256sum <"$2" | cut -c 1-16) $(stat --format '%a %U:%G' "$2")"
+      case $2 in /etc/systemd/system/*.timer) state_of unit "${2##*/}" ;; esac
+      ;;
+    package) state=$(dpkg-query --show --showformat='${Version}' "$2" 2>/dev/null) || state=missing ;;
+    unit) state="$(systemctl is-enabled "$2" 2>/dev/null || true) $(systemctl is-active "$2" 2>/dev/null || true)" ;;
+    output) state=$(bash -c "$2" 2>&1 | sha256sum | cut -c 1-16) ;;
+  esac
+  printf '%s\t%s\t%s\n' "$1" "$2" "$state"
+}
+
 # holds FILE TEXT: whether the file has just that text.
-holds() { [ -f "$1" ] && printf '%s' "$2" | cmp -s - "$1"; }
+holds() { [ -f "$1" ] && printf '%s' "$2" | cmp -s - "$1" && made file "$1"; }
 
 # put FILE TEXT [MODE [OWNER[:GROUP]]]: gives the file that text, whole or not at all.
 put() {
@@ -37,6 +75,7 @@ put() {
   install -m "${3:-0644}" /dev/stdin "$1.new" < <(printf '%s' "$2")
   [ -z "${4:-}" ] || chown "$4" "$1.new"
   mv "$1.new" "$1"
+  made file "$1"
 }
 
 # service_file SERVICE FILE TEXT [MODE [OWNER[:GROUP]]]: puts a file of a service that has to be restarted when it changes,
@@ -53,6 +92,7 @@ service_file() {
 
 # run_service SERVICE: has a service run, at every boot too, from the files that it has now.
 run_service() {
+  made unit "$1.service"
   # Reading all units anew takes a small machine seconds, and several scripts may be at work on it: only if it has to be.
   # systemd itself does not notice a unit of ours that came to stand over one that it has loaded from elsewhere.
   systemctl --quiet is-enabled "$1.service" 2>/dev/null || systemctl --quiet --no-reload enable "$1.service"
@@ -110,6 +150,7 @@ fetch_asset() {
 install_packages() {
   local name output missing=()
   for name in "$@"; do
+    made package "${name%%=*}"
     [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
   done
   [ "${#missing[@]}" -gt 0 ] || return 0

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { gzipSync } from "fflate";
+import { gunzipSync, gzipSync } from "fflate";
 import type { Target } from "./target";
 
 /** Arguments of {@link runScript}. */
@@ -50,7 +50,8 @@ export function loadScript(directory: string, file: string, ...shared: readonly 
 }
 
 /** Whether a parameter is the text of a program that the script puts on the machine: one for Bash or Python. */
-const isProgram = (value: unknown): value is string => typeof value === "string" && /^(#!|""")/.test(value);
+export const isProgram = (value: unknown): value is string =>
+  typeof value === "string" && /^(#!|""")/.test(value);
 
 /** Quotes a value so that a POSIX shell reads it back byte for byte. */
 export function shellQuote(value: string): string {
@@ -74,6 +75,7 @@ export function renderInput(script: Script, parameters: Readonly<Record<string, 
     ...(entries.length > 0 ? [`export -n ${entries.map(([name]) => name).join(" ")}`] : []),
     withoutComments(script.text),
     '"$1" </dev/null',
+    'remember "$@"',
     "exit",
     "}",
     "",
@@ -86,8 +88,30 @@ export const packInput = (script: Script, parameters: Readonly<Record<string, st
     "base64",
   );
 
-const invocation = (verb: "apply" | "update" | "remove") =>
-  `base64 -d | gzip -d | if [ "$(id -u)" = 0 ]; then exec bash -s -- ${verb}; else exec sudo -n bash -s -- ${verb}; fi`;
+/** What {@link packInput} has packed. @throws Error for a text that is not of its making. */
+export const inflateInput = (packed: string): string =>
+  Buffer.from(gunzipSync(Buffer.from(packed, "base64"))).toString();
+
+/** Parameters and script of what {@link packInput} gave. @throws as {@link inflateInput} does. */
+export function unpackInput(packed: string): {
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly script: string;
+} {
+  const text = inflateInput(packed);
+  const [, assignments = "", script = text] =
+    /^\{\n([\s\S]*?)\nexport -n [A-Z0-9_ ]*\n([\s\S]*)$/.exec(text) ?? [];
+  const parameters = [...assignments.matchAll(/^([A-Z][A-Z0-9_]*)='((?:[^']|'\\'')*)'$/gm)].map(
+    ([, name = "", value = ""]) => [name, value.replaceAll("'\\''", "'")],
+  );
+  return { parameters: Object.fromEntries(parameters), script };
+}
+
+/** @param record - Where the run is remembered, below /var/lib/wiab/made on the machine. */
+const invocation = (verb: "apply" | "update" | "remove", record: string) =>
+  `base64 -d | gzip -d | if [ "$(id -u)" = 0 ]; then exec bash -s -- ${verb} ${record}; else exec sudo -n bash -s -- ${verb} ${record}; fi`;
+
+/** Name of the record of a script's last run, among those of all stacks that a host may have. */
+export const recordOf = (stack: string, name: string): string => `${stack}/${name}`;
 
 /** Bytes of a parameter that a preview shows; SSH and the kernel limit what an environment may have. */
 const shownBytes = 16_384;
@@ -133,10 +157,11 @@ export function runScript(
   };
   if (pulumi.Output.isInstance(args.parameters))
     throw new Error(`${name}: parameters are outputs one by one`);
+  const record = recordOf(pulumi.getStack(), name);
   const inputs = {
-    create: invocation("apply"),
-    update: args.updates ? invocation("update") : undefined,
-    delete: args.removes ? invocation("remove") : undefined,
+    create: invocation("apply", record),
+    update: args.updates ? invocation("update", record) : undefined,
+    delete: args.removes ? invocation("remove", record) : undefined,
     environment: describe(script, parameters),
     stdin: pulumi.secret(pulumi.output(parameters).apply((values) => packInput(script, values))),
   };

@@ -132,11 +132,13 @@ export class Secrets extends pulumi.ComponentResource {
   /** Registry login that the team-settings chart asks for: `{}` in base64, as the image is on the nodes already. */
   readonly teamSettings = { configJson: "e30K" } as const;
 
+  readonly #keyBytes: (child: string, bytes: number) => pulumi.Output<Buffer>;
   readonly #signer: { readonly commonName: string; readonly key: pulumi.Output<string> };
   readonly #keyPair: (
     child: string,
     encode: (seed: Buffer) => EncodedKeyPair,
   ) => { privateKey: pulumi.Output<string>; publicKey: pulumi.Output<string> };
+  readonly #text: (child: string, length: number) => pulumi.Output<string>;
   /** Makes the child of an Ed25519 key and gives the key as PEM of PKCS#8. */
   readonly #ed25519: (child: string) => pulumi.Output<string>;
 
@@ -154,6 +156,7 @@ export class Secrets extends pulumi.ComponentResource {
         { parent: this, ignoreChanges: ["length", "special"] },
       );
     const text = (child: string, length: number) => pulumi.secret(random(child, length).result);
+    this.#text = text;
     const accessKey = (child: string, secretKeyLength: number): AccessKey => ({
       // MinIO takes access keys of 3 to 20 characters.
       accessKey: text(`${child}-access-key`, 20),
@@ -161,6 +164,7 @@ export class Secrets extends pulumi.ComponentResource {
     });
     const keyBytes = (child: string, bytes: number) =>
       text(child, keyTextLength).apply((characters) => bytesFromText(characters, bytes));
+    this.#keyBytes = keyBytes;
     this.#ed25519 = (child) =>
       keyBytes(child, ed25519SeedBytes).apply((seed) => pkcs8Pem(ed25519FromSeed(seed)));
     this.#keyPair = (child: string, encode: (seed: Buffer) => EncodedKeyPair) => {
@@ -225,6 +229,16 @@ export class Secrets extends pulumi.ComponentResource {
   /** Makes the key of a machine's SSH server, a child named `<name>-ssh-host-<machine>`; the public one is no secret. */
   hostIdentity(machine: string): { privateKey: pulumi.Output<string>; publicKey: pulumi.Output<string> } {
     return this.#keyPair(`ssh-host-${machine}`, (seed) => openSshEd25519(seed, machine));
+  }
+
+  /** Makes what people show at the front of Wasimoff, a child named `<name>-wasimoff`. */
+  wasimoffToken(): pulumi.Output<string> {
+    return this.#text("wasimoff", 32);
+  }
+
+  /** Makes a key of 32 bytes, a child named `<name>-<child>`, in hexadecimal digits. */
+  symmetricKey(child: string): pulumi.Output<string> {
+    return this.#keyBytes(child, 32).apply((bytes) => bytes.toString("hex"));
   }
 
   /** Makes the key of a server, a child named `<name>-<child>-tls`, and has the authority certify it. */

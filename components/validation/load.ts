@@ -8,13 +8,15 @@ import { expandHome, quotePath } from "../config/quote";
 import type { Configuration } from "../config/schema";
 import { parseYaml } from "../config/yaml";
 import type { MeshIdentity } from "../mesh/mesh";
+import type { WasimoffCertificate } from "../wasimoff/wasimoff";
 import { findChart } from "../wire/charts";
-import type { Federation, Tls } from "../wire/context";
+import { type Federation, issuerName, type Tls } from "../wire/context";
 import { chartRelease, releaseWarning } from "../wire/facts";
 import type { KnownContext } from "../wire/placeholders";
 import type { ReleaseSources } from "../wire/plan";
 import { certificateWarning } from "../wire/tls";
 import { encryptedBelow, keepSecret } from "./encrypted";
+import { findFixed } from "./fixed";
 import { findLosses } from "./losses";
 import { readRecorded } from "./recorded";
 import { privateKeyProblem } from "./ssh-keys";
@@ -34,12 +36,14 @@ export function loadConfiguration(): Configuration {
 }
 
 /**
- * Refuses a configuration that would take away what machines of the stack hold (losses.ts).
+ * Refuses a configuration that would take away what machines of the stack hold (losses.ts), or that changes what cannot
+ * change in place (fixed.ts).
  * @throws RunError with all problems, before any resource is registered.
  */
 export async function refuseLosses(): Promise<void> {
   const { config, stackFile } = readConfiguration();
-  const problems = findLosses(config, planDeployment(config), await readRecorded());
+  const { machines, settings } = await readRecorded();
+  const problems = [...findLosses(config, planDeployment(config), machines), ...findFixed(config, settings)];
   if (problems.length > 0) throw new pulumi.RunError(new ConfigurationError(problems, stackFile).message);
 }
 
@@ -184,7 +188,7 @@ function planWire(config: Configuration, plan: Plan, artifact: ArtifactPlan): Wi
 }
 
 /** The certificate of the public names, which {@link loadConfiguration} has found usable; undefined without one. */
-function loadTls({ tls }: Configuration): Tls | undefined {
+function loadTls({ tls }: Pick<Configuration, "tls">): Tls | undefined {
   const { acme, certificateFile, privateKeyFile } = tls;
   if (acme) return { kind: "acme", ...acme };
   if (certificateFile === undefined || privateKeyFile === undefined) return undefined;
@@ -200,6 +204,14 @@ export const loadMesh = ({ mesh }: Configuration): MeshIdentity | undefined =>
     authority: readText(mesh.identity.authorityFile),
     revocations: mesh.identity.revocationsFile && readText(mesh.identity.revocationsFile),
   };
+
+/** The certificate of Wasimoff's public name: its own, or that of the stack; undefined where it has no such name. */
+export function loadWasimoff({ wasimoff, tls }: Configuration): WasimoffCertificate | undefined {
+  if (wasimoff?.mode !== "public") return undefined;
+  const files = wasimoff.certificate ?? tls;
+  const of = loadTls({ tls: { ...files, acme: wasimoff.certificate ? undefined : tls.acme } });
+  return of?.kind === "acme" ? { kind: "issuer", issuer: issuerName(of.production) } : of;
+}
 
 /** The other backends; undefined where there are none. */
 const loadFederation = ({ features: { federation } }: Configuration): Federation | undefined =>

@@ -8,6 +8,7 @@ const dataOf: Readonly<Record<Role, string>> = {
   assethost: "the backups of all services and the image registry",
   kubenode: "a member of etcd and the volumes of its pods",
   datanode: "its part of the data of Cassandra, PostgreSQL, Elasticsearch, MinIO and RabbitMQ",
+  wickr: "what opens Wickr's encrypted disk",
 };
 
 /** What on a machine remembers its address and cannot be told another one. */

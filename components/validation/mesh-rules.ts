@@ -81,7 +81,7 @@ function placeProblems(
     [host.ssh?.port ?? 22, "the host's SSH server's"],
     ...(calling.enabled ? [[callingPorts.turn, "calling's"] as const] : []),
   ]);
-  const media = calling.enabled && port >= callingPorts.media.first;
+  const media = calling.enabled && port >= calling.firstMediaPort;
   const owner = media ? "one of calling's media ports" : taken.get(port);
   return [
     ...(machines.some(({ name }) => name === gateway)

@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { parseAllDocuments } from "yaml";
 import { type Disposition, dispositions, type Role, roles } from "../config/schema";
 
 /** A machine as the stack's last run has left it. */
@@ -21,6 +22,16 @@ export interface RecordedMachine {
   };
 }
 
+/** Settings of the stack's last run, by key, that the state tells of what was made with them; what was not is not there. */
+export type RecordedSettings = Readonly<
+  Partial<
+    Record<
+      "network.cidr" | "network.dhcpRange" | "kubernetes.podCidr" | "kubernetes.serviceCidr" | "ssh.user",
+      string
+    >
+  >
+>;
+
 /** Resources of a state by URN, as the engine's builtin provider gives them. */
 type Resources = Readonly<Record<string, { type: string; outputs: Readonly<Record<string, unknown>> }>>;
 
@@ -28,13 +39,50 @@ type Resources = Readonly<Record<string, { type: string; outputs: Readonly<Recor
  * Reads what the state of the stack that runs has of its machines, before this run changes anything. The engine answers
  * it in previews as well, whatever the backend.
  */
-export async function readRecorded(): Promise<RecordedMachine[]> {
+export async function readRecorded(): Promise<{
+  readonly machines: readonly RecordedMachine[];
+  readonly settings: RecordedSettings;
+}> {
   const stackName = [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack()].join("/");
   const answer: { outputs?: Resources } = await pulumi.runtime.invoke(
     "pulumi:pulumi:readStackResourceOutputs",
     { stackName },
   );
-  return recordedMachines(answer.outputs ?? {});
+  const resources = answer.outputs ?? {};
+  return { machines: recordedMachines(resources), settings: recordedSettings(resources) };
+}
+
+/** Finds the settings in the resources of a state. */
+export function recordedSettings(resources: Resources): RecordedSettings {
+  const all = Object.entries(resources);
+  const outputsOf = (which: (urn: string, type: string) => boolean): Readonly<Record<string, unknown>> =>
+    all.find(([urn, { type }]) => which(urn, type))?.[1].outputs ?? {};
+  const network = outputsOf((_, type) => /^libvirt:.*:Network$/.test(type));
+  const { environment } = outputsOf((urn) => /::kubernetes-member-[^:]*$/.test(urn));
+  const login = outputsOf((urn) => /VirtualMachine\$command:.*-login$/.test(urn));
+  const [cidr] = Array.isArray(network.addresses) ? network.addresses : [];
+  const range = /<range start="([0-9.]+)" end="([0-9.]+)"/.exec(
+    JSON.stringify(network.xml ?? "").replaceAll('\\"', '"'),
+  );
+  const stack = outputsOf((_, type) => type === "pulumi:pulumi:Stack");
+  const cluster = networkingIn((environment as { KUBEADM_CONFIG?: unknown } | undefined)?.KUBEADM_CONFIG);
+  const found = {
+    "network.cidr": cidr,
+    "network.dhcpRange": range ? `${range[1]} to ${range[2]}` : undefined,
+    "kubernetes.podCidr": cluster?.podSubnet,
+    "kubernetes.serviceCidr": cluster?.serviceSubnet,
+    // Machines that exist already have users of their own.
+    "ssh.user": Object.keys(login).length > 0 ? stack.sshUser : undefined,
+  };
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => typeof value === "string"));
+}
+
+/** The networks of a cluster, from what kubeadm was given. */
+function networkingIn(text: unknown): { podSubnet?: unknown; serviceSubnet?: unknown } | undefined {
+  if (typeof text !== "string") return undefined;
+  return parseAllDocuments(text)
+    .map((document) => document.toJS())
+    .find(({ kind }) => kind === "ClusterConfiguration")?.networking;
 }
 
 /** Finds the machines in the resources of a state. */

@@ -63,6 +63,19 @@ export const networkName: Reservation = firstOf(
   matching(/-$/, "it ends with a hyphen: the machines' domains follow one"),
 );
 
+/** `domain`: what is below it has to be nobody else's. */
+export const domainName: Reservation = firstOf(
+  matching(/(^|\.)cluster\.local$/, "the cluster has it for its own services"),
+  matching(/\.local$/, "names below .local are looked up on the local network alone (mDNS, RFC 6762)"),
+  matching(/(^|\.)(localhost|localdomain|in-addr\.arpa|ip6\.arpa)$/, "resolvers know it as something else"),
+);
+
+/** A folder of the host for what has to stay. */
+export const hostFolder: Reservation = firstOf(
+  matching(/^\/(var\/)?tmp(\/|$)/, "what lies in it is deleted at a boot, or after some days"),
+  matching(/^\/(dev|proc|sys|run|var\/run|var\/lock)(\/|$)/, "it is in memory, and gone with the next boot"),
+);
+
 /** `firewall.publicInterface`. */
 export const interfaceName: Reservation = interfaces;
 
@@ -70,6 +83,10 @@ export const interfaceName: Reservation = interfaces;
 export const machineName: Reservation = firstOf(
   matching(/^(localhost|localdomain|ip6-.*|gateway|broadcasthost)$/, "resolvers know it as something else"),
   oneOf("ready founder member addons", "resources of the program have it"),
+  oneOf(
+    "kubernetes cassandra postgresql elasticsearch minio rabbitmq artifact backups firewall secrets wire",
+    "a part of the deployment has it, and resources and names in the cluster begin with it",
+  ),
   matching(/^(member|prepare|programs)-/, "resources of the program begin with it"),
   matching(/-kept$/, "resources of the program end with it"),
   matching(/^base-[0-9a-f]+$/, "images in the storage pool have such names"),

@@ -7,7 +7,8 @@ import { ownMachines } from "../config/plan";
 import { callingPorts } from "../config/ports";
 import { quote } from "../config/quote";
 import type { Configuration } from "../config/schema";
-import { planCassandra, tlsRefusal } from "../data-services/cassandra/plan";
+import { hasWire } from "../config/wickr";
+import { planCassandra } from "../data-services/cassandra/plan";
 import { planElasticsearch } from "../data-services/elasticsearch/plan";
 import { planMinio } from "../data-services/minio/plan";
 import { planPostgresql } from "../data-services/postgresql/plan";
@@ -19,11 +20,14 @@ import { addressRules } from "./address-rules";
 import { knownHostRules } from "./known-hosts";
 import { meshProgramRules, meshRules } from "./mesh-rules";
 import type { Problem, Sections } from "./problem";
-import { interfaceName, machineName, networkName, userName } from "./reserved-names";
+import { domainName, hostFolder, interfaceName, machineName, networkName, userName } from "./reserved-names";
 import { secretRules } from "./secret-rules";
+import { serviceTlsRules } from "./service-tls-rules";
 import { sizingRules } from "./sizing-rules";
 import { publicKeyProblem } from "./ssh-keys";
 import type { Surroundings } from "./surroundings";
+import { wasimoffImageRules, wasimoffRules, wasimoffWarnings } from "./wasimoff-rules";
+import { wickrRules } from "./wickr-rules";
 import { chartRules, connectionRules, federationRules, tlsRules } from "./wire-rules";
 
 type Named = Sections<"network" | "firewall" | "machines" | "ssh" | "domain">;
@@ -36,7 +40,7 @@ function rule<K extends keyof Configuration>(
   check: (config: Pick<Configuration, K>, surroundings: Surroundings) => Problem[],
 ): Rule {
   const hasAll = (config: Partial<Configuration>): config is Pick<Configuration, K> =>
-    sections.every((section) => config[section] !== undefined);
+    sections.every((section) => section in config);
   return (config, surroundings) => (hasAll(config) ? check(config, surroundings) : []);
 }
 
@@ -45,7 +49,10 @@ export const checkRules: Rule = (config, surroundings) =>
   [
     rule(["network", "firewall", "machines", "ssh", "domain"], nameRules),
     rule(["network", "firewall", "kubernetes", "machines", "host", "mail"], addressRules),
+    rule(["host"], ({ host }) => folderRules("host.poolPath", host.poolPath)),
+    rule(["artifact"], ({ artifact }) => folderRules("artifact.storePath", artifact?.storePath)),
     rule(["machines"], roleRules),
+    rule(["wickr", "machines", "firewall", "artifact", "mesh", "wasimoff", "wire"], wickrRules),
     rule(["host", "machines"], capacityRules),
     rule(["image", "machines"], imageRules),
     rule(["machines", "dataServices", "backup"], sizingRules),
@@ -66,6 +73,8 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["machines", "dataServices", "wire"], connectionRules),
     rule(["mesh", "artifact"], meshProgramRules),
     rule(["mesh", "machines", "network", "kubernetes", "firewall", "domain", "calling", "host"], meshRules),
+    rule(["wasimoff", "domain", "tls", "wire", "machines", "firewall", "host", "kubernetes"], wasimoffRules),
+    rule(["wasimoff", "artifact"], wasimoffImageRules),
   ].flatMap((check) => check(config, surroundings));
 
 function artifactRules({ artifact }: Sections<"artifact">, { readManifest }: Surroundings): Problem[] {
@@ -127,7 +136,7 @@ function assetHostRules({ artifact, machines }: Sections<"artifact" | "machines"
 
 /** What is allowed but worth saying. */
 export function findWarnings(config: Configuration): string[] {
-  return [...hostKeyWarnings(config), ...capacityWarnings(config)];
+  return [...hostKeyWarnings(config), ...capacityWarnings(config), ...wasimoffWarnings(config)];
 }
 
 function hostKeyWarnings({ host: { ssh } }: Configuration): string[] {
@@ -180,6 +189,7 @@ function nameRules({ network, firewall, machines, ssh, domain }: Named): Problem
         ]
       : []),
     ...taken("ssh.user", ssh.user, userName),
+    ...taken("domain", domain, domainName),
     ...machines.flatMap(({ name }, index) => [
       ...taken(`machines[${index}].name`, name, machineName),
       ...(machines.slice(0, index).some((earlier) => earlier.name === name)
@@ -197,6 +207,14 @@ function nameRules({ network, firewall, machines, ssh, domain }: Named): Problem
   ];
 }
 
+/** What a folder of the host's is for has to be there after the next boot, too. */
+function folderRules(key: string, path: string | undefined): Problem[] {
+  const reason = path === undefined ? undefined : hostFolder(path);
+  return reason === undefined
+    ? []
+    : [{ key, message: `${path} will not do: ${reason}; choose a folder below /var/lib, /srv or the like` }];
+}
+
 function roleRules({ machines }: Sections<"machines">): Problem[] {
   const count = (role: string) =>
     machines.filter((machine) => machine.role === role && !machine.retiring).length;
@@ -205,6 +223,8 @@ function roleRules({ machines }: Sections<"machines">): Problem[] {
       ? [{ key: `machines[${index}].retiring`, message: "the asset host cannot give what it has to another" }]
       : [],
   );
+  // A stack may have Wickr and nothing else (wickr-rules.ts).
+  if (!hasWire({ machines }) && machines.length > 0) return problems;
   const assetHosts = machines.filter(({ role }) => role === "assethost").length;
   if (assetHosts !== 1)
     problems.push({ key: "machines", message: `there must be one assethost, found ${assetHosts}` });
@@ -363,24 +383,4 @@ function hostPortRules({ host, calling }: Sections<"host" | "calling">): Problem
         },
       ]
     : [];
-}
-
-function serviceTlsRules(
-  { artifact, dataServices }: Sections<"artifact" | "dataServices">,
-  { readManifest }: Surroundings,
-): Problem[] {
-  if (!artifact || !dataServices.tls) return [];
-  try {
-    const message = tlsRefusal(
-      planCassandra(
-        planArtifact(
-          artifact.sources.map(({ manifest, location }) => ({ manifest: readManifest(manifest), location })),
-        ),
-      ),
-    );
-    return message ? [{ key: "dataServices.tls", message }] : [];
-  } catch {
-    // What is wrong with the artifact itself is artifactRules' to say.
-    return [];
-  }
 }

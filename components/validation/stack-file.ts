@@ -12,6 +12,7 @@ import {
   visit,
 } from "yaml";
 import { quoteKey } from "../config/quote";
+import { yamlProblem } from "../config/yaml";
 import type { Problem } from "./problem";
 
 /**
@@ -51,7 +52,11 @@ export function readStackFile(name: string, text: string, project: string): Stac
   const syntax = documents
     .slice(0, 1)
     .flatMap(({ errors }) => errors)
-    .map(({ code, pos }) => ({ key: name, message: `is no YAML (${code})`, line: lineAt(pos[0]) }));
+    .map(({ code, pos }) => ({
+      key: name,
+      message: `is no YAML: ${yamlProblem(code)}`,
+      line: lineAt(pos[0]),
+    }));
   const config = document && isMap(document.contents) ? document.get("config", true) : undefined;
   const top = document && isMap(document.contents) ? document.contents.items : [];
   const offsetOf = (node: unknown): number => (node as Node | null)?.range?.[0] ?? 0;
@@ -137,6 +142,12 @@ function ambiguities(
             : `${source} is ${shown(other)} in YAML 1.1 and ${shown(value)} in YAML 1.2, and Pulumi's reader is between the two: ${advice(source, other, value)}`,
           line,
         });
+      else if (typeof value === "number" && !decimal.test(source) && !key.startsWith("wire.values"))
+        problems.push({
+          key,
+          message: `${source.slice(0, 20)} is a number in another notation: write ${value}, or put it in quotes if it is text`,
+          line,
+        });
       else if (typeof value === "number" && digitsOf(source) > certainDigits)
         problems.push({
           key,
@@ -147,6 +158,9 @@ function ambiguities(
   });
   return problems;
 }
+
+/** How people write a number; hexadecimal, octal and exponents are more often a slip, or text, than meant. */
+const decimal = /^-?\d+(\.\d+)?$/;
 
 /** Keys whose values are not for messages: a secret in plain text is refused without showing it. */
 const mayBeSecret = /pass|secret|token|credential|key|^wire\.values/i;

@@ -6,7 +6,7 @@ import { plannedReleases } from "./wire-rules";
 type Given = Readonly<Record<string, unknown>>;
 
 /** Sections that only what comes out of an artifact reads, and those that only Wire's releases read. */
-const ofArtifact = ["dataServices", "backup", "kubernetes", "mesh"];
+const ofArtifact = ["dataServices", "backup", "kubernetes", "mesh", "wasimoff"];
 const ofWire = ["tls", "features", "mail", "wire"];
 
 /** Everything that was given and is not used in this stack, each with the reason. */

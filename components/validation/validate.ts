@@ -46,7 +46,10 @@ export function validate(values: Readonly<Record<string, unknown>>, surroundings
     ...(stackFile?.problems ?? []),
     ...strayKeys,
     ...describeIssues(issues, stackFile?.lineOf),
-    ...checkRules(parsed.data ?? readableSections(values, issues), surroundings),
+    ...checkRules(
+      parsed.data ? { ...absent, ...parsed.data } : readableSections(values, issues),
+      surroundings,
+    ),
   ];
   if (problems.length > 0 || !parsed.data) throw new ConfigurationError(problems, stackFile);
   return {
@@ -57,6 +60,9 @@ export function validate(values: Readonly<Record<string, unknown>>, surroundings
 
 /** The keys at the top of a configuration. */
 export const sectionNames = Object.keys(configurationSchema.shape);
+
+/** For rules a section that may be absent, and is, is one with the right types. */
+const absent = Object.fromEntries(sectionNames.map((name) => [name, undefined]));
 
 /** The sections of a refused configuration that have the right types once unknown keys are left out. */
 function readableSections(
@@ -98,7 +104,7 @@ function describeIssue(issue: z.core.$ZodIssue, lineOf: StackFile["lineOf"]): Pr
     });
   }
   if (issue.input === undefined) return [{ key, message: `is missing: ${expectation(issue)}` }];
-  const found = key.endsWith("password") ? "something else" : quote(issue.input);
+  const found = /(password|salt)$/.test(key) ? "something else" : quote(issue.input);
   return [{ key, message: `${expectation(issue)}; found ${found}` }];
 }
 

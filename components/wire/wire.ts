@@ -18,6 +18,8 @@ import { fingerprintOf } from "./tls";
 export interface WireArgs extends ReleaseSources {
   readonly context: WireContext;
   readonly provider: kubernetes.Provider;
+  /** The step after which every image can be pulled. */
+  readonly images: pulumi.Resource;
   /** With keys inside; it and the provider lead to the same API server. */
   readonly kubeconfig: pulumi.Output<string>;
   /**
@@ -27,6 +29,8 @@ export interface WireArgs extends ReleaseSources {
   readonly viewpoint: Target;
   /** The machine that carries calling. @default none: calling is off */
   readonly callingTarget?: Target;
+  /** First UDP port of conference calls. */
+  readonly firstMediaPort: number;
   /** What forwards the public ports; without it no public name answers. */
   readonly firewall: pulumi.Resource;
   /** How many times as long as {@link releases} says Helm waits. @default 1 */
@@ -83,7 +87,9 @@ export class Wire extends pulumi.ComponentResource {
         ),
       ];
     if (callingNode && args.callingTarget) {
-      const ports = shareMediaPorts(`${name}-calling-ports`, args.callingTarget, { parent: this });
+      const ports = shareMediaPorts(`${name}-calling-ports`, args.callingTarget, args.firstMediaPort, {
+        parent: this,
+      });
       preparations.sftd = [ports];
       preparations.coturn = [ports];
     }
@@ -93,6 +99,7 @@ export class Wire extends pulumi.ComponentResource {
     for (const { name: release, chart: reference, values } of inOrder(planReleases(context, args))) {
       const { fingerprint, ...chart } = reference;
       const dependsOn = [
+        args.images,
         ...predecessors[release].flatMap((earlier) => made[earlier] ?? []),
         ...(preparations[release] ?? []),
       ];
@@ -167,15 +174,13 @@ export const predecessors: Readonly<Record<ReleaseName, readonly ReleaseName[]>>
   smtp: [],
   "databases-ephemeral": [],
   reaper: [],
-  // Its hooks make tables and an index before any of its pods is there.
+  // Its hooks make tables and an index before any of its pods is there; they want no Redis and no queues of Amazon's.
   "wire-server": [
     "cassandra-external",
     "elasticsearch-external",
     "minio-external",
     "postgresql-external",
     "rabbitmq-external",
-    "databases-ephemeral",
-    "fake-aws",
   ],
   webapp: [],
   "account-pages": [],

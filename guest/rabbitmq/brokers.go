@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 // Brokers are the real ones, by their management interface.
 type Brokers struct {
 	Settings
+	Password string
 	// Authority has signed the brokers' certificates; nil without TLS.
 	Authority *x509.CertPool
 	// Ways are tried in turn: while TLS is being switched on or off, a broker may still have it the other way.
@@ -34,8 +36,14 @@ type Way struct {
 }
 
 // NewBrokers reads the authority that every machine of the stack trusts, where there is TLS.
-func NewBrokers(settings Settings, authorityFile string) (*Brokers, error) {
-	brokers := &Brokers{Settings: settings, Ways: []Way{{settings.Management, settings.TLS}}, Knock: 5 * time.Second}
+func NewBrokers(specification Specification, authorityFile string) (*Brokers, error) {
+	settings := specification.Settings
+	brokers := &Brokers{
+		Settings: settings,
+		Password: specification.Secrets.Password,
+		Ways:     []Way{{settings.Management, settings.TLS}},
+		Knock:    5 * time.Second,
+	}
 	text, err := os.ReadFile(authorityFile)
 	if err == nil {
 		brokers.Authority = x509.NewCertPool()
@@ -46,6 +54,17 @@ func NewBrokers(settings Settings, authorityFile string) (*Brokers, error) {
 	return brokers, nil
 }
 
+// EitherWay is the brokers as they can be reached while TLS is being switched on or off.
+func (b *Brokers) EitherWay() *Brokers {
+	either := *b
+	other := Way{managementTLS, true}
+	if b.TLS {
+		other = Way{managementPlain, false}
+	}
+	either.Ways = append(slices.Clone(b.Ways), other)
+	return &either
+}
+
 // encryption is how to speak TLS to a broker, which shows a certificate with its address.
 func (b *Brokers) encryption() *tls.Config {
 	return &tls.Config{RootCAs: b.Authority, MinVersion: tls.VersionTLS12}
@@ -53,7 +72,7 @@ func (b *Brokers) encryption() *tls.Config {
 
 // ask gets what a broker says. A failed check of health, 503, is an answer too.
 func (b *Brokers) ask(node, path string, answer any) error {
-	address, _ := b.address(node)
+	address := b.address(node)
 	var unreachable error
 	for _, way := range b.Ways {
 		scheme := "http"
@@ -186,7 +205,7 @@ func (b *Brokers) Lacking(node string) (lacking []string, total int, err error) 
 
 // Reach implements [Cluster].
 func (b *Brokers) Reach(node string, port int) Reach {
-	address, _ := b.address(node)
+	address := b.address(node)
 	connection, err := net.DialTimeout("tcp", net.JoinHostPort(address, strconv.Itoa(port)), b.Knock)
 	switch {
 	case err == nil:

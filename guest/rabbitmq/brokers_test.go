@@ -31,8 +31,8 @@ func management(t *testing.T, answers map[string]string) *Brokers {
 	t.Cleanup(server.Close)
 	host, port, _ := net.SplitHostPort(server.Listener.Addr().String())
 	number, _ := strconv.Atoi(port)
-	settings := Settings{Self: "one", Nodes: Nodes{{"one", host}}, User: "wire", Password: "secret", Management: number}
-	brokers, err := NewBrokers(settings, "/nowhere")
+	settings := Settings{Self: "one", Nodes: []Node{{Name: "one", Address: host}}, User: "wire", Management: number}
+	brokers, err := NewBrokers(Specification{settings, Secrets{Password: "secret"}}, "/nowhere")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,5 +91,12 @@ func TestBrokersThatDoNotAnswer(t *testing.T) {
 	working.Ways = append([]Way{{working.Management, true}}, working.Ways...)
 	if _, err := working.Members("one"); err != nil {
 		t.Error(err)
+	}
+	if ways := working.EitherWay().Ways; ways[len(ways)-1] != (Way{15671, true}) {
+		t.Error(ways)
+	}
+	working.TLS = true
+	if ways := working.EitherWay().Ways; ways[len(ways)-1] != (Way{15672, false}) {
+		t.Error(ways)
 	}
 }

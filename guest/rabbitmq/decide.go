@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"wiab-staging/guest/machine"
 	"wiab-staging/guest/service"
 )
 
@@ -15,6 +16,12 @@ import (
 const (
 	portMapper   = 4369
 	distribution = 25672
+)
+
+// Ports of the management interface.
+const (
+	managementPlain = 15672
+	managementTLS   = 15671
 )
 
 // Reach is what knocking at a port told.
@@ -97,7 +104,7 @@ func (d Decider) Place() (Place, error) {
 		}
 	}
 	if founder := d.Staying()[0]; founder != d.Self {
-		return Place{}, fmt.Errorf("there is no cluster that %s could join: %s is to found it", d.Self, founder)
+		return Place{}, machine.Final{Err: fmt.Errorf("there is no cluster that %s could join: %s is to found it", d.Self, founder)}
 	}
 	return Place{}, nil
 }
@@ -233,7 +240,7 @@ func (d Decider) Healthy() (string, error) {
 			}
 		}
 		for _, name := range namesWhere(views[viewer], false) {
-			if !slices.Contains(d.Retiring, name) {
+			if !d.retires(name) {
 				return "", fmt.Errorf("%s sees %s as a member whose broker does not run", viewer, name)
 			}
 		}

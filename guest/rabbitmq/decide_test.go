@@ -2,6 +2,8 @@ package rabbitmq
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,10 +44,12 @@ func (f fake) Reach(node string, _ int) Reach {
 	return Silent
 }
 
-var nodes = Nodes{{"one", "192.0.2.1"}, {"two", "192.0.2.2"}, {"three", "192.0.2.3"}}
-
-func at(self string, cluster fake, retiring ...string) Decider {
-	return Decider{Settings{Self: self, Nodes: nodes, Retiring: retiring, User: "wire", AMQP: 5672}, cluster}
+func at(self string, cluster Cluster, retiring ...string) Decider {
+	var nodes []Node
+	for index, name := range []string{"one", "two", "three"} {
+		nodes = append(nodes, Node{name, fmt.Sprintf("192.0.2.%d", index+1), slices.Contains(retiring, name)})
+	}
+	return Decider{Settings{Self: self, Nodes: nodes, User: "wire", AMQP: 5672}, cluster}
 }
 
 var all = map[string]bool{"one": true, "two": true, "three": true}

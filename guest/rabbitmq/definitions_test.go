@@ -53,16 +53,3 @@ func TestGuestAndRestorable(t *testing.T) {
 		t.Error("anything passes for definitions")
 	}
 }
-
-func TestReadSettings(t *testing.T) {
-	settings, err := ReadSettings([]byte(`{"node": "b", "nodes": {"b": "192.0.2.2", "a": "192.0.2.1"}, "retiring": ["a"],
-	 "name": "wire", "password": "secret", "amqp": 5672, "management": 15672, "tls": false}`))
-	if err != nil || !slices.Equal(settings.Nodes, Nodes{{"b", "192.0.2.2"}, {"a", "192.0.2.1"}}) || !slices.Equal(settings.Staying(), []string{"b"}) {
-		t.Error(settings, err)
-	}
-	for _, text := range []string{`{"password": "secret-word"`, `{"nodes": ["secret-word"]}`, `{"node": "a", "nodes": {"a": 1}}`, `{"node": "a", "nodes": {}, "password": "secret-word"}`} {
-		if _, err := ReadSettings([]byte(text)); err == nil || len(err.Error()) == 0 || slices.Contains([]byte(err.Error()), '{') {
-			t.Error(text, err)
-		}
-	}
-}

@@ -98,14 +98,18 @@ type channel struct {
 func (c *channel) close() { c.connection.Close() }
 
 func (b *Brokers) open(node string) (*channel, error) {
-	address, _ := b.address(node)
+	address := b.address(node)
 	at := net.JoinHostPort(address, strconv.Itoa(b.AMQP))
 	place := url.URL{Scheme: "amqp", Host: at, Path: "/"}
 	config := amqp.Config{
 		SASL: []amqp.Authentication{&amqp.PlainAuth{Username: b.User, Password: b.Password}},
 		Dial: func(network, address string) (net.Conn, error) {
 			connection, err := net.DialTimeout(network, address, time.Minute)
-			if err != nil || !b.TLS {
+			if err != nil {
+				return nil, err
+			}
+			// Until it is open; from then on both sides send heartbeats.
+			if err := connection.SetDeadline(time.Now().Add(time.Minute)); err != nil || !b.TLS {
 				return connection, err
 			}
 			secured := b.encryption()

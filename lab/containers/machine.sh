@@ -157,7 +157,10 @@ view() {
   mount --make-rshared /
   : >"/.host$DIRECTORY/ready"
   umount --lazy /.host
-  exec env --ignore-environment container=wiab PATH=/usr/sbin:/usr/bin:/sbin:/bin /sbin/init </dev/null
+  # systemd takes control groups of version 1 since 256 only where it is told so twice.
+  [[ $found == "/sys/fs/cgroup cgroup2 "* ]] ||
+    set -- systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1
+  exec env --ignore-environment container=wiab PATH=/usr/sbin:/usr/bin:/sbin:/bin /sbin/init "$@" </dev/null
 }
 
 view_groups() {

@@ -26,30 +26,37 @@ export interface GuestImage {
 
 const recipe = join(__dirname, "image");
 
-const imageKey = (): string => contentKey([], recipe);
+/** Release of Debian that the guests run unless they are told otherwise. */
+export const defaultSuite = "bookworm";
+
+/** What tells an image from those of other recipes and releases. */
+export const imageKey = (suite: string): string => contentKey([suite], recipe);
 
 /** Where the guest image is, if it is there already. */
-export const guestImageFolder = (): string | undefined => inCache("guest", imageKey());
+export const guestImageFolder = (suite = defaultSuite): string | undefined =>
+  inCache("guest", imageKey(suite));
 
 const part: Part = { name: "guest image", minutes: 2 };
 
 /** What {@link buildGuestImage} has to build. */
-export const guestImageParts = (): readonly Part[] => (guestImageFolder() ? [] : [part]);
+export const guestImageParts = (suite = defaultSuite): readonly Part[] =>
+  guestImageFolder(suite) ? [] : [part];
 
 /**
  * Gives the guest image, building it if the cache has none of this recipe; that takes one to two minutes
  * and downloads 100 MB of Debian packages. It may be interrupted at any moment.
+ * @param suite - Code name of the release of Debian.
  * @throws CommandError with the last lines of the step that failed.
  */
-export async function buildGuestImage(done: Done = () => {}): Promise<GuestImage> {
-  const image = await cached("guest", imageKey(), async (directory) => {
-    console.log("building the guest image (Debian 12), one to two minutes:");
+export async function buildGuestImage(done: Done = () => {}, suite = defaultSuite): Promise<GuestImage> {
+  const image = await cached("guest", imageKey(suite), async (directory) => {
+    console.log(`building the guest image (Debian ${suite}), one to two minutes:`);
     // In a mount namespace of its own: whatever way it ends, nothing stays mounted on the host.
-    const build = ["--mount", "sh", join(recipe, "build.sh"), directory, owner()];
+    const build = ["--mount", "sh", join(recipe, "build.sh"), directory, owner(), suite];
     // mmdebstrap does not look for the host's proxies and the like itself.
     const options = (await wayToTheArchive()).map((line) => `--aptopt=${line}`);
     await asRoot("unshare", [...build, ...options], {
-      input: `${sourcesList(await debianSources("bookworm")).join("\n")}\n`,
+      input: `${sourcesList(await debianSources(suite)).join("\n")}\n`,
       onLine: (line) => {
         if (/^[IWE]: /.test(line)) console.log(`  ${line.slice(3)}`);
       },

@@ -13,7 +13,7 @@ interface StartedProcess {
 const recordFile = join(__dirname, "../../.state/processes.json");
 
 /** The 22nd field of /proc/PID/stat (proc(5)), or undefined when there is no such process. */
-function startTicks(pid: number): string | undefined {
+export function startTicks(pid: number): string | undefined {
   try {
     // The second field is the program's name in brackets and may itself contain spaces and brackets.
     return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[19];

@@ -1,5 +1,5 @@
+import { withKeys } from "../../checks/agent";
 import { quote } from "../../components/config/quote";
-import { withKeys } from "../../lab/agent";
 import { keysOf, labEnvironment, readOptions, readOutputs } from "../../lab/context";
 import { ensurePackages, verifyPackages } from "../../lab/host/packages";
 import { writeDown } from "../../lab/record";
@@ -97,4 +97,9 @@ async function hold({ name, hold }: Drill, ground: DrillGround): Promise<Row> {
   }
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run drills -- [--stack lab] [NAME...]
+
+Takes things away from the lab, edits its configuration, breaks releases, and sees that just what should follow does.`,
+);

@@ -1,5 +1,5 @@
+import { withKeys } from "../../checks/agent";
 import { quote } from "../../components/config/quote";
-import { withKeys } from "../../lab/agent";
 import { keysOf, labEnvironment, readOptions, readOutputs } from "../../lab/context";
 import { writeDown } from "../../lab/record";
 import { waitFor } from "../../lab/wait";
@@ -127,4 +127,9 @@ const cells = (row: Row): string[] => [
   row.remark,
 ];
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run faults -- [--stack lab] [NAME...]
+
+Does the lab harm while clients write, and counts what they lose.`,
+);

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ofBundle } from "../../lab/artifact";
 import { buildLabBundle } from "../../lab/bundle";
 import { configuredSize, configureLab } from "../../lab/configure";
 import { labEnvironment, readOptions, stackFile } from "../../lab/context";
@@ -12,8 +13,9 @@ import { projectDirectory } from "../../toolchain/environment";
 import { createStack } from "../../toolchain/pulumi";
 import { describeFilling, measureBuilds, measureDistribution } from "./artifact";
 import { partsOf, renderParts } from "./parts";
-import { renderArtifact, renderMarkdown, renderScreen, replaceSection } from "./report";
+import { describeMachine, renderArtifact, renderMarkdown, renderScreen, replaceSection } from "./report";
 import { measureStack } from "./session";
+import { renderTimeline } from "./timeline";
 
 const page = join(projectDirectory, "docs/benchmarks.md");
 
@@ -66,7 +68,7 @@ async function benchStack(
     );
   const { env } = await labEnvironment();
   const image = await buildGuestImage();
-  await configureLab({ stack, size, facts, image, bundle });
+  await configureLab({ stack, size, facts, image, artifact: ofBundle(bundle) });
   await createStack(env, stack);
   const { rows, up } = await measureStack({ env, directory: projectDirectory, stack }).catch(
     (error: Error) => {
@@ -85,6 +87,11 @@ async function benchStack(
     date,
   };
   const result = { ...about, rows };
+  const [fromNothing] = rows;
+  writeFileSync(
+    join(projectDirectory, `docs/images/up-${size}.svg`),
+    renderTimeline(describeMachine(about), up, fromNothing?.chain ?? []),
+  );
   const parts = renderParts(partsOf(up));
   const filled = renderArtifact(about, describeFilling(up, bundle));
   write(size, {
@@ -104,4 +111,9 @@ function write(section: string, shown: { readonly screen: string; readonly markd
   console.log(`\n${shown.screen}\n\nwritten to docs/benchmarks.md`);
 }
 
-runMain(main);
+runMain(
+  main,
+  `usage: npm run bench
+
+Measures runs from the engine's own event log (docs/benchmarks.md).`,
+);

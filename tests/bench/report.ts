@@ -84,7 +84,8 @@ const chains = (rows: readonly Row[]): string[] =>
     .filter(([, description]) => description !== "")
     .map(([operation, description]) => `${operation}: ${description}`);
 
-function describeMachine({ facts, subject, date }: Omit<Result, "rows">): string {
+/** The day, what was measured, and on what. */
+export function describeMachine({ facts, subject, date }: Omit<Result, "rows">): string {
   return `${date}, ${subject}, on ${describeHost(facts)}.`;
 }
 

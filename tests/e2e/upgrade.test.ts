@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { withKeys } from "../../lab/agent";
+import { withKeys } from "../../checks/agent";
 import { keysOf, labEnvironment, readOutputs } from "../../lab/context";
 import { projectDirectory } from "../../toolchain/environment";
 import { clusterIsHealthy } from "../acceptance/faults/kubernetes";

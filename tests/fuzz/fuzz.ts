@@ -21,4 +21,10 @@ async function main(): Promise<number> {
   return faults.length === 0 ? 0 : 1;
 }
 
-if (require.main === module) runMain(main);
+if (require.main === module)
+  runMain(
+    main,
+    `usage: npm run fuzz -- [--count 10000] [--seed 1]
+
+Puts mutated stack files in front of the loader (docs/input.md).`,
+  );

@@ -200,4 +200,13 @@ describe("the graph of the lab's artifact", () => {
     expect(awaitedNames("artifact-assethost-images-files")).toContain("artifact-assethost-services");
     expect(awaitedNames("artifact-registry-images")).not.toContain("artifact-assethost-images-files");
   });
+
+  it("has nodes wait for what Kubernetes itself runs, and Wire's releases for all images", () => {
+    for (const name of others.filter((each) => each.startsWith("kubenode"))) {
+      const awaited = awaitedNames(`kubernetes-${name}-node`);
+      expect(awaited).toContain("artifact-registry-system-images");
+      expect(awaited).not.toContain("artifact-registry-images");
+    }
+    expect(awaitedNames("wire-webapp")).toContain("artifact-registry-images");
+  });
 });

@@ -14,7 +14,7 @@ beforeAll(async () => {
       "addons",
       {
         target: { kind: "local" },
-        script: { name: "addons.sh", text: "apply() { :; }" },
+        script: { name: "addons.sh", text: "remember() { :; }\\napply() { :; }" },
         parameters: { VERSION: new pulumi.Config().require("version") },
       },
       { hooks: { beforeUpdate: [versionHook("version")] } },

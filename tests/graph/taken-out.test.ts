@@ -49,6 +49,11 @@ describe.each([
     values: () => withoutFile(({ kind, name }) => kind === "binary" && name === "kubeadm"),
     message: "the artifact lacks the binary kubeadm",
   },
+  {
+    part: "package",
+    values: () => withoutFile(({ kind, name }) => kind === "apt" && name === "socat"),
+    message: "the artifact lacks the Debian packages socat",
+  },
 ])("an artifact with one $part taken out", ({ values, message }) => {
   let project: ScratchProject;
   let preview: Preview;

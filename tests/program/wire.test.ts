@@ -85,9 +85,11 @@ async function runWire(edit: Edit = {}): Promise<{ resources: Map<string, Regist
     }),
     values: edit.values,
     provider: new kubernetes.Provider("kubernetes", { kubeconfig: "none" }),
+    images: secrets,
     kubeconfig: pulumi.output("none"),
     viewpoint: { kind: "local" },
     callingTarget: context.callingNode && { kind: "local" },
+    firstMediaPort: 32768,
     firewall: secrets,
   });
   await (pulumi.runtime as unknown as { waitForRPCs(): Promise<void> }).waitForRPCs();

@@ -257,6 +257,7 @@ describe("push.sh", () => {
       scriptInput("components/artifact/registry/push.sh", {
         LOADER: readFileSync("components/artifact/registry/load-and-push-images.sh", "utf8"),
         STORE: store(),
+        SETS: "system helm adminhost",
         UNUSABLE: "",
         IMAGES: "0123",
         REGISTRY: registry,
@@ -284,6 +285,13 @@ describe("push.sh", () => {
       expect.stringContaining('"repositories":[]'),
     ]);
     expect(readdirSync(memory())).toEqual([]);
+  });
+
+  it("pushes the sets that it is told to and no other", async () => {
+    const { code, stdout } = await push({ SETS: "helm" });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/1 images: 1 pushed/);
+    expect(JSON.parse((await ask(`https://${registry}/v2/_catalog`))[1]).repositories).toEqual(["wire/brig"]);
   });
 
   it("fills the registry, for everybody to read, and shows the password to nobody", async () => {

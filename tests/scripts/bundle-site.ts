@@ -89,36 +89,53 @@ export class Site {
 }
 
 /**
- * Makes a Debian archive of three small packages in a folder: `wiab-hello`, which depends on `wiab-lib` with an epoch
- * in its version and recommends `wiab-extra`. @returns its key, in ASCII armour.
+ * Makes a Debian archive of small packages in a folder. In bookworm: `wiab-hello`, which depends on `wiab-lib` with an
+ * epoch in its version and recommends `wiab-extra`. In sid: `wiab-java`, which depends on the same, and a newer
+ * `wiab-lib`. @returns its key, in ASCII armour.
  */
 export function debianArchive(folder: string): string {
   const control = (name: string, version: string, fields: string) =>
     `Package: ${name}\nVersion: ${version}\nArchitecture: amd64\nMaintainer: Test <test@example.com>\n${fields}Description: for a test\n`;
-  const packages = {
-    "wiab-hello": control("wiab-hello", "1.0", "Depends: wiab-lib (>= 1:2)\nRecommends: wiab-extra\n"),
-    "wiab-lib": control("wiab-lib", "1:2.0+b1", ""),
-    "wiab-extra": control("wiab-extra", "1.0", ""),
+  const suites = {
+    bookworm: {
+      "wiab-hello": control("wiab-hello", "1.0", "Depends: wiab-lib (>= 1:2)\nRecommends: wiab-extra\n"),
+      "wiab-lib": control("wiab-lib", "1:2.0+b1", ""),
+      "wiab-extra": control("wiab-extra", "1.0", ""),
+    },
+    sid: {
+      "wiab-java": control("wiab-java", "1:8u1", "Depends: wiab-lib\n"),
+      "wiab-lib": control("wiab-lib", "1:3.0", ""),
+    },
   };
-  for (const [name, text] of Object.entries(packages)) {
-    write(folder, {
-      [`build/${name}/DEBIAN/control`]: text,
-      [`build/${name}/usr/share/${name}/file`]: `${name}\n`,
-    });
-    sh(`mkdir -p pool; dpkg-deb --root-owner-group -b build/${name} pool/${name}.deb >/dev/null`, folder);
-  }
   const gnupg = join(folder, "gnupg");
   mkdirSync(gnupg, { mode: 0o700 });
+  const gpg = `gpg --homedir ${gnupg} --batch --quiet --pinentry-mode loopback --passphrase ''`;
+  sh(`${gpg} --quick-generate-key test ed25519 sign never`);
+  for (const [suite, packages] of Object.entries(suites)) {
+    const pool = suite === "bookworm" ? "pool" : `pool-${suite}`;
+    for (const [name, text] of Object.entries(packages)) {
+      write(folder, {
+        [`build/${name}/DEBIAN/control`]: text,
+        [`build/${name}/usr/share/${name}/file`]: `${name}\n`,
+      });
+      sh(
+        `mkdir -p ${pool}; dpkg-deb --root-owner-group -b build/${name} ${pool}/${name}.deb >/dev/null`,
+        folder,
+      );
+    }
+    sh(
+      `mkdir -p dists/${suite}/main/binary-amd64
+       apt-ftparchive packages ${pool} >dists/${suite}/main/binary-amd64/Packages
+       apt-ftparchive -o APT::FTPArchive::Release::Codename=${suite} release dists/${suite} >Release
+       ${gpg} --output dists/${suite}/InRelease --clearsign Release
+       rm -r build Release`,
+      folder,
+    );
+  }
   sh(
-    `mkdir -p dists/bookworm/main/binary-amd64
-     apt-ftparchive packages pool >dists/bookworm/main/binary-amd64/Packages
-     apt-ftparchive -o APT::FTPArchive::Release::Codename=bookworm release dists/bookworm >Release
-     gpg="gpg --homedir ${gnupg} --batch --quiet --pinentry-mode loopback --passphrase ''"
-     eval "$gpg --quick-generate-key test ed25519 sign never"
-     eval "$gpg --output dists/bookworm/InRelease --clearsign Release"
-     eval "$gpg --armor --export" >key.asc
+    `${gpg} --armor --export >key.asc
      gpgconf --homedir ${gnupg} --kill gpg-agent
-     rm -r build gnupg Release`,
+     rm -r gnupg`,
     folder,
   );
   return readFileSync(join(folder, "key.asc"), "utf8");

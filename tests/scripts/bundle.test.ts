@@ -47,6 +47,27 @@ charts:
   - { name: chart, path: chart }
 `;
 
+/** As the lab's list of Wire's versions has it: packages of two releases, some as files, and programs packed together. */
+const pinned = (url: string) => `
+name: pinned
+apt:
+  suite: bookworm
+  packages: [wiab-hello]
+  files: [wiab-java]
+  pins: { sid: [wiab-java] }
+  sources:
+    - "deb [signed-by=key.asc] ${url} bookworm main"
+    - "deb [signed-by=key.asc] ${url} sid main"
+binaries:
+  - name: programs
+    version: v1
+    licence: MIT
+    file: programs-1.tar.gz
+    archive:
+      bin/tiny: { go: { module: tiny, package: ., variables: { main.greeting: good day } } }
+      still: { deb: "wiab-lib:/usr/share/wiab-lib/file" }
+`;
+
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), "wiab-bundle-"));
   mkdirSync(at("archive"));
@@ -55,6 +76,7 @@ beforeAll(async () => {
   write(root, {
     "list/bundle.yaml": list(site.url),
     "list/smaller.yaml": list(site.url).replace("[wiab-hello]", "[wiab-lib]"),
+    "list/pinned.yaml": pinned(site.url),
     "list/key.asc": key,
     "list/motd": "hello\n",
     "list/tiny/go.mod": "module example.com/tiny\n\ngo 1.26\n",
@@ -117,6 +139,27 @@ describe("a bundle", () => {
     );
     expect(unpacked).toHaveProperty(["charts/chart/charts/part/templates/job.yaml"]);
   });
+
+  it("takes from another release what is pinned to it alone, has packages as files and programs packed", async () => {
+    const run = await builder.run("cache1", [at("list/pinned.yaml"), "-o", at("pinned")]);
+    expect(run.stdout).toBe(`${at("pinned")} is made\n`);
+    const { files } = parseManifest(readFileSync(at("pinned/manifest.json"), "utf8"));
+    const named = files.flatMap(({ path, kind, name, version }) =>
+      name === undefined ? [] : [[kind, name, version, path]],
+    );
+    expect(named).toEqual([
+      ["binary", "programs", "v1", "binaries/programs-1.tar.gz"],
+      ["binary", "wiab-java", "8u1", "binaries/wiab-java_8u1_amd64.deb"],
+      ["apt", "wiab-hello", "1.0", "debs-bookworm/public/pool/main/w/wiab-hello/wiab-hello_1.0_amd64.deb"],
+      ["apt", "wiab-lib", "1:2.0+b1", "debs-bookworm/public/pool/main/w/wiab-lib/wiab-lib_2.0+b1_amd64.deb"],
+    ]);
+    expect(
+      sh(
+        "tar -xOf pinned/binaries.tar binaries/programs-1.tar.gz | tar -xz && bin/tiny 2>&1; cat still",
+        root,
+      ),
+    ).toBe("good daywiab-lib\n");
+  }, 300_000);
 
   it("has images that skopeo takes, with files, folders and owners as listed", () => {
     const file = at("unpacked/containers-helm/example.com_tiny_1.tar");

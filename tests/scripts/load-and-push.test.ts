@@ -100,8 +100,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   const ended = new Promise((resolve) => server.on("close", resolve));
-  server.kill("SIGKILL");
-  await ended;
+  // What has ended already, because it could not begin, says so no more.
+  if (server.kill("SIGKILL")) await ended;
   rmSync(root, { recursive: true });
 });
 

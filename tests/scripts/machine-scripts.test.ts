@@ -17,6 +17,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { admittedMark } from "../../components/host/firewall/host-services";
+import { renderRuleset } from "../../components/host/firewall/ruleset";
 import { loadScript, renderInput } from "../../components/machine/script";
 import { type Ended, Namespace } from "../acceptance/verify/namespace";
 
@@ -126,6 +128,7 @@ describe("preflight.sh", () => {
     PUBLIC_ADDRESS: "203.0.113.1",
     LOCAL_ADDRESS: "203.0.113.1",
     HOST_PORTS: "",
+    ADMITTED_MARK: admittedMark,
     TAKEN_PORTS: "tcp 80 80\ntcp 443 443\nudp 3478 3478\nudp 32768 65535",
     PUBLIC_INTERFACE: "",
     ARTIFACT_LOCATIONS: "",
@@ -275,6 +278,19 @@ describe("preflight.sh", () => {
       expect(await findingsWith(of('iifname "wirebox" accept; oifname "wirebox" accept;'))).toEqual([]);
     },
   );
+
+  it("takes the rules of a hardened stack beside it for what they are", async () => {
+    const beside = (text: string) =>
+      text.replace("add table inet beside", "").replace("delete table inet beside", "");
+    const rules = renderRuleset({
+      ...{ name: "beside", bridge: "beside", network: "192.168.9.0/24", publicAddress: "203.0.113.9" },
+      ...{ kubenodes: ["192.168.9.21"], privateDeployment: true, hardenInput: true },
+    });
+    expect(await findingsWith(beside(rules))).toEqual([]);
+    expect(await findingsWith(beside(rules).replace(/meta mark 0x\w+ accept/, ""))).toEqual([
+      expect.stringContaining("table inet beside refuses what the machines ask"),
+    ]);
+  });
 
   it("names the host's own address where a router translates the public one", async () => {
     const translated = { ...parameters(), PUBLIC_ADDRESS: "198.51.100.77" };

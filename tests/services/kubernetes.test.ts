@@ -176,6 +176,7 @@ describe("Kubernetes on three nodes", () => {
     const has = async (name: string) =>
       (await nodes.on("kubenode2", `kubectl --kubeconfig /etc/kubernetes/admin.conf get configmap ${name}`))
         .code === 0;
+    expect(await nodes.succeed("kubenode1", "sudo kubectl get nodes --output name")).toContain("kubenode1");
     await nodes.kubectl("kubenode1", "create configmap before");
     await nodes.succeed("kubenode2", "/opt/wiab/etcd/backup >/var/tmp/snapshot");
     await nodes.kubectl("kubenode1", "create configmap after");

@@ -3,6 +3,7 @@ import { lengthOf, longestChain, parseTimings, type StampedLine, sumOf } from ".
 import { familyKiB } from "../bench/memory";
 import { partsOf, renderParts } from "../bench/parts";
 import { makeRow, renderMarkdown, renderScreen, replaceSection } from "../bench/report";
+import { renderTimeline } from "../bench/timeline";
 
 type Kind = "resourcePreEvent" | "resOutputsEvent" | "resOpFailedEvent";
 
@@ -230,5 +231,38 @@ describe("the parts of an up", () => {
   it("are shown beside the longest service", () => {
     expect(renderParts(partsOf(timings))).toContain("1.00 times as long as the longest of them");
     expect(renderParts(partsOf(parseTimings(log(["wiring", 0, 1]))))).not.toContain("longest");
+  });
+});
+
+describe("the picture of a run", () => {
+  const timings = parseTimings(
+    log(["first", 0, 10], ["slow<1>", 10, 100], ["beside", 10, 20], ["quick", 20, 20.5]),
+  );
+  const chain = longestChain(
+    [resource("first"), resource("slow<1>", "first"), resource("beside"), resource("quick")],
+    timings,
+  );
+  const picture = renderTimeline("a day & a machine", timings, chain);
+  const bars = [
+    ...picture.matchAll(/<rect x="([\d.]+)" y="\d+" width="([\d.]+)" height="10" fill="(#\w+)"/g),
+  ].map(([, x, width, fill]) => ({ x: Number(x), width: Number(width), fill }));
+
+  it("has a bar as long as each resource took, and those of the chain in another colour", () => {
+    const [first, beside, slow] = bars;
+    expect(bars).toHaveLength(3);
+    expect((slow?.width ?? 0) / (first?.width ?? 1)).toBeCloseTo(9, 1);
+    expect(slow?.x).toBeCloseTo((first?.x ?? 0) + (first?.width ?? 0), 0);
+    expect(first?.fill).toBe(slow?.fill);
+    expect(beside?.fill).not.toBe(slow?.fill);
+  });
+
+  it("is well-formed whatever a resource is called, and says what is too short to be drawn", () => {
+    expect(picture).toContain("a day &amp; a machine");
+    expect(picture).toContain("slow&lt;1&gt;");
+    expect(picture).toContain("1 resources of less than 1.0 s each are not drawn");
+  });
+
+  it("is not drawn of a run without work", () => {
+    expect(() => renderTimeline("", parseTimings([]), [])).toThrow(/nothing to draw/);
   });
 });

@@ -449,6 +449,9 @@ describe("what the builder needs of its machine", () => {
     expect(needs("name: a\nimages: [{ reference: nginx, set: helm }]")).toEqual(["skopeo"]);
     const root = "images: [{ reference: nginx, set: helm, debian: { packages: [nginx] } }]";
     expect(needs(`name: a\n${debian}\n${root}`)).toEqual(["apt-utils", "gnupg", "mmdebstrap"]);
+    const filter =
+      "binaries: [{ name: p, version: v1, licence: MIT, archive: { bin/p: { go: { module: go, package: ., tags: [seccomp] } } } }]";
+    expect(needs(`name: a\n${filter}`)).toContain("pkg-config");
     const jar = "binaries: [{ name: p, version: v1, licence: MIT, maven: { coordinates: 'a:b:1:jar' } }]";
     expect(needs(`name: a\n${jar}`)).toEqual(["maven"]);
   });

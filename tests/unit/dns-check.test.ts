@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import { checkRecords, isServer } from "../../cli/dns";
+import { checkRecords, isServer } from "../../checks/dns";
 import type { DnsRecord } from "../../components/config/plan";
 import { projectDirectory } from "../../toolchain/environment";
 import { type DnsServer, startDnsServer } from "../fixtures/dns-server";

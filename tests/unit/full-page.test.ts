@@ -8,7 +8,7 @@ it("says of a full proof what was seen", () => {
     result,
     { ...result, name: "services", passed: 70, seen: "" },
   ]);
-  expect(page).toContain("2026-01-01, commit abc, on 2 cores. All 2 parts passed.");
+  expect(page).toContain("2026-01-01, commit abc, on 2 cores. 2 of 2 parts passed.");
   expect(page).toContain("| faults | passed |  | 10 | 18 writers, 0 lost |");
   expect(page).toContain("| services | passed | 70 of 70 | 10 |  |");
 });
@@ -19,7 +19,13 @@ it("names what failed, and its last words", () => {
     { ...result, name: "drills", failed: 1, seen: "ended with 1:\n  Redis stopped\n  FAIL  too much" },
     { ...result, name: "services", passed: 68, failed: 2, seen: "" },
   ]);
-  expect(page).toContain("2 of 3 parts failed: drills, services.");
+  expect(page).toContain("1 of 3 parts passed; 2 failed: drills, services.");
   expect(page).toContain("| drills | **FAILED** |  | 10 |   FAIL  too much |");
   expect(page).toContain("| services | **FAILED** | 68 of 70 | 10 |  |");
+});
+
+it("says of what was not run that it was not", () => {
+  const page = renderPage("2026-01-01", [result, { name: "drills" }]);
+  expect(page).toContain("1 of 2 parts passed; 1 were not run.");
+  expect(page).toContain("| drills | not run |  |  |  |");
 });

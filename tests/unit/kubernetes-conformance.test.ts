@@ -5,7 +5,13 @@ import { readSpecification } from "../../bundle/read";
 import { testSupplies } from "../acceptance/kubernetes-conformance/images";
 import { testModule } from "../acceptance/kubernetes-conformance/programs";
 import { showProgress } from "../acceptance/kubernetes-conformance/progress";
-import { renderResults, type SpecReport, sumUp } from "../acceptance/kubernetes-conformance/results";
+import {
+  endedIn,
+  mergeReports,
+  renderResults,
+  type SpecReport,
+  sumUp,
+} from "../acceptance/kubernetes-conformance/results";
 import { ginkgoChoice, leftOut, rulesFor } from "../acceptance/kubernetes-conformance/selection";
 
 const names = {
@@ -27,8 +33,8 @@ const chosen = (args: readonly string[], name: string): boolean => {
 describe("the choice of conformance tests", () => {
   it("is the same for Ginkgo as for the counts", () => {
     for (const nodes of [1, 3]) {
-      const rules = rulesFor(nodes);
-      const args = ginkgoChoice(rules, []);
+      const rules = rulesFor(nodes, false);
+      const args = ginkgoChoice(rules, [], []);
       for (const name of Object.values(names))
         expect(chosen(args, name), name).toBe(
           name.includes("[Conformance]") && leftOut(name, rules) === undefined,
@@ -37,15 +43,27 @@ describe("the choice of conformance tests", () => {
   });
 
   it("leaves out by the first rule that fits, and the count of nodes only where there are not two", () => {
-    expect(leftOut(names.serial, rulesFor(3))).toMatch(/Serial/);
-    expect(leftOut(names.pods, rulesFor(1))).toBeUndefined();
-    expect(leftOut(names.nodes, rulesFor(3))).toBeUndefined();
-    expect(leftOut(names.nodes, rulesFor(1))).toBe("wants two nodes");
+    expect(leftOut(names.serial, rulesFor(3, false))).toMatch(/Serial/);
+    expect(leftOut(names.pods, rulesFor(1, false))).toBeUndefined();
+    expect(leftOut(names.nodes, rulesFor(3, false))).toBeUndefined();
+    expect(leftOut(names.nodes, rulesFor(1, false))).toBe("wants two nodes");
   });
 
   it("is narrowed by words, each of which stands for itself", () => {
-    const args = ginkgoChoice(rulesFor(3), ["get (one) host", "CronJob"]);
+    const args = ginkgoChoice(rulesFor(3, false), ["get (one) host", "CronJob"], []);
     expect(Object.values(names).filter((name) => chosen(args, name))).toEqual([names.tagged]);
+  });
+});
+
+describe("the choice of a run that goes on", () => {
+  it("leaves out what has ended, and with --all takes the serial and the slow ones", () => {
+    const args = ginkgoChoice(rulesFor(3, true), [], [names.tagged]);
+    expect(Object.values(names).filter((name) => chosen(args, name))).toEqual([
+      names.serial,
+      names.slow,
+      names.nodes,
+      names.pods,
+    ]);
   });
 });
 
@@ -57,7 +75,7 @@ describe("the results", () => {
     State,
     ...(Message ? { Failure: { Message } } : {}),
   });
-  const rules = rulesFor(1);
+  const rules = rulesFor(1, false);
   const report = [
     { ContainerHierarchyTexts: null, LeafNodeType: "ReportAfterSuite", LeafNodeText: "", State: "failed" },
     spec(names.other, "skipped"),
@@ -82,13 +100,22 @@ describe("the results", () => {
     expect(results.declined).toEqual([{ name: names.tagged, message: "Requires IPv6" }]);
   });
 
+  it("of several runs have of each test the last one in which it ended", () => {
+    const runs = [
+      [spec(names.pods, "passed"), spec(names.nodes, "timedout"), spec(names.tagged, "failed", "no pod")],
+      [spec(names.pods, "skipped"), spec(names.nodes, "passed"), spec(names.tagged, "interrupted")],
+    ];
+    expect(runs.map(endedIn)).toEqual([[names.pods, names.tagged], [names.nodes]]);
+    expect(mergeReports(runs).map(({ State }) => State)).toEqual(["passed", "passed", "failed"]);
+  });
+
   it("tell the counts and the names of what failed", () => {
-    const text = renderResults(results, 30);
+    const text = renderResults(results, [20, 10]);
     const count = (what: string) => Number(new RegExp(`\\| ${what}[^|]* \\| (\\d+) \\|`).exec(text)?.[1]);
     expect(count("in all")).toBe(9);
     expect(count("\\*\\*passed\\*\\*")).toBe(1);
     expect(count("\\*\\*failed\\*\\*")).toBe(2);
-    expect(count("not ended within 30 min")).toBe(2);
+    expect(count("not ended within 20 \\+ 10 min")).toBe(2);
     expect(text).toContain(`- ${names.pods}: no pod\n`);
     expect(text).toContain(`- ${names.tagged}: Requires IPv6`);
   });

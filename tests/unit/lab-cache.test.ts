@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { bundleKey } from "../../bundle/read";
 import { pack, unpack } from "../../lab/cache";
+import { defaultSuite, imageKey } from "../../lab/guest/image";
 import { builtKey } from "../../toolchain/build";
-import { cacheDirectory, contentKey } from "../../toolchain/cache";
+import { cacheDirectory } from "../../toolchain/cache";
 
 let root: string;
 const said: string[] = [];
@@ -24,7 +25,7 @@ afterEach(() => {
 
 const folders = () => [
   join("pulumi", builtKey()),
-  join("guest", contentKey([], "lab/guest/image")),
+  join("guest", imageKey(defaultSuite)),
   join("bundle", bundleKey("lab/bundle.yaml")),
 ];
 

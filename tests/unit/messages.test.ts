@@ -155,7 +155,7 @@ describe("YAML that cannot be read", () => {
     })();
     expect(error).toBeInstanceOf(Error);
     expect((error as Error).message).toMatch(
-      /^Pulumi\.staging\.yaml (is not YAML: line \d+, column \d+ \([A-Z_]+\)|has an alias)/,
+      /^Pulumi\.staging\.yaml (is not YAML: line \d+, column \d+: [a-z]|has an alias)/,
     );
     expectHidden(inspect(error, { depth: 9 }), keyBody);
   });

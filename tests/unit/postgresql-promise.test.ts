@@ -59,6 +59,22 @@ it("does not go on to follow the former primary once it has voted", async () => 
   expect(await at(1000, "vote_while_following")).toEqual({ vote: ["yes"], followed: [] });
 });
 
+it("has repmgr follow nobody but the one that it has promised to follow", async () => {
+  const command = (id: number) => ["standby", "follow", "--wait", `--upstream-node-id=${id}`];
+  expect(await at(1000, "vote", ["node2"])).toBe("yes");
+  expect(await at(1010, "repmgr_follows", ["1"])).toEqual({
+    ...{ code: 1, commands: [], votes: [] },
+    says: ["does not follow node1: this node has promised to follow node2"],
+  });
+  expect(await at(1020, "repmgr_follows", ["2"])).toMatchObject({ code: 0, commands: [command(2)] });
+  expect(await at(1061, "repmgr_follows", ["1"])).toMatchObject({ code: 0, commands: [command(1)] });
+});
+
+it("gives no vote while repmgr turns it to a primary", async () => {
+  expect(await at(1000, "repmgr_follows", ["1"])).toMatchObject({ code: 0, votes: ["no"], says: [] });
+  expect(await at(1000, "vote", ["node2"])).toBe("yes");
+});
+
 it("gives one of two candidates its vote, also where both ask at a time", async () => {
   expect(await at(1000, "two_candidates")).toEqual(["no", "yes"]);
 });

@@ -11,7 +11,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { recover, virshAt } from "../../cli/recover";
+import { type HostSsh, hostSshIn, sshTo } from "../../cli/host-ssh";
+import { recover } from "../../cli/recover";
 
 // The host is a folder with a file for each object, and a virsh that knows as much of it as recovery asks for; the
 // engine's state is a file that a stand-in for the CLI exports and imports.
@@ -202,12 +203,30 @@ it("without consent nothing is deleted, and nothing forgotten", async () => {
   expect(pending()).toHaveLength(1);
 });
 
-it("a host behind SSH is asked there, with the key that the provider has", async () => {
-  writeFileSync(join(host, "bin/ssh"), `#!/bin/bash\nprintf '%s\\n' "$@"\n`);
+it("a host behind SSH is asked there, and the key that it has to prove is the configuration's", async () => {
+  writeFileSync(join(host, "bin/ssh"), `#!/bin/bash\nprintf '%s\\n' "$@" >"$HOST/ssh"\nexit 1\n`);
   chmodSync(join(host, "bin/ssh"), 0o755);
   const uri = "qemu+ssh://root@kvm.example.com:2222/system?no_verify=1&sshauth=privkey&keyfile=/home/o/key";
-  expect((await virshAt(uri)("dominfo", "a b")).split("\n")).toEqual([
-    ...["-i", "/home/o/key", "-p", "2222", "root@kvm.example.com"],
-    ...["virsh", "--connect", "qemu:///system", "'dominfo'", "'a b'"],
+  const provider = { type: "pulumi:providers:libvirt", name: "host-libvirt", inputs: { uri } };
+  const ssh = hostSshIn({
+    address: "kvm.example.com",
+    port: 2222,
+    privateKeyFile: "/home/o/key",
+    hostKey: `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)} host`,
+  });
+  record([provider], [domain("assethost")]);
+  const recovering = (to?: HostSsh) => recover({}, join(host, "nowhere"), "staging", yes, to);
+  expect(await recovering(ssh)).toEqual(["forgot 1 operations that never ended"]);
+  const [command, ...options] = sshTo(ssh);
+  expect(command).toBe("ssh");
+  expect(options).toContain("StrictHostKeyChecking=yes");
+  expect(readFileSync(join(host, "ssh"), "utf8").trimEnd().split("\n")).toEqual([
+    ...options,
+    ...["virsh", "--connect", "qemu:///system", "'dominfo'", "'wirebox-assethost'"],
   ]);
+  record([provider], [domain("assethost")]);
+  await expect(recovering()).rejects.toThrow(
+    "worked on kvm.example.com, and the configuration's host.ssh.address leads to this machine",
+  );
+  expect(pending()).toHaveLength(1);
 });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { type RulesetArgs, renderRuleset } from "../../components/host/firewall/ruleset";
+import { planDeployment } from "../../components/config/plan";
+import { planRuleset, type RulesetArgs, renderRuleset } from "../../components/host/firewall/ruleset";
 import { renderUnit } from "../../components/host/firewall/unit";
+import { stagingConfiguration } from "../stacks";
 
 const args: RulesetArgs = {
   name: "wirebox",
@@ -44,19 +46,40 @@ describe("renderRuleset", () => {
   it("knows nothing of calling without a calling node", () => {
     const { callingNode: _, ...withoutCalling } = args;
     expect(renderRuleset(args)).toMatch(/3478[\s\S]*32768-65535/);
+    const narrow = renderRuleset({ ...args, firstMediaPort: 40000 });
+    expect(narrow).toMatch(/udp dport 40000-65535/);
+    expect(narrow).not.toContain("32768");
     expect(renderRuleset(withoutCalling)).not.toMatch(/3478|32768|undefined/);
   });
 
   it("masquerades unless the deployment is private, which refuses what machines start instead", () => {
     expect(renderRuleset(args)).toContain("masquerade");
-    expect(renderRuleset(args)).not.toContain("reject");
+    expect(renderRuleset(args)).not.toContain("from-machines");
     const privately = renderRuleset({ ...args, privateDeployment: true });
     expect(privately).not.toContain("masquerade");
     expect(privately).toContain('iifname "wirebox" goto from-machines');
   });
 
+  it("lets machines have of the host what is listed, and a relay that may be there", () => {
+    const chain = (text: string) => /chain to-host \{([^}]*\{[^}]*\})*[^}]*\}/.exec(text)?.[0] ?? "";
+    const admitted = "meta mark set 0x77696162 accept";
+    expect(chain(renderRuleset(args))).not.toContain("587");
+    const all = chain(renderRuleset({ ...args, relayPort: 587, hostPorts: ["udp/51820"] }));
+    for (const rule of ["tcp dport 587", "udp dport 51820", "udp dport { 53, 67, 123 }", "tcp dport { 53 }"])
+      expect(all).toContain(`    ${rule} ${admitted}\n`);
+    const planned = (host?: string) => {
+      const config = stagingConfiguration((c) => {
+        c.mail = host ? { relay: { host, port: 2525 } } : {};
+      });
+      return planRuleset(config, planDeployment(config)).relayPort;
+    };
+    expect(
+      ["192.168.122.1", "203.0.113.10", "mail.example.com", "198.51.100.9", undefined].map(planned),
+    ).toEqual([...[2525, 2525, 2525, undefined, undefined]]);
+  });
+
   it("drops by policy in the hardened input alone", () => {
-    expect(renderRuleset(args)).not.toMatch(/policy drop|hook input/);
+    expect(renderRuleset(args)).not.toMatch(/policy drop|hook input priority filter;/);
     const hardened = renderRuleset({ ...args, hardenInput: true, sshPort: 2222 });
     expect(hardened.match(/.*policy drop/g)).toEqual([
       "    type filter hook input priority filter; policy drop",

@@ -31,20 +31,10 @@ describe("a word with two readings", () => {
     ]);
   });
 
-  it.each([
-    "8",
-    "64.5",
-    "true",
-    "null",
-    "~",
-    "0x1F",
-    "1e3",
-    "kvm",
-    '"010"',
-    "'no'",
-    "192.168.1.1",
-    "10.0.0.0/8",
-  ])("%s has one reading", (word) => expect(saidOf(word)).toEqual([]));
+  it.each(["8", "64.5", "true", "null", "~", "kvm", '"010"', "'no'", "192.168.1.1", "10.0.0.0/8"])(
+    "%s has one reading",
+    (word) => expect(saidOf(word)).toEqual([]),
+  );
 
   it("is refused for digits that are lost on the way", () => {
     expect(saidOf("64.10000000000000000001")).toEqual([
@@ -94,6 +84,22 @@ describe("what the engine passes over", () => {
   });
 });
 
+describe("a number in another notation", () => {
+  it.each(["0x64", "0o144", "1e2", "+100", "100.", ".5"])("is refused with the plain one: %s", (source) => {
+    const { problems } = read(`config:\n  wiab-staging:machines:\n    - diskGB: ${source}\n`);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatchObject({ key: "machines[0].diskGB", line: 3 });
+    expect(problems[0]?.message).toMatch(/write (100|0\.5)/);
+  });
+
+  it.each(["100", "-1", "0.25", "100.0"])("is not %s", (source) =>
+    expect(read(`config:\n  wiab-staging:machines:\n    - diskGB: ${source}\n`).problems).toEqual([]),
+  );
+
+  it("may stand among the values of charts", () =>
+    expect(read("config:\n  wiab-staging:wire:\n    values:\n      a: 1e3\n").problems).toEqual([]));
+});
+
 describe("a file that is no YAML", () => {
   it.each([
     ["a tab", "config:\n  wiab-staging:host:\n\tvirtualization: kvm\n", 3],
@@ -103,6 +109,9 @@ describe("a file that is no YAML", () => {
   ])("says where: %s", (_name, text, line) => {
     const { syntax } = read(text);
     expect(syntax[0]).toMatchObject({ key: "Pulumi.x.yaml", line });
+    // In words, and not by the parser's own name for it.
+    expect(syntax[0]?.message).toMatch(/^is no YAML: [a-z]/);
+    expect(syntax[0]?.message).not.toMatch(/[A-Z]{3,}_/);
   });
 
   it.each(["", "- a", "config", "config: 1", "a: &a [*a]", "\u0000", "%YAML 9.9\n---\nconfig: {}"])(

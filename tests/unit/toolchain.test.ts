@@ -19,7 +19,6 @@ import { keptDisks } from "../../cli/kept-disks";
 import { cacheDirectory, cached, contentKey } from "../../toolchain/cache";
 import { canReplace, goProxy } from "../../toolchain/go";
 import { installOfficial } from "../../toolchain/official";
-import { stackOf } from "../../toolchain/pulumi";
 
 let root: string;
 
@@ -204,18 +203,6 @@ describe("the source of Go modules", () => {
     ["off,http://first.example.com|https://second.example.com,direct", "http://first.example.com"],
   ])("with GOPROXY=%s is %s", (setting, proxy) => {
     expect(goProxy(setting)).toBe(proxy);
-  });
-});
-
-describe("the stack that a command line names", () => {
-  it.each([
-    ["preview --stack staging", "staging"],
-    ["-s lab up --yes", "lab"],
-    ["up --stack=lab-two", "lab-two"],
-    ["stack ls", undefined],
-    ["preview --stack", undefined],
-  ])("%s: %s", (line, stack) => {
-    expect(stackOf(line.split(" "))).toBe(stack);
   });
 });
 

@@ -117,7 +117,6 @@ export const renderHba = ({ nodes, clients, tls }: Settings): string => {
 export const renderRepmgrConf = (node: Node, settings: Settings): string => {
   const bin = binaries(settings);
   const staying = settings.nodes.filter(({ retiring }) => !retiring);
-  const command = (words: string) => `${bin}/repmgr -f ${settingsDirectory}/repmgr.conf ${words}`;
   return `\
 node_id=${nodeId(node)}
 node_name='${node.name}'
@@ -136,7 +135,7 @@ monitor_interval_secs=5
 reconnect_attempts=3
 reconnect_interval=12
 promote_command='${programs}/guard promote'
-follow_command='${command("standby follow --wait --upstream-node-id=%n")}'
+follow_command='${programs}/guard follow %n'
 repmgrd_pid_file='/run/postgresql/wiab-repmgrd.pid'
 log_level=NOTICE
 `;

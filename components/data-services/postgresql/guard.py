@@ -13,9 +13,11 @@ votes for 30 s. Not covered: a candidate that stands still for the other 30 s be
 promotion, or whose machine is paused from outside, clock and all; and a client that cancels a COMMIT in waiting, to which
 PostgreSQL says that it was done.
 
-`guard serve` is the service. `guard promote` is what repmgrd runs to make this node the primary. `guard peers` prints the
-states of the other nodes, `guard primary` the address of the primary."""
+`guard serve` is the service. `guard promote` is what repmgrd runs to make this node the primary, `guard follow ID` to have it
+follow another one. `guard peers` prints the states of the other nodes, `guard primary` the address of the primary."""
 
+import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -55,7 +57,9 @@ class Guard:
     def vote(self, candidate, lsn):
         """Whether this standby has nothing that the candidate lacks. It stops receiving first, for good."""
         # All of it in one: a second candidate asks at the same time, or `follow` is about to turn to the primary.
-        with self.lock:
+        with self.lock, turning() as free:
+            if not free:
+                return {"vote": "no", "why": "it is turning to a primary"}
             status = self.status()
             holder = promised()
             if status["state"] != "standby":
@@ -274,6 +278,30 @@ def promote():
     return subprocess.run([f"{BIN}/repmgr", "-f", REPMGR_CONFIG, "standby", "promote"]).returncode
 
 
+@contextlib.contextmanager
+def turning(wait=False):
+    """Keeps a vote and repmgr's way to another primary apart, which are processes of their own. Gives whether it does."""
+    with open(path("turning.lock"), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def follow(number):
+    """repmgr turns this node to the primary that it has found, unless the node has promised to follow another one."""
+    primary = next((node["name"] for node in SETTINGS["nodes"] if str(node["id"]) == number), f"node {number}")
+    with turning(wait=True):
+        holder = promised()
+        if holder not in (None, primary):
+            say(f"does not follow {primary}: this node has promised to follow {holder}")
+            return 1
+        command = [f"{BIN}/repmgr", "-f", REPMGR_CONFIG, "standby", "follow", "--wait", f"--upstream-node-id={number}"]
+        return subprocess.run(command).returncode
+
+
 class Request(socketserver.StreamRequestHandler):
     timeout = 15
 
@@ -309,6 +337,12 @@ def primary():
     say(found[0])
 
 
-VERBS = {"serve": serve, "primary": primary, "promote": lambda: sys.exit(promote()), "peers": peers}
+VERBS = {
+    "serve": serve,
+    "primary": primary,
+    "promote": lambda: sys.exit(promote()),
+    "follow": lambda number: sys.exit(follow(number)),
+    "peers": peers,
+}
 if __name__ == "__main__":
-    VERBS[sys.argv[1]]()
+    VERBS[sys.argv[1]](*sys.argv[2:])

@@ -120,6 +120,8 @@ end_probation() {
 
 # What a reboot brings back. Rules on probation are not among it: a reboot is a way out as well.
 keep() {
+  made output "nft --stateless list table inet $NAME"
+  made output "cat /proc/sys/net/ipv4/ip_forward"
   local sysctl=$'net.ipv4.ip_forward = 1\n'
   holds "$DIRECTORY/ruleset.nft" "$RULESET" || put "$DIRECTORY/ruleset.nft" "$RULESET"
   holds "$SYSCTL_FILE" "$sysctl" || put "$SYSCTL_FILE" "$sysctl"

@@ -1,6 +1,10 @@
+import { isIP } from "node:net";
 import type { Plan } from "../../config/plan";
 import { callingPorts, ingressNodePorts } from "../../config/ports";
 import type { Configuration } from "../../config/schema";
+import { transportPort } from "../../config/wasimoff-eras";
+import { wickrPorts } from "../../config/wickr";
+import { admittedMark, machineServices, portsOf } from "./host-services";
 
 /** What the rules depend on; all of it is known before anything is deployed. */
 export interface RulesetArgs {
@@ -13,16 +17,18 @@ export interface RulesetArgs {
    * @default the host has the public address itself
    */
   readonly localAddress?: string;
-  /** Ports that stay with the host, such as `udp/51820`. @default none */
+  /** Ports that stay with the host, such as `udp/51820`, for the machines too. @default none */
   readonly hostPorts?: readonly string[];
   /** The machines' network in CIDR notation. */
   readonly network: string;
   /** Bridge that the machines are on. */
   readonly bridge: string;
-  /** IPv4 addresses of the Kubernetes nodes that take what clients send, at least one. */
+  /** IPv4 addresses of the Kubernetes nodes that take what clients send: at least one, or none and {@link wickr}. */
   readonly kubenodes: readonly string[];
   /** IPv4 address of the machine that calling runs on. @default none, and its ports stay closed */
   readonly callingNode?: string;
+  /** First UDP port of a call's media. @default that of the deployment guide */
+  readonly firstMediaPort?: number;
   /**
    * Whether the machines are kept away from everything outside the host: what they start towards it is
    * refused, except a call's media.
@@ -34,6 +40,22 @@ export interface RulesetArgs {
     readonly gateway: string;
     readonly port: number;
     readonly peerPorts: readonly number[];
+  };
+  /** The port of a broker whose providers speak WebTransport goes to the kubenodes. @default none */
+  readonly transport?: {
+    /** IPv4 networks that may use it; empty for all. */
+    readonly networks: readonly string[];
+  };
+  /** TCP port of a mail relay on the host, which the machines reach. @default none */
+  readonly relayPort?: number;
+  /** The machine of Wickr, with the address of the host's whose ports go to it. @default none */
+  readonly wickr?: {
+    /** IPv4 address. */
+    readonly machine: string;
+    readonly address: string;
+    readonly adminPorts: readonly number[];
+    readonly adminRanges: readonly string[];
+    readonly internalRanges: readonly string[];
   };
   /** Whether the host refuses what is not listed in {@link renderRuleset}'s `input` chain. */
   readonly hardenInput: boolean;
@@ -51,15 +73,31 @@ export const planRuleset = (config: Configuration, plan: Plan): RulesetArgs => (
   bridge: config.network.name,
   kubenodes: plan.servingKubenodes.map(({ address }) => address),
   callingNode: plan.callingNode?.address,
+  firstMediaPort: config.calling.firstMediaPort,
   mesh: plan.mesh && {
     gateway: plan.mesh.machine.address,
     port: plan.mesh.port,
     peerPorts: [...new Set(config.mesh?.peers.map(({ port }) => port))],
   },
+  transport: plan.wasimoff?.transport ? { networks: plan.wasimoff.access.networks } : undefined,
+  wickr: plan.wickr?.forwarded && {
+    machine: plan.wickr.machine.address,
+    ...plan.wickr.forwarded,
+    adminRanges: plan.wickr.adminRanges,
+    internalRanges: plan.wickr.internalRanges,
+  },
   privateDeployment: config.firewall.privateDeployment,
+  relayPort: relayOnHost(config, plan) ? config.mail.relay?.port : undefined,
   hardenInput: config.firewall.hardenInput,
   sshPort: config.host.ssh?.port,
 });
+
+/** A relay that has a name may be the host as well. */
+function relayOnHost({ mail, firewall }: Configuration, { gateway }: Plan): boolean {
+  const host = mail.relay?.host;
+  const own = [gateway, firewall.publicAddress, firewall.localAddress];
+  return host !== undefined && (isIP(host) === 0 || own.includes(host));
+}
 
 /** TCP ports of the public address that go to the machines. */
 export const forwardedTcpPorts = (calling: boolean): readonly number[] => [
@@ -74,12 +112,12 @@ export const tableComment = "wiab firewall";
 /**
  * The host's firewall as one nft transaction: it replaces the table `inet <name>` whole and touches no
  * other. Traffic that neither comes from nor goes to the machines or the public address is left alone,
- * as long as `hardenInput` is off.
+ * as long as `hardenInput` is off. Of the host itself the machines reach {@link machineServices} and what is configured.
  *
  * Limits that no rule can lift:
  * - Another table that drops forwarded packets (Docker sets the policy of its FORWARD chain to drop) has
  *   its way: a packet has to pass every table. The preflight looks for such tables.
- * - With calling on, the host cannot itself serve UDP at 32768 and above on the public address, but for `hostPorts`
+ * - With calling on, the host cannot itself serve UDP at `firstMediaPort` and above on the public address, but for `hostPorts`
  *   (WireGuard's 51820, say). What the host starts from such a port is safe: answers belong to a connection that is
  *   tracked already, and those are not translated anew.
  * - Where bridged packets are filtered (net.bridge.bridge-nf-call-iptables is 1), the kernel loses what a
@@ -97,15 +135,17 @@ export function renderRuleset(args: RulesetArgs): string {
   const localAddress = args.localAddress ?? publicAddress;
   // Machines go to the public address, whether or not a router in front would send that back.
   const addressed = localAddress === publicAddress ? publicAddress : `{ ${publicAddress}, ${localAddress} }`;
+  // A router in front translates the public address alone.
+  const wickrAddress = args.wickr?.address === publicAddress ? addressed : args.wickr?.address;
   const kept = hostPorts.map((entry) => entry.replace("/", " dport "));
   const { turn } = callingPorts;
-  const media = `${callingPorts.media.first}-${callingPorts.media.last}`;
+  const media = `${args.firstMediaPort ?? callingPorts.media.first}-${callingPorts.media.last}`;
   if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) {
     throw new Error(
       `"${name}" cannot name an nft table: use letters, digits, "_", "." and "-", a letter first`,
     );
   }
-  if (args.kubenodes.length === 0) {
+  if (args.kubenodes.length === 0 && !args.wickr) {
     throw new Error(`firewall "${name}": there is no kubenode to forward ports 80 and 443 to`);
   }
   if (forwardedTcpPorts(callingNode !== undefined).includes(sshPort)) {
@@ -126,12 +166,24 @@ export function renderRuleset(args: RulesetArgs): string {
       ]
     : [];
 
+  const { transport } = args;
+  const fromNetworks = transport?.networks.length ? `ip saddr { ${transport.networks.join(", ")} } ` : "";
+
   const chains = [
     chain("services", [
       ...kept.map((ports) => `${ports} return`),
       ...(mesh ? [`meta l4proto { tcp, udp } th dport ${mesh.port} dnat ip to ${mesh.gateway}`] : []),
-      `tcp dport 80 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.http}`,
-      `tcp dport 443 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.https}`,
+      ...(args.kubenodes.length > 0
+        ? [
+            `tcp dport 80 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.http}`,
+            `tcp dport 443 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.https}`,
+          ]
+        : []),
+      ...(transport
+        ? [
+            `${fromNetworks}meta l4proto { tcp, udp } th dport ${transportPort.public} dnat ip to ${inTurn(args.kubenodes)} : ${transportPort.node}`,
+          ]
+        : []),
       ...(callingNode
         ? [
             `meta l4proto { tcp, udp } th dport ${turn} dnat ip to ${callingNode}`,
@@ -139,16 +191,19 @@ export function renderRuleset(args: RulesetArgs): string {
           ]
         : []),
     ]),
+    ...(args.wickr ? [chain("wickr", forwardedToWickr(args.wickr))] : []),
     // One before the usual priority: otherwise the order in which tables were loaded decides whether
     // somebody else's rule for port 443 wins.
     chain("prerouting", [
       "type nat hook prerouting priority dstnat - 1; policy accept;",
       `ip daddr ${addressed} jump services`,
+      ...(args.wickr ? [`ip daddr ${wickrAddress} jump wickr`] : []),
     ]),
     // The host's own way to the public address: it does not pass prerouting.
     chain("output", [
       "type nat hook output priority -101; policy accept;",
       `ip daddr ${addressed} jump services`,
+      ...(args.wickr ? [`ip daddr ${wickrAddress} jump wickr`] : []),
     ]),
     chain("postrouting", [
       "type nat hook postrouting priority srcnat; policy accept;",
@@ -184,13 +239,32 @@ export function renderRuleset(args: RulesetArgs): string {
       ]),
     );
   }
+  const own = (protocol: "tcp" | "udp") =>
+    `${protocol} dport { ${portsOf(machineServices, protocol).join(", ")} }`;
+  const admitted = `meta mark set ${admittedMark} accept`;
+  chains.push(
+    // Before those of other stacks, which let pass what is marked.
+    chain("machines-input", [
+      "type filter hook input priority filter - 1; policy accept;",
+      `iifname "${bridge}" goto to-host`,
+    ]),
+    chain("to-host", [
+      "ct state established,related accept",
+      ...["meta l4proto { icmp, ipv6-icmp }", own("udp"), own("tcp"), ...kept].map(
+        (what) => `${what} ${admitted}`,
+      ),
+      ...(args.relayPort ? [`tcp dport ${args.relayPort} ${admitted}`] : []),
+      "reject with icmpx type admin-prohibited",
+    ]),
+  );
   if (args.hardenInput) {
     chains.push(
       chain("input", [
         "type filter hook input priority filter; policy drop;",
         "ct state established,related accept",
         'iifname "lo" accept',
-        `iifname "${bridge}" accept`,
+        // This stack's machines and those of others beside it, as far as their own rules let them in.
+        `meta mark ${admittedMark} accept`,
         // "virbr*" are libvirt's other networks, whose machines get DHCP and DNS from the host. Not every
         // bridge: a host whose uplink is a bridge would be wide open.
         'iifname "virbr*" accept',
@@ -220,6 +294,25 @@ export function renderRuleset(args: RulesetArgs): string {
 function chain(name: string, rules: readonly string[]): string {
   return [`  chain ${name} {`, ...rules.map((rule) => `    ${rule}`), "  }"].join("\n");
 }
+
+/** The guide's table of ports; who is in no range stays outside, since what is not translated is no machine's. */
+const forwardedToWickr = ({
+  machine,
+  adminPorts,
+  adminRanges,
+  internalRanges,
+}: NonNullable<RulesetArgs["wickr"]>): string[] => {
+  const { all, internal } = wickrPorts;
+  const to = `dnat ip to ${machine}`;
+  const from = (ranges: readonly string[]) => `ip saddr { ${ranges.join(", ")} }`;
+  return [
+    `tcp dport { ${all.join(", ")} } ${to}`,
+    `${from(adminRanges)} tcp dport { ${adminPorts.join(", ")} } ${to}`,
+    ...(internalRanges.length > 0
+      ? [`${from(internalRanges)} tcp dport ${internal.first}-${internal.last} ${to}`]
+      : []),
+  ];
+};
 
 /**
  * Kubenodes take new connections in turn rather than by the client's address: clients behind one address

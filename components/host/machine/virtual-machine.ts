@@ -24,6 +24,8 @@ export interface VirtualMachineArgs {
   readonly host: Host;
   /** Directory of the host's storage pool. */
   readonly poolPath: string;
+  /** An empty second disk, with the serial number that the machine sees it under. @default none */
+  readonly dataDisk?: { readonly serial: string; readonly sizeGB: number } | undefined;
   /** The key pair of the machine's own SSH server. */
   readonly hostKey: { readonly privateKey: pulumi.Output<string>; readonly publicKey: pulumi.Output<string> };
   /** The stack's own key pair for its machines, in OpenSSH's formats. */
@@ -50,46 +52,16 @@ export class VirtualMachine extends pulumi.ComponentResource {
   // biome-ignore lint/complexity/noExcessiveLinesPerFunction: the resources of one machine, each of which needs those before
   constructor(name: string, args: VirtualMachineArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:host:VirtualMachine", name, {}, options);
-    const { plan, config, host, poolPath, sshKey, hostKey } = args;
+    const { plan, config, host, poolPath, dataDisk, sshKey, hostKey } = args;
     const onLibvirt = { parent: this, provider: host.provider };
     const authorizedKeys = sshKey.publicKey.apply((key) => [key, ...config.ssh.authorizedKeys]);
-    const bytes = bytesOfGB(plan.diskGB);
 
-    const disk = new libvirt.Volume(
-      `${name}-disk`,
-      {
-        name: `${plan.name}.qcow2`,
-        pool: host.pool.name,
-        baseVolumeName: host.image.volume,
-        baseVolumePool: host.pool.name,
-        format: "qcow2",
-        size: bytes,
-      },
-      {
-        ...onLibvirt,
-        // Either change would replace the disk and everything on it. A larger size is the next resource's
-        // work, and an existing disk keeps the image that it stands on.
-        ignoreChanges: ["size", "baseVolumeName"],
-        // Against whatever validation cannot see, such as a destroy, which does not run the program.
-        protect: plan.disk === "keep",
-        retainOnDelete: plan.disk === "aside",
-      },
-    );
-    const grown = runScript(
-      `${name}-disk-size`,
-      {
-        target: host.target,
-        script: loadScript(__dirname, "disk.sh"),
-        parameters: {
-          POOL: host.pool.name,
-          POOL_PATH: poolPath,
-          VOLUME: disk.name,
-          DOMAIN: plan.domainName,
-          BYTES: `${bytes}`,
-        },
-      },
-      { parent: this, deletedWith: disk },
-    );
+    const [disk, grown] = growingDisk(`${name}-disk`, `${plan.name}.qcow2`, plan.diskGB, args, this, {
+      baseVolumeName: host.image.volume,
+      baseVolumePool: host.pool.name,
+    });
+    const second =
+      dataDisk && growingDisk(`${name}-data-disk`, `${plan.name}-data.qcow2`, dataDisk.sizeGB, args, this);
 
     const cloudInit = authorizedKeys.apply((keys) => ({
       name: plan.name,
@@ -145,16 +117,20 @@ export class VirtualMachine extends pulumi.ComponentResource {
         autostart: true,
         running: true,
         ...directBoot(host.image),
-        disks: [{ volumeId: disk.id }, { file: seed.id.apply(() => seedImage) }],
+        disks: [
+          { volumeId: disk.id },
+          ...(second ? [{ volumeId: second[0].id }] : []),
+          { file: seed.id.apply(() => seedImage) },
+        ],
         networkInterfaces: [{ networkId: host.network.id, mac: plan.mac }],
         consoles: [{ type: "pty", targetType: "serial", targetPort: "0" }],
-        xml: { xslt: renderConsoleLog(plan.consoleLog) },
+        xml: { xslt: renderConsoleLog(plan.consoleLog, dataDisk?.serial) },
       },
       {
         ...onLibvirt,
         // A machine that asks for an address before it is reserved would get one of the dynamic range;
         // one that starts before its disk has grown would not fill it.
-        dependsOn: [reservation, grown],
+        dependsOn: [reservation, grown, ...(second ? [second[1]] : [])],
         // A name can be taken only once.
         deleteBeforeReplace: true,
         // A machine whose plug was pulled is made anew around its disk, so that what waits for it to boot
@@ -205,6 +181,48 @@ export class VirtualMachine extends pulumi.ComponentResource {
     // For the checks of later runs (components/validation/recorded.ts), whether or not the machine ever comes up.
     this.registerOutputs({ address: plan.address, role: plan.role, disk: plan.disk });
   }
+}
+
+/** A disk of a machine, and the step that brings it to its size. */
+function growingDisk(
+  name: string,
+  file: string,
+  sizeGB: number,
+  { plan, host, poolPath }: VirtualMachineArgs,
+  parent: pulumi.Resource,
+  from: Partial<libvirt.VolumeArgs> = {},
+): [libvirt.Volume, pulumi.Resource] {
+  const bytes = bytesOfGB(sizeGB);
+  const disk = new libvirt.Volume(
+    name,
+    { name: file, pool: host.pool.name, ...from, format: "qcow2", size: bytes },
+    {
+      parent,
+      provider: host.provider,
+      // Either change would replace the disk and everything on it. A larger size is the next resource's
+      // work, and an existing disk keeps the image that it stands on.
+      ignoreChanges: ["size", "baseVolumeName"],
+      // Against whatever validation cannot see, such as a destroy, which does not run the program.
+      protect: plan.disk === "keep",
+      retainOnDelete: plan.disk === "aside",
+    },
+  );
+  const grown = runScript(
+    `${name}-size`,
+    {
+      target: host.target,
+      script: loadScript(__dirname, "disk.sh"),
+      parameters: {
+        POOL: host.pool.name,
+        POOL_PATH: poolPath,
+        VOLUME: disk.name,
+        DOMAIN: plan.domainName,
+        BYTES: `${bytes}`,
+      },
+    },
+    { parent, deletedWith: disk },
+  );
+  return [disk, grown];
 }
 
 /** The hypervisor starts the kernel itself where the image has no boot loader. */

@@ -13,6 +13,7 @@
 : "${PUBLIC_ADDRESS:?address whose ports are forwarded}"
 : "${LOCAL_ADDRESS:?address of this host that it is translated to, the same where it is not}"
 : "${HOST_PORTS?ports that stay with the host, such as udp/51820, empty for none}"
+: "${ADMITTED_MARK:?mark of what a stack has let its machines ask of the host}"
 : "${TAKEN_PORTS:?ports that go to the machines, a line each: protocol, first, last}"
 : "${PUBLIC_INTERFACE?interface to make for it, empty if the address is on the host already}"
 : "${ARTIFACT_LOCATIONS?where the artifact is, one a line, empty without one}"
@@ -161,7 +162,7 @@ check_foreign_firewalls() {
     [ "$table" != "inet $NETWORK" ] || continue
     # shellcheck disable=SC2086 # family and name are two words
     rules=$(nft list table $table 2>/dev/null)
-    if refuses input && ! passes iifname; then
+    if refuses input && ! passes iifname && ! passes_marked; then
       finding "table $table refuses what the machines ask this host for, their addresses (DHCP) and names: $(remedy)"
     elif refuses forward && ! { passes iifname && passes oifname; }; then
       finding "table $table drops what is forwarded to and from the machines: $(remedy)"
@@ -174,6 +175,9 @@ refuses() { [[ $table == *" firewalld" ]] || grep -Eq "hook $1 .*policy drop" <<
 
 # Whether it lets through what comes in (iifname) or goes out (oifname) at the machines' bridge.
 passes() { grep -Eq "$1 \"$NETWORK\".*(accept|goto [A-Za-z_]+_(trusted|libvirt))" <<<"$rules"; }
+
+# Another stack's rules let those machines in whose own rules do.
+passes_marked() { grep -q "meta mark $ADMITTED_MARK accept" <<<"$rules"; }
 
 # The commands that let the machines through, by whose table it is.
 remedy() {

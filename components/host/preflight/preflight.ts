@@ -5,6 +5,7 @@ import { knownHostsFile } from "../../config/schema";
 import { bytesOfGB } from "../../config/units";
 import { loadScript, runScript } from "../../machine/script";
 import type { Target } from "../../machine/target";
+import { admittedMark } from "../firewall/host-services";
 
 /** Arguments of {@link Preflight}. */
 export interface PreflightArgs {
@@ -54,6 +55,7 @@ export class Preflight extends pulumi.ComponentResource {
           LOCAL_ADDRESS: firewall.localAddress ?? firewall.publicAddress,
           HOST_PORTS: firewall.hostPorts.join(" "),
           TAKEN_PORTS: takenPorts(plan),
+          ADMITTED_MARK: admittedMark,
           PUBLIC_INTERFACE: firewall.publicInterface ?? "",
           ARTIFACT_LOCATIONS: (config.artifact?.sources ?? []).map(({ location }) => location).join("\n"),
         },

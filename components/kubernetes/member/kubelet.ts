@@ -60,6 +60,8 @@ ConditionPathExists=|/etc/kubernetes/kubelet.conf
 ConditionPathExists=|/etc/kubernetes/bootstrap-kubelet.conf
 
 [Service]
+# Before anything runs with certificates that ran out while the node was away.
+ExecStartPre=-/opt/wiab/kubernetes/renew --at-start
 ExecStart=/usr/local/bin/kubelet --config=${kubeletConfigFile} \\
   --kubeconfig=/etc/kubernetes/kubelet.conf --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf \\
   --node-ip=${address}

@@ -24,6 +24,7 @@ leave() {
   fi
   ! is_left_over || wipe
   [ ! -e /etc/systemd/system/wiab-kubernetes-renew.timer ] || systemctl --quiet disable --now wiab-kubernetes-renew.timer
+  [ "$(readlink /root/.kube/config)" != "$KUBERNETES/admin.conf" ] || rm /root/.kube/config
   rm -f "$LEAVING" "$CORDONED" "$CHANGE"
   say "$NODE is no node of the cluster any more"
 }

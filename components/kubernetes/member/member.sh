@@ -125,8 +125,11 @@ is_complete() {
   rm -f "$CHANGE"
 }
 
-# What runs by itself or by request later on.
+# What runs by itself or by request later on, and what an administrator types.
 upkeep() {
+  # sudo keeps root's own folder: kubectl looks there first.
+  mkdir -p /root/.kube
+  [ -e /root/.kube/config ] || ln -sfn "$KUBERNETES/admin.conf" /root/.kube/config
   keep /opt/wiab/etcd/backup "$BACKUP" 0755
   keep /opt/wiab/etcd/restore "$RESTORE" 0755
   keep /opt/wiab/kubernetes/renew "$RENEW" 0755

@@ -3,16 +3,15 @@ import { callingPorts } from "../../config/ports";
 import { loadScript, runScript, type ScriptRun } from "../../machine/script";
 import type { Target } from "../../machine/target";
 
-/** The first port that coturn relays through: its own default, as the chart has no value for it (RFC 8656). */
-const firstRelayPort = 49_152;
-
-/** The ports of conference calls, which sftd gets from the kernel, below those of the relay. */
-export const sftPorts = { first: callingPorts.media.first, last: firstRelayPort - 1 } as const;
-
-/** Shares the media ports of the calling node out between sftd and coturn. Wants to come before both. */
+/**
+ * Shares the media ports of the calling node out between sftd, which gets its own from the kernel, and coturn, whose are
+ * above them. Wants to come before both.
+ * @param first - First port of conference calls.
+ */
 export const shareMediaPorts = (
   name: string,
   target: Target,
+  first: number,
   options: pulumi.CustomResourceOptions,
 ): ScriptRun =>
   runScript(
@@ -20,7 +19,7 @@ export const shareMediaPorts = (
     {
       target,
       script: loadScript(__dirname, "ports.sh"),
-      parameters: { FIRST: `${sftPorts.first}`, LAST: `${sftPorts.last}` },
+      parameters: { FIRST: `${first}`, LAST: `${callingPorts.relays - 1}` },
       removes: true,
     },
     options,

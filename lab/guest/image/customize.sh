@@ -1,8 +1,9 @@
 #!/bin/sh
-# Makes a Debian root, given as the first argument, into the lab's guest: quick to start where every
-# instruction is emulated. Runs as root on the host, once a build.
+# Makes a Debian root, given as the first argument, of the release that the second names, into the lab's guest: quick
+# to start where every instruction is emulated. Runs as root on the host, once a build.
 set -eu
 root=$1
+suite=$2
 here=$(cd "$(dirname "$0")" && pwd)
 
 cp -R --no-preserve=ownership "$here/root/." "$root/"
@@ -11,11 +12,19 @@ in_root() { chroot "$root" "$@"; }
 
 in_root systemctl --quiet enable systemd-networkd.service cloud-init-main.service logind-after-cloud-init.path \
   emulated-scheduler.service
-in_root systemctl --quiet disable cloud-init-local.service cloud-init.service cloud-config.service \
-  cloud-final.service cloud-init-hotplugd.socket systemd-timesyncd.service
+# Not every release has all of these.
+for unit in cloud-init-local.service cloud-init.service cloud-init-network.service cloud-config.service \
+  cloud-final.service cloud-init-hotplugd.socket systemd-timesyncd.service; do
+  in_root systemctl --quiet disable "$unit" || true
+done
 
 # What a machine with one disk, no terminal and a life of hours has no use for, or has already.
-in_root systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
+if [ "$suite" = trixie ]; then
+  printf 'APT::Periodic::%s "1";\n' Update-Package-Lists Unattended-Upgrade >"$root/etc/apt/apt.conf.d/20auto-upgrades"
+else
+  in_root systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer
+fi
+in_root systemctl --quiet mask dpkg-db-backup.timer \
   e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-tmpfiles-clean.timer systemd-pstore.service \
   getty@.service serial-getty@.service systemd-update-utmp.service systemd-update-utmp-runlevel.service \
   systemd-random-seed.service systemd-journal-flush.service systemd-user-sessions.service \

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
+import { Report } from "../../../checks/report";
 import { certificateIn } from "../../../lab/certificate";
 import { certificateFolder, type LabOutputs, stackFile } from "../../../lab/context";
 import { waitFor } from "../../../lab/wait";
@@ -12,7 +13,6 @@ import { checkDataServices, dataServices } from "../verify/data-services";
 import type { RemoteMachine } from "../verify/machine";
 import type { Namespace } from "../verify/namespace";
 import { failing, Page } from "../verify/page";
-import { Report } from "../verify/report";
 import { checkWire } from "../verify/wire";
 
 /** Something that is tried on the lab, which is afterwards as it was before. */

@@ -41,6 +41,27 @@ export const readReport = (file: string): readonly SpecReport[] =>
 /** What Ginkgo says of a test that the end of the time has cut off. */
 const cutOff = new Set(["timedout", "interrupted", "aborted"]);
 
+const nameOf = ({ ContainerHierarchyTexts, LeafNodeText }: SpecReport): string =>
+  [...(ContainerHierarchyTexts ?? []), LeafNodeText].join(" ");
+
+/** A test that did not begin, because nobody asked for it or the time was over, is "skipped" and says nothing. */
+const hasEnded = ({ State, Failure }: SpecReport): boolean =>
+  !cutOff.has(State) && (State !== "skipped" || (Failure?.Message ?? "").trim() !== "");
+
+/** Names of the tests that have come to an end in a report. */
+export const endedIn = (specs: readonly SpecReport[]): string[] =>
+  specs.filter((spec) => spec.LeafNodeType === "It" && hasEnded(spec)).map(nameOf);
+
+/** One report of several, each of all tests: of each test the last one in which it has ended. */
+export function mergeReports(reports: readonly (readonly SpecReport[])[]): readonly SpecReport[] {
+  const merged = new Map<string, SpecReport>();
+  for (const spec of reports.flat()) {
+    const name = nameOf(spec);
+    if (!merged.has(name) || hasEnded(spec)) merged.set(name, spec);
+  }
+  return [...merged.values()];
+}
+
 /** Counts what a report says of the conformance tests; it has all others as well. */
 export function sumUp(specs: readonly SpecReport[], rules: readonly Rule[]): Results {
   const counts = { all: 0, unfinished: 0, passed: 0 };
@@ -48,16 +69,15 @@ export function sumUp(specs: readonly SpecReport[], rules: readonly Rule[]): Res
   const declined: Remark[] = [];
   const failed: Remark[] = [];
   for (const spec of specs) {
-    const name = [...(spec.ContainerHierarchyTexts ?? []), spec.LeafNodeText].join(" ");
+    const name = nameOf(spec);
     if (spec.LeafNodeType !== "It" || !new RegExp(conformance).test(name)) continue;
     counts.all++;
     const reason = leftOut(name, rules);
     const message = (spec.Failure?.Message ?? "").split("\n").find((line) => line.trim()) ?? "";
     if (reason) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
     else if (spec.State === "passed") counts.passed++;
-    // A test that Ginkgo never began is "skipped" as well, and says nothing.
-    else if (spec.State === "skipped" && message) declined.push({ name, message });
-    else if (spec.State === "skipped" || cutOff.has(spec.State)) counts.unfinished++;
+    else if (!hasEnded(spec)) counts.unfinished++;
+    else if (spec.State === "skipped") declined.push({ name, message });
     else failed.push({ name, message });
   }
   return { ...counts, leftOut: reasons, declined, failed };
@@ -68,9 +88,9 @@ const longest = 200;
 
 /**
  * The results in Markdown.
- * @param minutes after which no more tests were begun.
+ * @param minutes after which no more tests were begun, run by run.
  */
-export function renderResults(results: Results, minutes: number): string {
+export function renderResults(results: Results, minutes: readonly number[]): string {
   const row = (what: string, count: number) => `| ${what} | ${count} |`;
   const list = (title: string, remarks: readonly Remark[]) =>
     remarks.length === 0
@@ -82,7 +102,7 @@ export function renderResults(results: Results, minutes: number): string {
     row("in all", results.all),
     ...[...results.leftOut].map(([reason, count]) => row(`left out: ${reason}`, count)),
     row("do not apply to this cluster, as they found themselves", results.declined.length),
-    row(`not ended within ${minutes} min`, results.unfinished),
+    row(`not ended within ${minutes.join(" + ")} min`, results.unfinished),
     row("**passed**", results.passed),
     row("**failed**", results.failed.length),
     ...list("Failed:", results.failed),

@@ -1,7 +1,7 @@
+import type { Report } from "../../../checks/report";
 import type { LabOutputs } from "../../../lab/context";
 import { waitFor } from "../../../lab/wait";
 import type { RemoteMachine } from "./machine";
-import type { Report } from "./report";
 
 /** Each has a program on its nodes that looks at the whole cluster from there (components/data-services). */
 export const dataServices = ["cassandra", "postgresql", "elasticsearch", "minio", "rabbitmq"] as const;

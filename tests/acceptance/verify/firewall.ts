@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
+import { expectSame, type Report } from "../../../checks/report";
 import { ingressNodePorts } from "../../../components/config/ports";
 import type { LabOutputs } from "../../../lab/context";
 import { uplink } from "./internet";
 import type { RemoteMachine } from "./machine";
 import type { Namespace, Outcome } from "./namespace";
-import { expectSame, type Report } from "./report";
 
 /** Ports that nothing forwards; the machines listen on them all the same, so that a hole would show. */
 const closed = { tcp: [8080], udp: [32767] } as const;

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
+import type { Report } from "../../../checks/report";
 import type { LabOutputs } from "../../../lab/context";
+import { leaveTrace } from "../../../lab/host/traces";
 import { run } from "../../../toolchain/commands";
 import { uplink } from "./internet";
-import type { Report } from "./report";
 
 /**
  * Notes whoever among the machines sends a packet to an address that is neither theirs nor the host's nor one of the
@@ -13,6 +14,7 @@ export async function watchForeign({ network, publicAddress }: LabOutputs) {
   // What one machine sends to another may pass here as well (pods to pods, say) and then looks like what is for the host,
   // but for the hardware address.
   const own = readFileSync(`/sys/class/net/${network.name}/address`, "utf8").trim();
+  leaveTrace("table", table);
   await run("nft", ["--file", "-"], {
     input: `add table inet ${table}
 delete table inet ${table}

@@ -1,12 +1,18 @@
+import { leaveTrace, takeTracesAway } from "../../../lab/host/traces";
 import { run } from "../../../toolchain/commands";
 import { Namespace } from "./namespace";
 
 /** TEST-NET-3 (RFC 5737): the two ends of the cable between this machine and the internet that is played. */
 export const uplink = { host: "203.0.113.1", internet: "203.0.113.2" } as const;
 
-/** Does something with a network namespace that plays the internet, which is gone afterwards. */
+/**
+ * Does something with a network namespace that plays the internet, which is gone afterwards. What a former run has left that
+ * was killed goes first, for there is one address and one cable.
+ * @throws Error if another run has it.
+ */
 export async function withInternet(work: (internet: Namespace) => Promise<void>): Promise<void> {
-  const internet = new Namespace("internet");
+  for (const line of await takeTracesAway()) console.log(line);
+  const internet = new Namespace("internet", (name) => leaveTrace("namespace", name));
   try {
     await connect(internet);
     await work(internet);

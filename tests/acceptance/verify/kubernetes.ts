@@ -1,20 +1,18 @@
 import { request } from "node:https";
 import { parse } from "yaml";
+import { expectSame, type Report } from "../../../checks/report";
 import type { LabOutputs } from "../../../lab/context";
 import { waitFor } from "../../../lab/wait";
 import type { RemoteMachine } from "./machine";
-import { expectSame, type Report } from "./report";
 
 /** The program of lab/bundle/go/hello, which looks at the cluster from inside a pod. */
 const image = "docker.io/library/hello:1";
 const namespace = "wiab-verify";
 const port = 8080;
-/** Seconds that what is not so at first may take. */
-const patience = 300;
 /** What the host's firewall forwards port 80 to. */
 const nodePort = 31772;
 
-/** Looks at every node, and from a pod on each at the others, at the machines, at names and at a volume. */
+/** Looks from a pod on each node at the others, at the machines, at names and at a volume. */
 export async function checkKubernetes(
   report: Report,
   outputs: LabOutputs,
@@ -38,7 +36,6 @@ export async function checkKubernetes(
     );
 
   await report.check("the API from here, as the administrator", () => version(kubeconfig));
-  await checkNodes(report, nodes, kubectl);
 
   try {
     let pods: { name: string; node: string; ip: string }[] = [];
@@ -93,53 +90,6 @@ export async function checkKubernetes(
   } finally {
     await giveBack(kubectl, reach);
   }
-}
-
-/** Looks at every API server and node, and at all pods. A busy machine is late now and then: what counts is what comes. */
-async function checkNodes(
-  report: Report,
-  nodes: LabOutputs["machines"],
-  kubectl: (command: string) => Promise<string>,
-): Promise<void> {
-  const eventually = (name: string, look: () => Promise<string>) => () => waitFor(name, patience, look);
-
-  await report.each(nodes, async (report, { name, address }) => {
-    await report.check(
-      `${name}: API server`,
-      eventually(`the API server of ${name}`, async () => {
-        const answer = await kubectl(`--server https://${address}:6443 get --raw '/readyz?verbose'`);
-        const checks = answer.split("\n").filter((line) => line.startsWith("[+]"));
-        if (!answer.includes("readyz check passed")) throw new Error(answer);
-        return `${checks.length} checks passed`;
-      }),
-    );
-    await report.check(
-      `${name}: node`,
-      eventually(`${name} to be ready`, async () => {
-        const { status } = JSON.parse(await kubectl(`get node ${name} --output json`));
-        const ready = status.conditions.find(({ type }: { type: string }) => type === "Ready");
-        expectSame(ready.status, "True");
-        return `ready, ${status.nodeInfo.kubeletVersion}, ${status.nodeInfo.containerRuntimeVersion}, ${status.allocatable.memory} for pods`;
-      }),
-    );
-  });
-  await report.check(
-    "every pod of the system",
-    eventually("every pod to be ready", async () => {
-      const { items } = JSON.parse(await kubectl("get pods --all-namespaces --output json"));
-      const idle = items.filter(
-        ({ status }: { status: { phase: string; conditions?: { type: string; status: string }[] } }) =>
-          // A job that is done.
-          status.phase !== "Succeeded" &&
-          !status.conditions?.some(({ type, status }) => type === "Ready" && status === "True"),
-      );
-      if (idle.length > 0)
-        throw new Error(
-          `not ready: ${idle.map(({ metadata }: { metadata: { name: string } }) => metadata.name)}`,
-        );
-      return `${items.length} ready`;
-    }),
-  );
 }
 
 /** A pod on each node that answers with its name, one of them with a volume, and a service for all of them. */

@@ -3,7 +3,7 @@ import { createReadStream, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pipeline } from "node:stream/promises";
-import { sshOptions } from "../../../lab/agent";
+import { sshOptions } from "../../../checks/agent";
 import type { LabOutputs } from "../../../lab/context";
 import { run } from "../../../toolchain/commands";
 

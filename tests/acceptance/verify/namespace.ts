@@ -23,7 +23,12 @@ export class Namespace {
   private readonly waiting = new Map<number, (result: never) => void>();
   private requests = 0;
 
-  constructor(readonly machine: string) {
+  /** @param announce - Is told its name before it is made. */
+  constructor(
+    readonly machine: string,
+    announce: (name: string) => void = () => {},
+  ) {
+    announce(this.name);
     execFileSync("ip", ["netns", "add", this.name]);
     this.run("ip", "link", "set", "lo", "up");
   }

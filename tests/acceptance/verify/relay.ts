@@ -2,12 +2,12 @@ import { createHmac } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Report } from "../../../checks/report";
 import type { LabOutputs } from "../../../lab/context";
 import { waitFor } from "../../../lab/wait";
 import { run } from "../../../toolchain/commands";
 import type { RemoteMachine } from "./machine";
 import type { Namespace } from "./namespace";
-import type { Report } from "./report";
 
 /** The image of coturn has a client beside the server. */
 const image = "wire/coturn:4.6.1";
@@ -31,6 +31,8 @@ export async function checkRelay(
   const folder = mkdtempSync(join(tmpdir(), "wiab-relay-"));
   const root = join(folder, "root");
   const call = async (secret: string) => {
+    // The client takes them from its command line alone, which other users of this machine see. There are those who made
+    // the lab on it, the relay is on an address of this machine alone, and
     // "REST API for access to TURN services" (draft-uberti-behave-turn-rest-00); they are worth nothing a minute later.
     const user = `${Math.floor(Date.now() / 1000) + 60}:lab`;
     const password = createHmac("sha1", secret).update(user).digest("base64");

@@ -1,6 +1,6 @@
+import { expectSame, type Report } from "../../../checks/report";
 import type { LabOutputs } from "../../../lab/context";
 import type { RemoteMachine } from "./machine";
-import { expectSame, type Report } from "./report";
 
 /** A package of some kilobytes that nothing else needs (lab/bundle.yaml). */
 const probePackage = "hello";
@@ -8,13 +8,13 @@ const probePackage = "hello";
 /** A static program that says hello (lab/bundle.yaml). */
 const probeImage = "docker.io/library/hello:1";
 
-/** Looks at whether every machine gets packages, images and the time, although nothing has a way out. */
+/** Looks at whether every machine gets packages and images, although nothing has a way out. */
 export async function checkSupplies(
   report: Report,
-  { machines, assets, network }: LabOutputs,
+  { machines, assets }: LabOutputs,
   reach: (name: string) => RemoteMachine,
 ): Promise<void> {
-  await report.each(machines, async (report, { name, role, existing }) => {
+  await report.each(machines, async (report, { name, role }) => {
     const machine = reach(name);
     await report.check(`${name}: apt-get install ${probePackage}`, async () => {
       const source = await machine.runFile("install-package.sh", probePackage);
@@ -29,14 +29,6 @@ export async function checkSupplies(
       await report.check(`${name}: crictl pull ${probeImage}`, () =>
         machine.runFile("pull-by-containerd.sh", probeImage),
       );
-    if (existing) report.note(`${name} is a container: it has the host's clock`);
-    else
-      await report.check(`${name}: clock`, async () => {
-        const offset = Number(await machine.runFile("clock-offset.py", network.gateway));
-        // Cassandra orders writes by it; an emulated machine is rarely nearer than some milliseconds.
-        if (!(Math.abs(offset) < 500)) throw new Error(`${offset} ms from the host's`);
-        return `${offset} ms from the host's`;
-      });
   });
   const [{ name }] = machines as [LabOutputs["machines"][number]];
   await report.check(`${name} → registry: pushing without the password`, async () => {

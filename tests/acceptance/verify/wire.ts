@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Report } from "../../../checks/report";
 import { certificateIn } from "../../../lab/certificate";
 import type { LabOutputs } from "../../../lab/context";
 import { waitFor } from "../../../lab/wait";
@@ -8,7 +9,6 @@ import type { RemoteMachine } from "./machine";
 import type { Namespace } from "./namespace";
 import { failing, Page, type Summary } from "./page";
 import { checkRelay } from "./relay";
-import type { Report } from "./report";
 
 /**
  * Uses what stands for Wire as its clients would, from a namespace that plays the internet: every public name, every

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Report } from "../acceptance/verify/report";
+import { Report } from "../../checks/report";
 
 /** Ends when told to. */
 function gate(): { readonly passed: Promise<void>; readonly open: () => void } {

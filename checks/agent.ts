@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run, waitUntil } from "../toolchain/commands";
 
-/** Options for ssh to a lab's machine: its host key is as young as itself, nobody can know it beforehand. */
+/** Options for ssh to a lab's machine: the way there leads over a bridge of this computer, where nobody is between. */
 export const sshOptions = [
   ...["-o", "StrictHostKeyChecking=no"],
   ...["-o", "UserKnownHostsFile=/dev/null"],
@@ -22,13 +22,15 @@ export async function withKeys<T>(
 ): Promise<T> {
   const directory = mkdtempSync(join(tmpdir(), "wiab-agent-"));
   const env = { SSH_AUTH_SOCK: join(directory, "agent") };
-  const agent = spawn("ssh-agent", ["-D", "-a", env.SSH_AUTH_SOCK], { stdio: "ignore" });
+  // It ends with the shell's standard input, and so with this process, whatever way that ends: it has keys.
+  const command = ["-a", env.SSH_AUTH_SOCK, "sh", "-c", "cat; kill $SSH_AGENT_PID"];
+  const agent = spawn("ssh-agent", command, { stdio: ["pipe", "ignore", "ignore"] });
   try {
     await waitUntil("the SSH agent listens", 10, async () => existsSync(env.SSH_AUTH_SOCK));
     for (const input of privateKeys) await run("ssh-add", ["-q", "-"], { env, input });
     return await work(env);
   } finally {
-    agent.kill();
+    agent.stdin.end();
     rmSync(directory, { recursive: true, force: true });
   }
 }

@@ -1,27 +1,50 @@
+/** What came of one check. */
+export interface Entry {
+  /** Title of the section that it stands in; empty outside of one. */
+  readonly section: string;
+  /** `note` is what was not checked, and why; its text is the name. */
+  readonly state: "ok" | "fail" | "note";
+  readonly name: string;
+  /** What was measured, or what is wrong and what to do. */
+  readonly text: string;
+}
+
 /** Prints one line a check as it is made, and counts. */
 export class Report {
-  private passed = 0;
-  /** Names of the checks that have failed. */
-  readonly failures: string[] = [];
+  /** All checks so far, in the order of their lines. */
+  readonly entries: Entry[] = [];
+  private section = "";
 
   /** @param print - Takes each line. @default the screen */
   constructor(private readonly print: (line: string) => void = (line) => console.log(line)) {}
 
+  /** Names of the checks that have failed. */
+  get failures(): string[] {
+    return this.entries.filter(({ state }) => state === "fail").map(({ name }) => name);
+  }
+
+  private get passed(): number {
+    return this.entries.filter(({ state }) => state === "ok").length;
+  }
+
   /** Makes a check: `look` gives what was measured, or throws what is wrong. */
   async check(name: string, look: () => Promise<string> | string): Promise<void> {
     try {
-      const measured = await look();
-      this.print(`  ok    ${name}: ${measured}`);
-      this.passed++;
+      this.add("ok", name, await look());
     } catch (error) {
-      this.print(`  FAIL  ${name}: ${(error as Error).message.split("\n").join("\n        ")}`);
-      this.failures.push(name);
+      this.add("fail", name, (error as Error).message);
     }
   }
 
   /** Says what was not checked, and why. */
   note(text: string): void {
-    this.print(`  note  ${text}`);
+    this.add("note", text, "");
+  }
+
+  private add(state: Entry["state"], name: string, text: string): void {
+    this.entries.push({ section: this.section, state, name, text });
+    const said = text && `: ${text.split("\n").join("\n        ")}`;
+    this.print(`  ${{ ok: "ok   ", fail: "FAIL ", note: "note " }[state]} ${name}${said}`);
   }
 
   /**
@@ -32,6 +55,7 @@ export class Report {
     await allToTheirEnd(
       Object.entries(sections).map(([title, make]) =>
         this.apart(async (section) => {
+          section.section = title;
           section.print(title);
           await make(section);
         }),
@@ -52,6 +76,21 @@ export class Report {
     );
   }
 
+  /**
+   * Makes checks again, once a second, until none of them fails or the time is over: what is not so at first may come.
+   * @param seconds - 0 makes them once.
+   */
+  async patiently(seconds: number, make: (part: Report) => Promise<void>): Promise<void> {
+    const deadline = Date.now() + seconds * 1000;
+    for (;;) {
+      const lines: string[] = [];
+      const part = this.part(lines);
+      await make(part);
+      if (part.failures.length === 0 || Date.now() >= deadline) return this.take(part, lines);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+
   /** Prints the count and gives the exit code. */
   conclude(): number {
     const failed = this.failures.length;
@@ -62,15 +101,24 @@ export class Report {
   /** Makes checks whose lines are printed together, not before `turn`. */
   private async apart(make: (part: Report) => Promise<void>, turn = Promise.resolve()): Promise<void> {
     const lines: string[] = [];
-    const part = new Report((line) => lines.push(line));
+    const part = this.part(lines);
     try {
       await make(part);
     } finally {
       await turn;
-      for (const line of lines) this.print(line);
-      this.passed += part.passed;
-      this.failures.push(...part.failures);
+      this.take(part, lines);
     }
+  }
+
+  private part(lines: string[]): Report {
+    const part = new Report((line) => lines.push(line));
+    part.section = this.section;
+    return part;
+  }
+
+  private take(part: Report, lines: readonly string[]): void {
+    for (const line of lines) this.print(line);
+    this.entries.push(...part.entries);
   }
 }
 

@@ -1,0 +1,24 @@
+/** A port of the host's that answers. */
+export interface HostService {
+  readonly protocol: "tcp" | "udp";
+  readonly port: number;
+  readonly what: string;
+}
+
+/** All that machines get from the host itself, besides ICMP; docs/security.md shows it. */
+export const machineServices: readonly HostService[] = [
+  { protocol: "udp", port: 53, what: "names" },
+  { protocol: "tcp", port: 53, what: "names" },
+  { protocol: "udp", port: 67, what: "addresses (DHCP)" },
+  { protocol: "udp", port: 123, what: "time" },
+];
+
+/** What the rules make of {@link machineServices}. */
+export const portsOf = (services: readonly HostService[], wanted: HostService["protocol"]): number[] =>
+  services.filter(({ protocol }) => protocol === wanted).map(({ port }) => port);
+
+/**
+ * On packets from a stack's machines that its own rules have let in to the host, where rules of another stack ask for it:
+ * `wiab` in ASCII. A packet has to pass each stack's table, and only the one that it concerns knows what it may.
+ */
+export const admittedMark = "0x77696162";
