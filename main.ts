@@ -1,11 +1,12 @@
 import "./components/deployment/quick-sdk";
-import { refuseLosses } from "./components/validation/load";
+import { askPeers, refuseLosses } from "./components/validation/load";
 import { refuseMissingImages } from "./components/validation/wire-images";
 
 /**
  * The program, once it is known that the configuration takes nothing away that the stack has and it does not let go, and
  * that the artifact has what is to be run.
  */
-export = refuseLosses()
+export = askPeers()
+  .then(refuseLosses)
   .then(refuseMissingImages)
   .then(async () => (await import("./index")).default);

@@ -3,6 +3,7 @@ import { checkClients, clientsOf, type Told } from "./clients";
 import { type ClusterFacts, type ClusterPlan, checkCluster } from "./cluster";
 import { askHost, checkHost, findingsOn } from "./host";
 import { checkMachine, type Machine, type MachineFacts } from "./machines";
+import { checkMesh, type MeshFacts } from "./mesh";
 import { checkDns, checkOutside, checkPorts, closedPorts, type OutsideFacts } from "./outside";
 import type { Reach } from "./reach";
 import type { RecordedResource, StackRecord } from "./record";
@@ -81,7 +82,7 @@ async function answered(report: Report, name: string, look: () => Promise<void>)
 /** What an artifact has put on the machines. */
 function platformSections(looked: Looked): Record<string, Section> {
   const { record, reach } = looked;
-  const { assets, kubeconfig, wire, machines } = record.outputs;
+  const { assets, kubeconfig, wire, mesh, machines } = record.outputs;
   const withRole = (role: Machine["role"]) => machines.filter((machine) => machine.role === role);
   const [assetHost] = withRole("assethost");
   const kubenodes = withRole("kubenode");
@@ -106,6 +107,10 @@ function platformSections(looked: Looked): Record<string, Section> {
           await checkClients(part, told, `${name}: `);
         }),
       ),
+    ...(mesh && {
+      mesh: async (section: Report) =>
+        checkMesh(section, await reach.machine(mesh.gateway).look<MeshFacts>("mesh.py")),
+    }),
     ...(kubeconfig && {
       kubernetes: async (section: Report) => {
         const plan = clusterPlan(kubenodes, record.resources);

@@ -26,6 +26,8 @@ const sections = configurationSchema.pick({
   calling: true,
   features: true,
   wasimoff: true,
+  mesh: true,
+  machines: true,
 });
 
 /** @throws Error that says what is wrong with the stack's file. */

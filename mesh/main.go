@@ -20,6 +20,7 @@ import (
 	"wiab-staging/mesh/exchange"
 	"wiab-staging/mesh/forward"
 	"wiab-staging/mesh/identity"
+	"wiab-staging/mesh/names"
 	"wiab-staging/mesh/settings"
 	"wiab-staging/mesh/tunnel"
 )
@@ -28,6 +29,7 @@ const usage = `usage: mesh MODE SETTINGS
   keys       makes the keys that are missing, and prints their public parts
   device     has the interface there as long as it runs
   run        finds the peers and keeps them, as long as it runs
+  names      has the site's zone follow what there is, as long as it runs
   forward    brings what arrives for the site's names to its targets, as long as it runs
   status, metrics                    ask what runs
   rotate-preshared, rotate-private   have it take new keys`
@@ -36,6 +38,7 @@ var modes = map[string]func(ctx context.Context, file string, s *settings.Settin
 	"keys":    keys,
 	"device":  device,
 	"run":     run,
+	"names":   func(ctx context.Context, file string, _ *settings.Settings) error { return names.Keep(ctx, file) },
 	"forward": forwardNames,
 	"status":  call("GET", "/status"), "metrics": call("GET", "/metrics"),
 	"rotate-preshared": call("POST", "/rotate/preshared"), "rotate-private": call("POST", "/rotate/private"),
@@ -80,7 +83,7 @@ func run(ctx context.Context, file string, s *settings.Settings) error {
 	if err != nil {
 		return err
 	}
-	if err := waitFor(ctx, func() error { _, err := peers.Own(); return err }); err != nil {
+	if err := waitFor(ctx, func() error { _, err := peers.Own(settings.LinkCount - 1); return err }); err != nil {
 		return err
 	}
 	node, err := exchange.New(s, who, peers)
@@ -88,7 +91,7 @@ func run(ctx context.Context, file string, s *settings.Settings) error {
 		return err
 	}
 	adopt := func() error {
-		now, err := settings.Read(file)
+		now, err := settings.ReadAll(file)
 		if err != nil {
 			return err
 		}
@@ -99,7 +102,7 @@ func run(ctx context.Context, file string, s *settings.Settings) error {
 		if now.Interface != s.Interface || now.Port != s.Port || now.Site.Prefix != s.Site.Prefix || now.Site.Zone != s.Site.Zone {
 			return errors.New("another interface, port, zone or prefix takes a restart")
 		}
-		return errors.Join(tunnel.Admit(now), node.Adopt(ctx, now, who))
+		return errors.Join(peers.Admit(now), node.Adopt(ctx, now, who))
 	}
 	listener, err := net.Listen("tcp", ":"+strconv.Itoa(s.Port))
 	if err != nil {
@@ -109,7 +112,7 @@ func run(ctx context.Context, file string, s *settings.Settings) error {
 		return err
 	}
 	go settings.Watch(ctx, func() []string {
-		return []string{file, s.CertificateFile, s.IdentityKeyFile, s.AuthorityFile, s.RevocationsFile}
+		return []string{file, s.CertificateFile, s.IdentityKeyFile, s.AuthorityFile, s.RevocationsFile, s.OfferedFile()}
 	}, adopt)
 	go every(ctx, time.Second, func() {
 		if err := node.Expel(); err != nil {
@@ -118,22 +121,40 @@ func run(ctx context.Context, file string, s *settings.Settings) error {
 	})
 	failed := make(chan error, 2)
 	go func() { failed <- node.Serve(ctx, listener) }()
-	go func() { failed <- control.Serve(ctx, s.Socket, node) }()
+	go func() {
+		failed <- control.Serve(ctx, s.Socket, node, func() (*exchange.Status, error) { return status(node, peers) })
+	}()
 	return <-failed
+}
+
+// status adds what the gateway itself knows to what the node does.
+func status(node *exchange.Node, peers *tunnel.Peers) (*exchange.Status, error) {
+	result, err := node.Status()
+	if err != nil {
+		return nil, err
+	}
+	result.Drift = append(result.Drift, peers.Drift(node.Settings())...)
+	found, err := settings.ReadOffered(node.Settings())
+	if err != nil {
+		return nil, err
+	}
+	result.Names, result.Trouble = found.Names, found.Trouble
+	return result, nil
 }
 
 func forwardNames(ctx context.Context, file string, s *settings.Settings) error {
 	forwarder := forward.New()
-	if err := forwarder.Adopt(ctx, s); err != nil {
-		log.Print(err)
-	}
-	settings.Watch(ctx, func() []string { return []string{file} }, func() error {
-		now, err := settings.Read(file)
+	adopt := func() error {
+		now, err := settings.ReadAll(file)
 		if err != nil {
 			return err
 		}
 		return forwarder.Adopt(ctx, now)
-	})
+	}
+	if err := adopt(); err != nil {
+		log.Print(err)
+	}
+	settings.Watch(ctx, func() []string { return []string{file, s.OfferedFile()} }, adopt)
 	return nil
 }
 

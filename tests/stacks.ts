@@ -139,6 +139,7 @@ function fixtureCertificate(): LabCertificate {
 /** An operator's workstation on which every key file can be used and every secret is marked as one. */
 export const surroundings: Surroundings = {
   keyFileProblem: () => undefined,
+  readSecret: () => new Uint8Array(),
   readText: (path) => readFileSync(path, "utf8"),
   encrypted: [["mail"], ["wire"]],
   readManifest,

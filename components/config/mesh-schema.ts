@@ -29,12 +29,55 @@ const network = z.string().refine(isIpv6Network, {
 
 const port = z.int().min(1).max(65535);
 
+/** WireGuard has a second interface on the port after it. */
+const gatewayPort = z.int().min(1).max(65534);
+
 const peer = z.strictObject({
   site: label.describe("Name of the other site."),
   zone: domain.optional().describe("Zone that it answers for. Default: `<site>.<mesh.domain>`."),
   prefix: network.optional().describe("Its /64. Default: the one that follows from its zone."),
   endpoint: host.describe("Name or IPv4 address where its gateway is reached from here."),
-  port: port.default(29292).describe("UDP and TCP port of its gateway."),
+  port: gatewayPort.default(29292).describe("UDP and TCP port of its gateway; UDP takes the next one too."),
+});
+
+const serial = z
+  .string()
+  .regex(
+    /^[0-9a-f]{1,40}$/,
+    "must be a serial number in lower-case hexadecimal digits, as the gateways' status has it",
+  );
+
+const file = z.string().min(1);
+
+const identity = z.strictObject({
+  zipFile: file
+    .optional()
+    .describe("A ZIP with the site's certificate and private key, as an authority sends it; mode 600."),
+  certificateFile: file
+    .optional()
+    .describe(
+      "The site's certificate in PEM, intermediate ones behind it: the zone as its one DNS name, `urn:wiab:mesh:<prefix>` as its one URI.",
+    ),
+  privateKeyFile: file.optional().describe("Its private key in PEM; mode 600."),
+  authorityFile: file
+    .optional()
+    .describe(
+      "Certificates, in PEM, of the authorities that sites are believed by; intermediate ones too. Default: those in the ZIP.",
+    ),
+  authorityKeyFile: file
+    .optional()
+    .describe(
+      "Ed25519 key in PEM of the first authority in `authorityFile`, mode 600: the stack gives the site its certificates itself, for a key that the gateway makes, for 90 days, and a new one with the first `up` of each 30 days.",
+    ),
+  revoked: z
+    .array(serial)
+    .default([])
+    .describe(
+      "Serial numbers of certificates that are revoked, with `authorityKeyFile`. On one site alone, which tells the others; entries stay.",
+    ),
+  revocationsFile: file
+    .optional()
+    .describe("The authority's revocation list in PEM. Default: nothing is revoked."),
 });
 
 const service = z.strictObject({
@@ -49,10 +92,12 @@ const service = z.strictObject({
   target: z
     .string()
     .regex(
-      /^[A-Za-z0-9.-]+:[1-9][0-9]{0,4}$/,
-      "must be a host and a port in the site's own network, such as 192.168.122.21:31773",
+      /^(ingress|[A-Za-z0-9.-]+:[1-9][0-9]{0,4})$/,
+      "must be a host and a port in the site's own network, such as 192.168.122.10:8080, or ingress",
     )
-    .describe("Where it is served in the site's own network: host and port."),
+    .describe(
+      "Where it is served in the site's own network: host and port, or `ingress` for Wire's, on all nodes that take what clients send.",
+    ),
   peers: z.array(label).optional().describe("Sites that may use it. Default: all peers."),
 });
 
@@ -68,38 +113,40 @@ export const mesh = z.strictObject({
   endpoint: host
     .optional()
     .describe("Name or address where the others reach the gateway. Default: `firewall.publicAddress`."),
-  port: port
+  port: gatewayPort
     .default(29292)
-    .describe("UDP port of WireGuard and TCP port of the exchange, on the public address too."),
+    .describe(
+      "UDP port of WireGuard and TCP port of the exchange, on the public address too. UDP takes the next one as well, by which keys are renewed without loss.",
+    ),
   mtu: z
     .int()
     .min(1280)
     .max(1420)
     .default(1280)
     .describe("MTU of the tunnel in bytes. 1280 passes wherever IPv6 does."),
-  identity: z
-    .strictObject({
-      certificateFile: z
-        .string()
-        .min(1)
-        .describe(
-          "The site's certificate in PEM, intermediate ones behind it: the zone as its one DNS name, `urn:wiab:mesh:<prefix>` as its one URI.",
-        ),
-      privateKeyFile: z.string().min(1).describe("Its private key, PKCS#8 in PEM; mode 600."),
-      authorityFile: z
-        .string()
-        .min(1)
-        .describe(
-          "Certificates, in PEM, of the authorities that sites are believed by; intermediate ones too.",
-        ),
-      revocationsFile: z
-        .string()
-        .min(1)
-        .optional()
-        .describe("The authority's revocation list in PEM. Default: nothing is revoked."),
-    })
-    .describe("Who the site is. Paths on the workstation."),
+  identity: identity.describe(
+    "Who the site is: `zipFile`, or `certificateFile` with `privateKeyFile`, or `authorityKeyFile`. Paths on the workstation.",
+  ),
   peers: z.array(peer).default([]).describe("The other sites."),
+  stacks: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^[A-Za-z0-9_.-]+\/[A-Za-z0-9_.-]+\/[A-Za-z0-9_.-]+$/,
+          "must be the full name of a stack: organization/project/stack",
+        ),
+    )
+    .default([])
+    .describe(
+      "Further sites, by the stacks that make them, on the same backend: what they put out says the rest. One that is not there yet is left out, with a warning.",
+    ),
+  machinePorts: z
+    .array(port)
+    .default([])
+    .describe(
+      "TCP ports of the stack's machines, but Wickr's, that all peers may use, by the machines' names.",
+    ),
   services: z.array(service).default([]).describe("What this site offers to others, by name."),
   collisions: z
     .enum(["refuse", "suffix"])

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { isIPv4 } from "node:net";
 import { gatewayOf } from "./addresses";
-import { type MeshPlan, planMesh } from "./mesh";
+import { type MeshPlan, type MeshSurroundings, planMesh } from "./mesh";
 import { hostNames, publicNames } from "./names";
 import { callingPorts, ingressNodePorts } from "./ports";
 import type { Configuration, MachineConfiguration } from "./schema";
@@ -61,6 +61,8 @@ export interface Plan {
   };
   readonly dnsRecords: readonly DnsRecord[];
   readonly publicPorts: readonly PublicPort[];
+  /** Whether the stack is the gateway of a mesh and nothing else. */
+  readonly gatewayAlone: boolean;
   /** Undefined where the site is on its own. */
   readonly mesh: (MeshPlan & { readonly machine: MachinePlan }) | undefined;
   /** Undefined where there is no Wasimoff. */
@@ -79,7 +81,7 @@ export function planDeployment(config: Configuration): Plan {
   // The rules have seen to it that the gateway is a machine.
   const gateway = machines.find(({ name }) => name === config.mesh?.gateway);
   const mesh = config.mesh &&
-    gateway && { ...planMesh(config.mesh, config.firewall.publicAddress), machine: gateway };
+    gateway && { ...planMesh(config.mesh, meshSurroundings(config)), machine: gateway };
   const wasimoff =
     config.wasimoff &&
     planWasimoff(
@@ -114,6 +116,7 @@ export function planDeployment(config: Configuration): Plan {
         own.reduce((sum, { diskGB }) => sum + bytesOfGB(diskGB), 0) +
         (wickr?.forwarded ? bytesOfGB(wickr.disk.sizeGB) : 0),
     },
+    gatewayAlone: isGatewayAlone(config),
     dnsRecords: [
       ...(hasWire(config) ? planDnsRecords(config) : []),
       ...(wickr ? planWickrRecords(wickr) : []),
@@ -124,11 +127,7 @@ export function planDeployment(config: Configuration): Plan {
         : []),
       // On another address than the host's own they are none of the host's.
       ...(wickr?.forwarded?.address === config.firewall.publicAddress ? planWickrPorts(wickr) : []),
-      ...(mesh ? (["tcp", "udp"] as const) : []).map((protocol) => ({
-        protocol,
-        ports: `${mesh?.port}`,
-        target: `${mesh?.machine.address}`,
-      })),
+      ...(mesh ? planMeshPorts(mesh) : []),
       ...(wasimoff?.transport ? (["tcp", "udp"] as const) : []).map((protocol) => ({
         protocol,
         ports: `${transportPort.public}`,
@@ -140,6 +139,26 @@ export function planDeployment(config: Configuration): Plan {
     wickr,
   };
 }
+
+/** Whether a stack has the one machine that is the gateway of a mesh, and neither Kubernetes nor data services. */
+export const isGatewayAlone = ({
+  mesh,
+  machines,
+}: Pick<Configuration, "machines"> & Partial<Pick<Configuration, "mesh">>): boolean =>
+  mesh !== undefined && machines.length === 1 && machines[0]?.role === "assethost";
+
+/** What of a stack its peers in a mesh may reach. */
+export const meshSurroundings = ({
+  firewall,
+  machines,
+}: Pick<Configuration, "firewall" | "machines">): MeshSurroundings => ({
+  publicAddress: firewall.publicAddress,
+  // Who may reach Wickr's is said with Wickr.
+  machines: machines.filter(({ role }) => role !== "wickr"),
+  ingress: machines.flatMap(({ role, retiring, address }) =>
+    role === "kubenode" && !retiring ? [address] : [],
+  ),
+});
 
 /** The machines that the stack makes, without those that exist already. */
 export const ownMachines = ({ machines }: Pick<Configuration, "machines">): MachineConfiguration[] =>
@@ -157,14 +176,27 @@ function planMachine(network: string, machine: MachineConfiguration): MachinePla
   };
 }
 
-/** The records that a domain needs, for as much of the configuration as says so. */
-export function planDnsRecords({
+/** What the records of a stack follow from. */
+type Named = Pick<
+  Configuration,
+  "domain" | "firewall" | "calling" | "features" | "wasimoff" | "mesh" | "machines"
+>;
+
+/** The records that a domain needs, for as much of the configuration as says so, and the gateway of a mesh where it has a name. */
+export const planDnsRecords = (config: Named): DnsRecord[] => [
+  ...(isGatewayAlone(config) ? [] : recordsOfDomain(config)),
+  ...(config.mesh?.endpoint && !isIPv4(config.mesh.endpoint)
+    ? [{ name: config.mesh.endpoint, type: "A" as const, value: config.firewall.publicAddress }]
+    : []),
+];
+
+function recordsOfDomain({
   domain,
   firewall: { publicAddress },
   calling,
   features,
   wasimoff,
-}: Pick<Configuration, "domain" | "firewall" | "calling" | "features" | "wasimoff">): DnsRecord[] {
+}: Named): DnsRecord[] {
   const federation = features.federation !== undefined;
   const names = publicNames(domain, {
     teamSettings: features.teamSettings,
@@ -197,8 +229,12 @@ function planPublicPorts(
   const ingress = kubenodes.map(({ address }) => address).join(", ");
   const { turn, media } = callingPorts;
   return [
-    { protocol: "tcp", ports: "80", target: `${ingress} port ${ingressNodePorts.http}` },
-    { protocol: "tcp", ports: "443", target: `${ingress} port ${ingressNodePorts.https}` },
+    ...(ingress
+      ? ([
+          { protocol: "tcp", ports: "80", target: `${ingress} port ${ingressNodePorts.http}` },
+          { protocol: "tcp", ports: "443", target: `${ingress} port ${ingressNodePorts.https}` },
+        ] as const)
+      : []),
     ...(callingNode
       ? ([
           { protocol: "tcp", ports: `${turn}`, target: callingNode.address },
@@ -208,6 +244,11 @@ function planPublicPorts(
       : []),
   ];
 }
+
+const planMeshPorts = ({ port, machine: { address } }: NonNullable<Plan["mesh"]>): PublicPort[] => [
+  { protocol: "tcp", ports: `${port}`, target: address },
+  { protocol: "udp", ports: `${port}-${port + 1}`, target: address },
+];
 
 const planWickrRecords = ({ hostname, address }: WickrPlan): DnsRecord[] =>
   isIPv4(hostname) ? [] : [{ name: hostname, type: "A", value: address }];

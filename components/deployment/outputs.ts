@@ -38,9 +38,9 @@ export interface StackOutputs {
     /** Certificate of the authority that has signed the asset host's, in PEM. */
     readonly authority: string;
   } | null;
-  /** Where the data services are, and how to log in to them. Secret; null without an artifact. */
+  /** Where the data services are, and how to log in to them. Secret; null without any. */
   readonly dataServices: pulumi.Unwrap<DataServices["connections"]> | null;
-  /** The administrator's. Secret; null without an artifact. */
+  /** The administrator's. Secret; null without a cluster. */
   readonly kubeconfig: string | null;
   /** Null without charts. */
   readonly wire: {
@@ -56,11 +56,14 @@ export interface StackOutputs {
   } | null;
   /** The site's place in a mesh, as its peers have to know it; not there where the site is on its own. */
   readonly mesh?: {
+    readonly site: string;
+    /** Name of the gateway's machine. */
+    readonly gateway: string;
     readonly zone: string;
     readonly prefix: string;
     readonly endpoint: string;
-    /** Public key of the tunnels, in base64. */
-    readonly publicKey: string;
+    /** The site's certificate, in PEM. */
+    readonly certificate: string;
     /** Whether WireGuard is the `kernel`'s or runs in `userspace`. */
     readonly wireguard: string;
   };
@@ -140,8 +143,10 @@ export const stackOutputs = ({
   ...(plan.mesh && platform?.mesh
     ? {
         mesh: {
+          site: config.mesh?.site ?? "",
+          gateway: plan.mesh.gateway,
           ...plan.mesh.site,
-          publicKey: platform.mesh.publicKey,
+          certificate: platform.mesh.certificate,
           wireguard: platform.mesh.wireguard,
         },
       }
@@ -183,8 +188,8 @@ function platformOutputs(
       registry: artifact.assetHost.registry,
       authority: authority.certificate,
     },
-    dataServices: pulumi.secret(dataServices.connections),
-    kubeconfig: cluster.kubeconfig,
+    dataServices: dataServices ? pulumi.secret(dataServices.connections) : null,
+    kubeconfig: cluster?.kubeconfig ?? null,
     wire: wire
       ? {
           urls: wire.urls,

@@ -10,7 +10,8 @@ import { KubernetesCluster, type KubernetesNode } from "../kubernetes/cluster";
 import { prepareNodes } from "../kubernetes/nodes";
 import type { Machine } from "../machine/machine";
 import type { Target } from "../machine/target";
-import { Mesh } from "../mesh/mesh";
+import { MeshServices } from "../mesh/kubernetes";
+import { Mesh, resolveBy } from "../mesh/mesh";
 import { planMeshPrograms } from "../mesh/plan";
 import type { Secrets } from "../secrets/secrets";
 import { Wasimoff } from "../wasimoff/wasimoff";
@@ -30,8 +31,9 @@ export interface PlatformArgs extends Deployment {
 /** Everything that an artifact puts on the machines. */
 export interface Platform {
   readonly artifact: Artifact;
-  readonly cluster: KubernetesCluster;
-  readonly dataServices: DataServices;
+  /** Undefined where the stack is the gateway of a mesh alone, as are the data services. */
+  readonly cluster: KubernetesCluster | undefined;
+  readonly dataServices: DataServices | undefined;
   /** Undefined where the site is on its own. */
   readonly mesh: Mesh | undefined;
   /** Undefined without charts. */
@@ -46,6 +48,15 @@ export interface Platform {
  */
 export function makePlatform(args: PlatformArgs): Platform {
   const artifact = makeArtifact(args);
+  if (args.plan.gatewayAlone)
+    return {
+      artifact,
+      cluster: undefined,
+      dataServices: undefined,
+      mesh: makeMesh(args, artifact, undefined),
+      wire: undefined,
+      wasimoff: undefined,
+    };
   const dataServices = makeDataServices(args, artifact);
   const nodes = prepareNodes({
     kubenodes: args.plan.kubenodes,
@@ -60,7 +71,7 @@ export function makePlatform(args: PlatformArgs): Platform {
     artifact,
     cluster,
     dataServices,
-    mesh: makeMesh(args, artifact),
+    mesh: makeMesh(args, artifact, cluster),
     wire,
     wasimoff: makeWasimoff(args, artifact, cluster, wire),
   };
@@ -114,6 +125,7 @@ const makeCluster = (
     secrets,
     callingNode: plan.callingNode?.name,
     publicAddress: config.firewall.publicAddress,
+    forwards: plan.mesh && { domain: plan.mesh.domain, server: plan.mesh.machine.address },
     emulated: plan.emulated,
   });
 
@@ -143,16 +155,34 @@ function makeBackups(
   for (const { name } of plan.datanodes) backUp(name, dataServices.targetOf(name), services);
 }
 
-const makeMesh = ({ plan, artifact, mesh }: PlatformArgs, supplied: Artifact): Mesh | undefined =>
-  plan.mesh &&
-  mesh &&
-  new Mesh("mesh", {
+function makeMesh(
+  { plan, artifact, mesh: identity, host }: PlatformArgs,
+  supplied: Artifact,
+  cluster: KubernetesCluster | undefined,
+): Mesh | undefined {
+  if (!plan.mesh || !identity) return undefined;
+  const { machine, gateway, domain } = plan.mesh;
+  const mesh = new Mesh("mesh", {
     plan: plan.mesh,
     programs: planMeshPrograms(artifact),
-    target: supplied.targetOf(plan.mesh.gateway),
+    target: supplied.targetOf(gateway),
+    address: machine.address,
     assetHost: supplied.assetHost,
-    identity: mesh,
+    identity,
   });
+  for (const { name } of plan.wireMachines)
+    resolveBy(`mesh-${name}-names`, { domain, gateway: machine.address }, supplied.targetOf(name), mesh);
+  if (cluster)
+    new MeshServices("mesh-services", {
+      plan: plan.mesh,
+      target: mesh.target,
+      provider: cluster.provider,
+      kubeconfig: cluster.kubeconfig,
+      nodes: plan.servingKubenodes.map(({ address }) => address),
+      deletedWith: host.network,
+    });
+  return mesh;
+}
 
 const makeWasimoff = (
   { plan, wasimoff, host, secrets }: PlatformArgs,

@@ -46,6 +46,8 @@ export interface KubernetesClusterArgs {
   readonly callingNode?: string;
   /** Address of the host that clients use; calling tells them of it. */
   readonly publicAddress: string;
+  /** A domain whose names pods ask of another server, by its IPv4 address. @default none */
+  readonly forwards?: { readonly domain: string; readonly server: string };
   /** Whether the machines are emulated in software, which takes patience. */
   readonly emulated: boolean;
 }
@@ -188,7 +190,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
                 ? flannelObjects({ image: network.image, podCidr: settings.podCidr })
                 : []),
               ...storageObjects(volumes, settings.volumes.sizeGB),
-              ...dnsObjects(args.machines),
+              ...dnsObjects(args.machines, args.forwards),
             ],
           }),
           CALICO:

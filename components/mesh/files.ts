@@ -1,15 +1,20 @@
-import { createHash } from "node:crypto";
 import type { MeshPlan } from "../config/mesh";
 import { addressAt } from "../config/mesh-addresses";
 
 /** Where things of the mesh are on a gateway. */
 export const directories = { settings: "/etc/wiab/mesh", state: "/var/lib/wiab/mesh" } as const;
 
-/** Name of the WireGuard interface on a gateway. */
-export const meshInterface = "wiab-mesh";
+/** Names of the WireGuard interfaces on a gateway: the second has the port after the first's (mesh/settings/settings.go). */
+export const meshInterfaces = ["wiab-mesh", "wiab-mesh2"] as const;
 
-/** Seconds that others may remember a name, and that there is none (upstream's are 60 and none). */
+/** Name of the gateway's nft table, of the family `inet` (mesh/tunnel/access.go). */
+export const meshTable = "wiab_mesh_wiab_mesh";
+
+/** Seconds that others may remember a name of a peer's, and that there is none (upstream's are 60 and none). */
 const life = { name: 60, none: 5 } as const;
+
+/** Network of Docker on the gateway whose containers get names (the guide's). */
+const containerNetwork = "wgnet";
 
 /** The settings of the gateway's program (mesh/settings/settings.go), as JSON. `root` stands before every path. */
 export function renderSettings(plan: MeshPlan, root = ""): string {
@@ -17,7 +22,7 @@ export function renderSettings(plan: MeshPlan, root = ""): string {
   const state = `${root}${directories.state}`;
   return `${JSON.stringify(
     {
-      interface: meshInterface,
+      interface: meshInterfaces[0],
       site: plan.site,
       port: plan.port,
       mtu: plan.mtu,
@@ -30,58 +35,54 @@ export function renderSettings(plan: MeshPlan, root = ""): string {
       socket: `${root}/run/wiab-mesh/control.sock`,
       peers: plan.peers,
       services: plan.services,
+      suffix: plan.collisions === "suffix",
+      containers: {
+        socket: `${root}/run/docker.sock`,
+        network: containerNetwork,
+        peers: plan.peers.map(({ zone }) => zone),
+      },
+      kubernetesFile: `${settings}/kubernetes.json`,
     },
     null,
     2,
   )}\n`;
 }
 
+/** The part of the settings that the gateway's keys follow from: they stay while peers come and go. */
+export const renderKeySettings = (plan: MeshPlan): string =>
+  renderSettings({ ...plan, peers: [], services: [] });
+
 /**
  * CoreDNS' configuration: the site answers for its own zone, and asks each peer for the peer's. Nobody in the middle has to be there
- * for two sites to find each other.
+ * for two sites to find each other. The site's own machines, pods and containers ask it at the gateway's IPv4 address, where it
+ * hands on what is no site's.
  */
-export function renderCorefile(plan: MeshPlan, root = ""): string {
-  const block = (zone: string, lines: readonly string[]) => [
+export function renderCorefile(plan: MeshPlan, inside: string, root = ""): string {
+  const block = (zone: string, bind: string, lines: readonly string[]) => [
     `${zone} {`,
-    ...[`bind ${plan.nameServer}`, "errors", ...lines].map((line) => `  ${line}`),
+    ...[`bind ${bind}`, "errors", ...lines].map((line) => `  ${line}`),
     "}",
   ];
+  const both = `${plan.nameServer} ${inside}`;
   return [
     // Looks every two seconds whether this very file has changed.
-    ...block(plan.site.zone, [
+    ...block(plan.site.zone, both, [
       "reload 2s 1s",
-      `file ${root}${directories.settings}/zone {`,
+      `file ${root}${directories.state}/zone {`,
       "  reload 2s",
       "}",
     ]),
     ...plan.peers.flatMap(({ zone, prefix }) =>
-      block(zone, [
+      block(zone, both, [
         `forward . ${addressAt(prefix, 0xfe)}`,
         `cache ${life.name} {`,
         `  denial 9984 ${life.none}`,
         "}",
       ]),
     ),
-    "",
-  ].join("\n");
-}
-
-/** The site's own zone. Its serial number follows from what is in it: CoreDNS reads it again when that is another. */
-export function renderZone(plan: MeshPlan): string {
-  const records = [
-    `@ IN NS ns`,
-    `ns IN AAAA ${plan.nameServer}`,
-    `wg IN AAAA ${plan.gatewayAddress}`,
-    ...[...new Map(plan.services.map(({ label, address }) => [label, address]))].map(
-      ([label, address]) => `${label} IN AAAA ${address}`,
-    ),
-  ];
-  const serial = createHash("sha256").update(records.join("\n")).digest().readUInt32BE() >>> 1;
-  return [
-    `$ORIGIN ${plan.site.zone}.`,
-    `$TTL ${life.name}`,
-    `@ IN SOA ns hostmaster ${serial} 3600 600 86400 ${life.none}`,
-    ...records,
+    // Whoever is asked next may ask here for the whole domain.
+    ...block(plan.domain, inside, ["template IN ANY . {", "  rcode NXDOMAIN", "}"]),
+    ...block(".", inside, [`forward . ${root}${directories.settings}/resolv.conf`]),
     "",
   ].join("\n");
 }

@@ -1,36 +1,43 @@
-# The gateway of a site: its files, and four services that each outlive the end of another (docs/mesh.md).
+# The gateway of a site: its files, and five services that each outlive the end of another (docs/mesh.md).
 : "${MESH:?path of the gateway program}"
 : "${COREDNS:?path of the name server}"
 : "${SETTINGS:?settings of the program, JSON}"
 : "${COREFILE:?configuration of the name server}"
-: "${ZONE_FILE:?the zone of the site}"
 : "${CERTIFICATE:?of the site, PEM}"
-: "${PRIVATE_KEY:?of the certificate, PEM}"
+: "${PRIVATE_KEY?of the certificate, PEM; empty where the gateway has made it}"
 : "${AUTHORITY:?certificates that sites are believed by, PEM}"
 : "${REVOCATIONS?revocation list, PEM; empty without one}"
 : "${LASTING:?what the services cannot change while they run}"
-: "${INTERFACE:?name of the WireGuard interface}"
+: "${INTERFACES:?names of the WireGuard interfaces}"
+: "${TABLE:?name of the nft table}"
 : "${PREFIX:?IPv6 network of the site}"
 : "${DIRECTORY:?of the files}"
 : "${STATE:?directory of what is made here, such as the private key}"
 
-services=(wiab-mesh-device wiab-mesh wiab-mesh-forward wiab-mesh-dns)
+services=(wiab-mesh-device wiab-mesh wiab-mesh-names wiab-mesh-forward wiab-mesh-dns)
+read -ra interfaces <<<"$INTERFACES"
 
 apply() {
-  local service
+  local service former
   one_at_a_time /run/wiab-mesh.lock
   switch_on_ipv6
+  # A site that had another prefix has addresses of it.
+  former=$(cut -d '"' -f 4 "$DIRECTORY/lasting-wiab-mesh" 2>/dev/null || true)
+  [ -z "$former" ] || [ "$former" = "$PREFIX" ] || drop_addresses "$former"
   install -d -m 0700 "$DIRECTORY" "$STATE"
   # The services see by themselves that these have changed. The key comes first: a certificate is read with it.
-  keep "$DIRECTORY/site.key" "$PRIVATE_KEY"
+  [ -z "$PRIVATE_KEY" ] || keep "$DIRECTORY/site.key" "$PRIVATE_KEY"
   keep "$DIRECTORY/site.pem" "$CERTIFICATE"
   keep "$DIRECTORY/authority.pem" "$AUTHORITY"
   keep "$DIRECTORY/revocations.pem" "$REVOCATIONS"
   keep "$DIRECTORY/mesh.json" "$SETTINGS"
-  keep "$DIRECTORY/zone" "$ZONE_FILE"
   keep "$DIRECTORY/Corefile" "$COREFILE"
+  # Whom it asks for what is no site's: what the machine was told, without itself (resolve.sh).
+  put "$DIRECTORY/resolv.conf" "$(grep '^nameserver ' /etc/resolv.conf | grep -v '# the gateway of the mesh' || echo 'nameserver 127.0.0.1')
+"
   unit wiab-mesh-device "the tunnel of the mesh" "$MESH device $DIRECTORY/mesh.json"
   unit wiab-mesh "the peers of the mesh" "$MESH run $DIRECTORY/mesh.json"
+  unit wiab-mesh-names "what has joined this site by itself" "$MESH names $DIRECTORY/mesh.json"
   unit wiab-mesh-forward "what this site offers in the mesh" "$MESH forward $DIRECTORY/mesh.json"
   unit wiab-mesh-dns "the names of this site in the mesh" "$COREDNS -conf $DIRECTORY/Corefile"
   for service in "${services[@]}"; do
@@ -38,12 +45,11 @@ apply() {
     run_service "$service"
   done
   wait_for "the gateway of the mesh" 60 "$MESH" status "$DIRECTORY/mesh.json"
-  if [ "$(cat "/sys/class/net/$INTERFACE/tun_flags" 2>/dev/null)" ]; then
+  if [ "$(cat "/sys/class/net/${interfaces[0]}/tun_flags" 2>/dev/null)" ]; then
     say "wireguard: userspace"
   else
     say "wireguard: kernel"
   fi
-  say "public key: $("$MESH" keys "$DIRECTORY/mesh.json" | sed -n 's/.*"publicKey":"\([^"]*\)".*/\1/p')"
 }
 
 # keep FILE TEXT: a file for root alone.
@@ -72,7 +78,7 @@ switch_on_ipv6() {
   local file=/proc/sys/net/ipv6/conf key
   [ -d "$file" ] || fail "$(hostname) has no IPv6: its kernel was booted with ipv6.disable=1, which the gateway of a mesh cannot do without"
   # What is missing after all is for the tunnel to say: a kernel may have either built in.
-  [ -e "/sys/class/net/$INTERFACE" ] || { modprobe --quiet wireguard || modprobe --quiet tun; } 2>/dev/null || true
+  [ -e "/sys/class/net/${interfaces[0]}" ] || { modprobe --quiet wireguard || modprobe --quiet tun; } 2>/dev/null || true
   put /etc/sysctl.d/60-wiab-mesh.conf "net.ipv6.conf.all.disable_ipv6 = 0
 net.ipv6.conf.default.disable_ipv6 = 0
 net.ipv6.conf.lo.disable_ipv6 = 0
@@ -82,17 +88,25 @@ net.ipv6.conf.lo.disable_ipv6 = 0
   done
 }
 
+# drop_addresses PREFIX: the addresses of names and of the gateway itself, which outlive the services.
+drop_addresses() {
+  local address
+  while read -r address; do
+    ip -6 address delete "$address" dev lo
+  done < <(ip -6 -o address show dev lo to "$1" | awk '{ print $4 }')
+}
+
 remove() {
-  local service address
+  local service interface
   for service in "${services[@]}"; do
     systemctl --quiet disable --now "$service.service" 2>/dev/null || true
     rm -f "/etc/systemd/system/$service.service" "/run/wiab-$service.changed" "/run/wiab-$service.unread"
   done
   systemctl daemon-reload
-  nft "add table inet wiab_mesh_${INTERFACE//-/_}; delete table inet wiab_mesh_${INTERFACE//-/_}"
-  ip link delete dev "$INTERFACE" 2>/dev/null || true
-  while read -r address; do
-    ip -6 address delete "$address" dev lo
-  done < <(ip -6 -o address show dev lo to "$PREFIX" | awk '{ print $4 }')
+  nft "add table inet $TABLE; delete table inet $TABLE"
+  for interface in "${interfaces[@]}"; do
+    ip link delete dev "$interface" 2>/dev/null || true
+  done
+  drop_addresses "$PREFIX"
   rm -rf "$DIRECTORY" "$STATE" /run/wiab-mesh /etc/sysctl.d/60-wiab-mesh.conf
 }

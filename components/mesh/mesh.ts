@@ -2,19 +2,29 @@ import * as pulumi from "@pulumi/pulumi";
 import type { AssetHost } from "../artifact/asset-host/asset-host";
 import { install } from "../artifact/installation/installation";
 import type { MeshPlan } from "../config/mesh";
-import { loadScript, runScript } from "../machine/script";
+import { loadScript, runScript, type ScriptRun } from "../machine/script";
 import type { Target } from "../machine/target";
-import { directories, meshInterface, renderCorefile, renderSettings, renderZone } from "./files";
+import {
+  directories,
+  meshInterfaces,
+  meshTable,
+  renderCorefile,
+  renderKeySettings,
+  renderSettings,
+} from "./files";
+import { issueCertificate } from "./issue";
 import type { MeshProgramsPlan } from "./plan";
 
 /** Who a site is, in PEM. */
 export interface MeshIdentity {
-  readonly certificate: string;
-  readonly privateKey: pulumi.Output<string>;
   /** Certificates of the authorities that sites are believed by. */
   readonly authority: string;
-  /** The authority's revocation list. @default nothing is revoked */
-  readonly revocations?: string | undefined;
+  /** The authority's revocation list; empty where nothing is revoked. */
+  readonly revocations: pulumi.Input<string>;
+  /** What the site was given, or who gives it a certificate for a key that the gateway makes. */
+  readonly own:
+    | { readonly certificate: string; readonly privateKey: pulumi.Output<string> }
+    | { readonly authorityKey: pulumi.Output<string>; readonly at: Date };
 }
 
 /** Arguments of {@link Mesh}. */
@@ -23,60 +33,126 @@ export interface MeshArgs {
   readonly programs: MeshProgramsPlan;
   /** The gateway's machine, with its supplies. */
   readonly target: Target;
+  /** IPv4 address of the gateway in the site's own network. */
+  readonly address: string;
   readonly assetHost: Pick<AssetHost, "url">;
   readonly identity: MeshIdentity;
 }
 
+/** What keys.sh prints. */
+interface Keys {
+  readonly publicKeys: readonly string[];
+  /** Asks for a certificate, in PEM. */
+  readonly request: string;
+}
+
 /**
  * The gateway of a site in a mesh (docs/mesh.md): what it offers to other sites, by name, and the tunnels to them. The private
- * key of the tunnels is made on the gateway and stays there; the state has its public key.
+ * keys of the tunnels are made on the gateway and stay there; the state has their public keys.
  */
 export class Mesh extends pulumi.ComponentResource {
-  /** Public key of the site's tunnels, in base64. */
-  readonly publicKey: pulumi.Output<string>;
   /** Whether WireGuard is the kernel's or runs in user space. */
   readonly wireguard: pulumi.Output<string>;
+  /** The site's certificate, in PEM. */
+  readonly certificate: pulumi.Output<string>;
+  /** The gateway's machine once the gateway runs. */
+  readonly target: Target;
 
   constructor(name: string, args: MeshArgs, options?: pulumi.ComponentResourceOptions) {
     super("wiab:mesh:Mesh", name, {}, options);
     const child = { parent: this };
     const { plan, programs, identity } = args;
+    const { own } = identity;
+    const installed = install(`${name}-programs`, programs.installation, args, child);
+    const made =
+      "certificate" in own
+        ? { certificate: pulumi.output(own.certificate), privateKey: own.privateKey }
+        : { certificate: this.issue(`${name}-keys`, installed, args, own), privateKey: "" };
     const gateway = runScript(
       `${name}-gateway`,
       {
-        target: install(`${name}-programs`, programs.installation, args, child),
+        target: installed,
         script: loadScript(__dirname, "gateway.sh"),
         parameters: {
-          ...gatewayParameters(plan, programs),
-          CERTIFICATE: identity.certificate,
-          PRIVATE_KEY: identity.privateKey,
+          ...gatewayParameters(plan, programs, args.address),
+          CERTIFICATE: made.certificate,
+          PRIVATE_KEY: made.privateKey,
           AUTHORITY: identity.authority,
-          REVOCATIONS: identity.revocations ?? "",
+          REVOCATIONS: identity.revocations,
         },
         removes: true,
       },
       child,
     );
-    const said = (what: string) =>
-      gateway.stdout.apply((text) => new RegExp(`^${what}: (.*)$`, "m").exec(text)?.[1] ?? "");
-    this.publicKey = said("public key");
-    this.wireguard = said("wireguard");
-    this.registerOutputs({ publicKey: this.publicKey, wireguard: this.wireguard });
+    this.wireguard = gateway.stdout.apply((text) => /^wireguard: (.*)$/m.exec(text)?.[1] ?? "");
+    this.certificate = made.certificate;
+    this.target = { ...installed, after: [...(installed.after ?? []), gateway] };
+    this.registerOutputs({ wireguard: this.wireguard });
+  }
+
+  /** A certificate for the key that the gateway has made. */
+  private issue(
+    name: string,
+    target: Target,
+    { plan, programs, identity }: MeshArgs,
+    { authorityKey, at }: { readonly authorityKey: pulumi.Output<string>; readonly at: Date },
+  ): pulumi.Output<string> {
+    const keys = runScript(
+      name,
+      {
+        target,
+        script: loadScript(__dirname, "keys.sh"),
+        parameters: {
+          MESH: programs.mesh,
+          SETTINGS: renderKeySettings(plan),
+          DIRECTORY: directories.settings,
+          STATE: directories.state,
+        },
+      },
+      { parent: this },
+    );
+    // A certificate is no secret, though the key that signs it is.
+    return pulumi.unsecret(
+      pulumi.all([keys.stdout, authorityKey]).apply(([text, privateKey]) => {
+        const { request } = JSON.parse(text) as Keys;
+        return issueCertificate(request, plan.site, { certificate: identity.authority, privateKey }, at);
+      }),
+    );
   }
 }
+
+/** Has a machine of the site ask the gateway for names of the mesh. */
+export const resolveBy = (
+  name: string,
+  { domain, gateway }: { readonly domain: string; readonly gateway: string },
+  target: Target,
+  mesh: Mesh,
+): ScriptRun =>
+  runScript(
+    name,
+    {
+      // Not before there is somebody to ask.
+      target: { ...target, after: [...(target.after ?? []), ...(mesh.target.after ?? [])] },
+      script: loadScript(__dirname, "resolve.sh"),
+      parameters: { DOMAIN: domain, GATEWAY: gateway },
+      removes: true,
+    },
+    { parent: mesh },
+  );
 
 /** The parameters of gateway.sh, but for the site's identity. */
 export const gatewayParameters = (
   plan: MeshPlan,
   { mesh, coredns }: Pick<MeshProgramsPlan, "mesh" | "coredns">,
+  address: string,
 ) => ({
   MESH: mesh,
   COREDNS: coredns,
   SETTINGS: renderSettings(plan),
-  COREFILE: renderCorefile(plan),
-  ZONE_FILE: renderZone(plan),
+  COREFILE: renderCorefile(plan, address),
   LASTING: `${JSON.stringify([plan.site.zone, plan.site.prefix, plan.port, plan.mtu])}\n`,
-  INTERFACE: meshInterface,
+  INTERFACES: meshInterfaces.join(" "),
+  TABLE: meshTable,
   PREFIX: plan.site.prefix,
   DIRECTORY: directories.settings,
   STATE: directories.state,

@@ -7,6 +7,7 @@ import { type Plan, planDeployment } from "../config/plan";
 import { expandHome, quotePath } from "../config/quote";
 import type { Configuration } from "../config/schema";
 import { parseYaml } from "../config/yaml";
+import { issueRevocations } from "../mesh/issue";
 import type { MeshIdentity } from "../mesh/mesh";
 import type { WasimoffCertificate } from "../wasimoff/wasimoff";
 import { findChart } from "../wire/charts";
@@ -18,6 +19,8 @@ import { certificateWarning } from "../wire/tls";
 import { encryptedBelow, keepSecret } from "./encrypted";
 import { findFixed } from "./fixed";
 import { findLosses } from "./losses";
+import { readIdentity } from "./mesh-identity";
+import { type Asked, askStacks, withPeers } from "./mesh-stacks";
 import { readRecorded } from "./recorded";
 import { privateKeyProblem } from "./ssh-keys";
 import { readStackFile, type StackFile, strayKeys } from "./stack-file";
@@ -34,6 +37,21 @@ export function loadConfiguration(): Configuration {
   for (const warning of warnings) void pulumi.log.warn(warning);
   return config;
 }
+
+/**
+ * Asks the stacks that make further sites of the mesh where those are; a configuration that is read later has them among its peers.
+ * One that is not there yet is left out, with a warning.
+ */
+export async function askPeers(): Promise<void> {
+  asked = await askStacks(givenValues().mesh);
+  for (const { stack, missing } of asked)
+    if (missing)
+      void pulumi.log.warn(
+        `mesh.stacks: ${stack} ${missing}; it is left out. Run "up" again when it is there`,
+      );
+}
+
+let asked: readonly Asked[] = [];
 
 /**
  * Refuses a configuration that would take away what machines of the stack hold (losses.ts), or that changes what cannot
@@ -67,13 +85,20 @@ const readConfiguration = (): Read => {
   return read;
 };
 
-function checkConfiguration(): Read {
+/** The stack's values by key, as the engine has them. */
+function givenValues(): Record<string, unknown> {
   const project = pulumi.getProject();
-  const values = Object.fromEntries(
+  return Object.fromEntries(
     Object.entries(pulumi.runtime.allConfig())
       .filter(([key]) => key.startsWith(`${project}:`))
       .map(([key, value]) => [key.slice(project.length + 1), parseValue(value)]),
   );
+}
+
+function checkConfiguration(): Read {
+  const project = pulumi.getProject();
+  const given = givenValues();
+  const values = given.mesh === undefined ? given : { ...given, mesh: withPeers(given.mesh, asked) };
   const stored = storedValues();
   const encrypted = Object.keys(values)
     .filter((key) => runtime.isConfigSecret(`${project}:${key}`))
@@ -197,13 +222,25 @@ function loadTls({ tls }: Pick<Configuration, "tls">): Tls | undefined {
 }
 
 /** Who the site is in a mesh, which {@link loadConfiguration} has found usable; undefined where it is on its own. */
-export const loadMesh = ({ mesh }: Configuration): MeshIdentity | undefined =>
-  mesh && {
-    certificate: readText(mesh.identity.certificateFile),
-    privateKey: pulumi.secret(readText(mesh.identity.privateKeyFile)),
-    authority: readText(mesh.identity.authorityFile),
-    revocations: mesh.identity.revocationsFile && readText(mesh.identity.revocationsFile),
+export function loadMesh({ mesh }: Configuration): MeshIdentity | undefined {
+  if (!mesh) return undefined;
+  const { revoked, revocationsFile } = mesh.identity;
+  const found = readIdentity(mesh.identity, workstation);
+  const { authority } = found;
+  if ("certificate" in found)
+    return {
+      authority,
+      revocations: revocationsFile === undefined ? "" : readText(revocationsFile),
+      own: { certificate: found.certificate, privateKey: pulumi.secret(found.privateKey) },
+    };
+  const at = new Date();
+  const signer = { certificate: authority, privateKey: found.authorityKey };
+  return {
+    authority,
+    revocations: revoked.length === 0 ? "" : issueRevocations(revoked, signer, at),
+    own: { authorityKey: pulumi.secret(found.authorityKey), at },
   };
+}
 
 /** The certificate of Wasimoff's public name: its own, or that of the stack; undefined where it has no such name. */
 export function loadWasimoff({ wasimoff, tls }: Configuration): WasimoffCertificate | undefined {
@@ -231,20 +268,36 @@ function readText(path: string): string {
 /** Reads the manifest of an artifact; throws an Error that says why the file is none. */
 const readManifest = (path: string): ArtifactManifest => readManifestFile(expandHome(path));
 
-/** Why a file cannot be used as a private key; undefined if it can. */
-export function keyFileProblem(path: string): string | undefined {
+/** Reads a file that nobody but its owner may read; throws an Error that says why it cannot. */
+function readSecret(path: string): Uint8Array {
   const file = expandHome(path);
+  let mode: number;
+  let bytes: Uint8Array;
   try {
     accessSync(file, constants.R_OK);
-    const { mode } = statSync(file);
-    if (mode & 0o077)
-      return `${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run chmod 600 ${path}`;
-    const problem = privateKeyProblem(readFileSync(file, "utf8"));
+    mode = statSync(file).mode;
+    bytes = readFileSync(file);
+  } catch (error) {
+    throw new Error(
+      `${quotePath(path)} cannot be read: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`,
+    );
+  }
+  if (mode & 0o077)
+    throw new Error(
+      `${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run chmod 600 ${path}`,
+    );
+  return bytes;
+}
+
+/** Why a file cannot be used as a private key; undefined if it can. */
+export function keyFileProblem(path: string): string | undefined {
+  try {
+    const problem = privateKeyProblem(Buffer.from(readSecret(path)).toString("utf8"));
     return problem && `${path} ${problem}`;
   } catch (error) {
-    return `${quotePath(path)} cannot be read: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`;
+    return (error as Error).message;
   }
 }
 
 /** The files of the machine that runs the program, as the rules ask for them. */
-export const workstation = { keyFileProblem, readText, readManifest };
+export const workstation = { keyFileProblem, readSecret, readText, readManifest };

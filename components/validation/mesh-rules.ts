@@ -2,12 +2,14 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIPv4 } from "node:net";
 import { type ArtifactPlan, planArtifact } from "../artifact/plan";
 import { contains } from "../config/addresses";
-import { type MeshPlan, planMesh } from "../config/mesh";
+import { type MeshPlan, type MeshSite, planMesh } from "../config/mesh";
 import { canonical, includes, lengthOf, overlap } from "../config/mesh-addresses";
 import type { MeshConfiguration } from "../config/mesh-schema";
+import { isGatewayAlone, meshSurroundings } from "../config/plan";
 import { callingPorts } from "../config/ports";
 import { quote } from "../config/quote";
 import { planMeshPrograms } from "../mesh/plan";
+import { type FoundIdentity, IdentityError, readIdentity } from "./mesh-identity";
 import type { Problem, Sections } from "./problem";
 import type { Surroundings } from "./surroundings";
 
@@ -22,13 +24,28 @@ export function meshRules(config: Meshed, surroundings: Surroundings): Problem[]
   const range = rangeProblems(mesh);
   // Nothing can be worked out of a range that is none.
   if (range.length > 0) return range;
-  const plan = planMesh(mesh, config.firewall.publicAddress);
+  const plan = planMesh(mesh, meshSurroundings(config));
   return [
     ...placeProblems(mesh, config),
     ...siteProblems(mesh, plan),
     ...endpointProblems(mesh, config),
     ...serviceProblems(mesh, plan),
     ...identityProblems(mesh, plan, surroundings),
+  ];
+}
+
+/** A gateway alone has nowhere to install anything else. */
+export function meshAloneRules({
+  mesh,
+  machines,
+  wire,
+  wasimoff,
+}: Sections<"mesh" | "machines" | "wire" | "wasimoff">): Problem[] {
+  if (!isGatewayAlone({ mesh, machines })) return [];
+  const message = "takes kubenodes and datanodes, and machines has the gateway of a mesh alone";
+  return [
+    ...(wire.charts ? [{ key: "wire.charts", message }] : []),
+    ...(wasimoff ? [{ key: "wasimoff", message }] : []),
   ];
 }
 
@@ -81,8 +98,11 @@ function placeProblems(
     [host.ssh?.port ?? 22, "the host's SSH server's"],
     ...(calling.enabled ? [[callingPorts.turn, "calling's"] as const] : []),
   ]);
-  const media = calling.enabled && port >= calling.firstMediaPort;
-  const owner = media ? "one of calling's media ports" : taken.get(port);
+  const media = calling.enabled && port + 1 >= calling.firstMediaPort;
+  const nextToCalling = calling.enabled && port + 1 === callingPorts.turn;
+  const owner = media
+    ? "one of calling's media ports"
+    : (taken.get(port) ?? (nextToCalling ? "followed by calling's" : undefined));
   return [
     ...(machines.some(({ name }) => name === gateway)
       ? []
@@ -90,7 +110,7 @@ function placeProblems(
     ...(owner === undefined
       ? []
       : [{ key: "mesh.port", message: `${port} is ${owner} on the public address; choose another` }]),
-    ...(firewall.hostPorts?.some((one) => one === `tcp/${port}` || one === `udp/${port}`)
+    ...(firewall.hostPorts?.some((one) => [`tcp/${port}`, `udp/${port}`, `udp/${port + 1}`].includes(one))
       ? [{ key: "mesh.port", message: `${port} stays with the host (firewall.hostPorts); choose another` }]
       : []),
     ...(domain === below || domain.endsWith(`.${below}`) || `${site}.${below}` === domain
@@ -155,14 +175,40 @@ function endpointProblems(
   });
 }
 
-function serviceProblems({ services, peers }: MeshConfiguration, { names }: MeshPlan): Problem[] {
+function serviceProblems({ services, peers }: MeshConfiguration, plan: MeshPlan): Problem[] {
+  return [...machineProblems(plan), ...declaredProblems(services, peers, plan)];
+}
+
+/** The machines' names are there already, and have labels of their own unless a service has taken one. */
+const machineProblems = ({ names }: MeshPlan): Problem[] =>
+  names.flatMap((one) =>
+    "refused" in one && one.claim.source === "machine"
+      ? [{ key: "mesh.machinePorts", message: `the machine ${quote(one.claim.name)} ${one.refused}` }]
+      : [],
+  );
+
+function declaredProblems(
+  services: MeshConfiguration["services"],
+  peers: MeshConfiguration["peers"],
+  { names, services: planned }: MeshPlan,
+): Problem[] {
   return services.flatMap(({ name, protocol, port, peers: allowed = [] }, index) => {
-    const settled = names.find(({ claim }) => claim.id === name);
+    const settled = names.find(({ claim }) => claim.source === "configuration" && claim.id === name);
+    const nowhere =
+      planned.some(({ targets }) => targets.length === 0) && services[index]?.target === "ingress";
     const first = services.findIndex((other) => other.name === name);
     const twin = services.findIndex(
       (other) => other.name === name && other.protocol === protocol && other.port === port,
     );
     return [
+      ...(nowhere
+        ? [
+            {
+              key: `mesh.services[${index}].target`,
+              message: "is ingress, which takes a kubenode that stays",
+            },
+          ]
+        : []),
       ...(settled && "refused" in settled && first === index
         ? [{ key: `mesh.services[${index}].name`, message: `${quote(name)} ${settled.refused}` }]
         : []),
@@ -191,30 +237,42 @@ function serviceProblems({ services, peers }: MeshConfiguration, { names }: Mesh
 function identityProblems(
   { identity }: MeshConfiguration,
   { site }: MeshPlan,
-  { keyFileProblem, readText }: Surroundings,
+  surroundings: Surroundings,
 ): Problem[] {
-  const problem = keyFileProblem(identity.privateKeyFile);
-  if (problem) return [{ key: "mesh.identity.privateKeyFile", message: problem }];
-  const problems: Problem[] = [];
-  const text = (key: keyof typeof identity): string | undefined => {
-    try {
-      return identity[key] === undefined ? undefined : readText(identity[key]);
-    } catch (error) {
-      problems.push({ key: `mesh.identity.${key}`, message: (error as Error).message });
-      return undefined;
-    }
-  };
-  const [certificate, key, authority] = [
-    text("certificateFile"),
-    text("privateKeyFile"),
-    text("authorityFile"),
+  let found: FoundIdentity;
+  try {
+    found = readIdentity(identity, surroundings);
+  } catch (error) {
+    if (!(error instanceof IdentityError)) throw error;
+    return [{ key: `mesh.identity${error.key ? `.${error.key}` : ""}`, message: error.message }];
+  }
+  return [
+    ...revocationProblems(identity.revocationsFile, surroundings),
+    ...("certificate" in found ? certificateProblems(identity, site, found) : []),
   ];
-  const revocations = text("revocationsFile");
-  if (revocations !== undefined && !revocations.includes("-----BEGIN X509 CRL-----"))
-    problems.push({ key: "mesh.identity.revocationsFile", message: "holds no revocation list in PEM" });
-  if (certificate === undefined || key === undefined || authority === undefined) return problems;
+}
+
+function revocationProblems(file: string | undefined, { readText }: Surroundings): Problem[] {
+  if (file === undefined) return [];
+  const key = "mesh.identity.revocationsFile";
+  try {
+    return readText(file).includes("-----BEGIN X509 CRL-----")
+      ? []
+      : [{ key, message: "holds no revocation list in PEM" }];
+  } catch (error) {
+    return [{ key, message: (error as Error).message }];
+  }
+}
+
+function certificateProblems(
+  { zipFile }: MeshConfiguration["identity"],
+  site: MeshSite,
+  { certificate, privateKey }: { readonly certificate: string; readonly privateKey: string },
+): Problem[] {
+  const key = `mesh.identity.${zipFile ? "zipFile" : "certificateFile"}`;
+  const problems: Problem[] = [];
   const about = (message: string): void => {
-    problems.push({ key: "mesh.identity.certificateFile", message });
+    problems.push({ key, message });
   };
   try {
     const own = new X509Certificate(certificate);
@@ -223,11 +281,10 @@ function identityProblems(
     if ([...found].sort().join() !== [...wanted].sort().join())
       about(`is for ${found.join(", ") || "nobody"}; this site takes one for ${wanted.join(", ")}`);
     if (Date.parse(own.validTo) < Date.now()) about(`has run out on ${own.validTo}`);
-    if (!own.checkPrivateKey(createPrivateKey(key))) about("is for another key than privateKeyFile has");
+    if (!own.checkPrivateKey(createPrivateKey(privateKey)))
+      about("is for another key than privateKeyFile has");
   } catch {
     about("and privateKeyFile hold no certificate and key in PEM");
   }
-  if (!authority.includes("-----BEGIN CERTIFICATE-----"))
-    problems.push({ key: "mesh.identity.authorityFile", message: "holds no certificate in PEM" });
   return problems;
 }

@@ -3,7 +3,7 @@ import { checkAssetHost } from "../artifact/asset-host/plan";
 import { planArtifact } from "../artifact/plan";
 import { contains, gatewayOf } from "../config/addresses";
 import { publicNames } from "../config/names";
-import { ownMachines } from "../config/plan";
+import { isGatewayAlone, ownMachines } from "../config/plan";
 import { callingPorts } from "../config/ports";
 import { quote } from "../config/quote";
 import type { Configuration } from "../config/schema";
@@ -18,7 +18,7 @@ import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
 import { addressRules } from "./address-rules";
 import { knownHostRules } from "./known-hosts";
-import { meshProgramRules, meshRules } from "./mesh-rules";
+import { meshAloneRules, meshProgramRules, meshRules } from "./mesh-rules";
 import type { Problem, Sections } from "./problem";
 import { domainName, hostFolder, interfaceName, machineName, networkName, userName } from "./reserved-names";
 import { secretRules } from "./secret-rules";
@@ -71,13 +71,17 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["domain", "tls", "calling", "features", "firewall", "wire"], tlsRules),
     rule(["features"], federationRules),
     rule(["machines", "dataServices", "wire"], connectionRules),
+    rule(["mesh", "machines", "wire", "wasimoff"], meshAloneRules),
     rule(["mesh", "artifact"], meshProgramRules),
     rule(["mesh", "machines", "network", "kubernetes", "firewall", "domain", "calling", "host"], meshRules),
     rule(["wasimoff", "domain", "tls", "wire", "machines", "firewall", "host", "kubernetes"], wasimoffRules),
     rule(["wasimoff", "artifact"], wasimoffImageRules),
   ].flatMap((check) => check(config, surroundings));
 
-function artifactRules({ artifact }: Sections<"artifact">, { readManifest }: Surroundings): Problem[] {
+function artifactRules(
+  { artifact, machines = [], mesh }: Sections<"artifact"> & Partial<Sections<"machines" | "mesh">>,
+  { readManifest }: Surroundings,
+): Problem[] {
   const problems: Problem[] = [];
   const parts = (artifact?.sources ?? []).flatMap(({ manifest, location }, index) => {
     try {
@@ -105,7 +109,8 @@ function artifactRules({ artifact }: Sections<"artifact">, { readManifest }: Sur
   const contradiction = complaintOf(() => planArtifact(parts));
   if (contradiction.length > 0) return contradiction;
   const plan = planArtifact(parts);
-  return artifactUsers.flatMap((user) => complaintOf(() => user(plan)));
+  const users = isGatewayAlone({ machines, mesh }) ? [checkAssetHost] : artifactUsers;
+  return users.flatMap((user) => complaintOf(() => user(plan)));
 }
 
 /** Whatever is made of an artifact says what it lacks. */
@@ -215,7 +220,7 @@ function folderRules(key: string, path: string | undefined): Problem[] {
     : [{ key, message: `${path} will not do: ${reason}; choose a folder below /var/lib, /srv or the like` }];
 }
 
-function roleRules({ machines }: Sections<"machines">): Problem[] {
+function roleRules({ machines, mesh }: Sections<"machines"> & Partial<Sections<"mesh">>): Problem[] {
   const count = (role: string) =>
     machines.filter((machine) => machine.role === role && !machine.retiring).length;
   const problems: Problem[] = machines.flatMap(({ role, retiring }, index) =>
@@ -228,6 +233,7 @@ function roleRules({ machines }: Sections<"machines">): Problem[] {
   const assetHosts = machines.filter(({ role }) => role === "assethost").length;
   if (assetHosts !== 1)
     problems.push({ key: "machines", message: `there must be one assethost, found ${assetHosts}` });
+  if (isGatewayAlone({ machines, mesh })) return problems;
   for (const [role, reason] of [
     ["kubenode", "each is a member of etcd, which needs a majority"],
     ["datanode", "the data services need a majority"],

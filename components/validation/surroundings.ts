@@ -9,6 +9,8 @@ export interface Surroundings {
   readonly keyFileProblem: (path: string) => string | undefined;
   /** Reads a text file on the workstation; throws an Error that says why it cannot. */
   readonly readText: (path: string) => string;
+  /** Reads a file on the workstation that nobody but its owner may read; throws an Error that says why it cannot. */
+  readonly readSecret: (path: string) => Uint8Array;
   /** Reads the manifest of an artifact; throws an Error that says why it cannot. */
   readonly readManifest: (path: string) => ArtifactManifest;
   /** The places of what is stored encrypted in the stack's configuration; a section's stands for all below it. */

@@ -17,7 +17,7 @@ import (
 )
 
 // Serve answers on the socket until the context ends.
-func Serve(ctx context.Context, socket string, node *exchange.Node) error {
+func Serve(ctx context.Context, socket string, node *exchange.Node, status func() (*exchange.Status, error)) error {
 	if err := os.MkdirAll(filepath.Dir(socket), 0o700); err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func Serve(ctx context.Context, socket string, node *exchange.Node) error {
 	}
 	handler := http.NewServeMux()
 	handler.HandleFunc("GET /status", func(writer http.ResponseWriter, _ *http.Request) {
-		status, err := node.Status()
+		status, err := status()
 		if err != nil {
 			http.Error(writer, err.Error(), http.StatusServiceUnavailable)
 			return
@@ -37,7 +37,7 @@ func Serve(ctx context.Context, socket string, node *exchange.Node) error {
 		_ = json.NewEncoder(writer).Encode(status)
 	})
 	handler.HandleFunc("GET /metrics", func(writer http.ResponseWriter, _ *http.Request) {
-		status, err := node.Status()
+		status, err := status()
 		if err != nil {
 			http.Error(writer, err.Error(), http.StatusServiceUnavailable)
 			return
@@ -45,10 +45,13 @@ func Serve(ctx context.Context, socket string, node *exchange.Node) error {
 		status.WriteMetrics(writer)
 	})
 	handler.HandleFunc("POST /rotate/preshared", func(http.ResponseWriter, *http.Request) { node.RotatePreshared() })
-	handler.HandleFunc("POST /rotate/private", func(writer http.ResponseWriter, _ *http.Request) {
-		if err := node.RotatePrivate(); err != nil {
+	handler.HandleFunc("POST /rotate/private", func(writer http.ResponseWriter, request *http.Request) {
+		said, err := node.RotatePrivate(request.Context())
+		if err != nil {
 			http.Error(writer, err.Error(), http.StatusInternalServerError)
+			return
 		}
+		_, _ = io.WriteString(writer, said)
 	})
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
@@ -60,7 +63,7 @@ func Serve(ctx context.Context, socket string, node *exchange.Node) error {
 
 // Call asks a daemon on its socket and writes what it answers.
 func Call(ctx context.Context, socket, method, path string, output io.Writer) error {
-	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+	client := &http.Client{Timeout: 5 * time.Minute, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},

@@ -8,14 +8,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log"
 	"math/big"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -28,11 +25,12 @@ import (
 
 // Tunnel is what a node changes.
 type Tunnel interface {
-	Own() (wgtypes.Key, error)
-	All() (map[netip.Prefix]tunnel.Peer, error)
-	Set(prefix netip.Prefix, key wgtypes.Key, endpoint *net.UDPAddr, preshared *wgtypes.Key) error
+	Own(link int) (wgtypes.Key, error)
+	All(link int) (map[netip.Prefix]tunnel.Peer, error)
+	Set(link int, prefix netip.Prefix, key wgtypes.Key, endpoint *net.UDPAddr, preshared *wgtypes.Key) error
+	Route(link int, prefix netip.Prefix) error
 	Remove(prefix netip.Prefix) error
-	SetPrivateKey(key wgtypes.Key) error
+	SetPrivateKey(link int, key wgtypes.Key) error
 }
 
 // Node is a site among its peers.
@@ -43,7 +41,14 @@ type Node struct {
 	settings *settings.Settings
 	identity *identity.Identity
 	peers    map[string]*peer
+	// leave is the link whose key is about to be renewed; none where no key is.
+	leave int
+	// renewed is when the key of a link was renewed last: a handshake from before is none any more.
+	renewed [settings.LinkCount]time.Time
 }
+
+// none is no link.
+const none = -1
 
 // peer is what is known of a site beyond its settings.
 type peer struct {
@@ -53,7 +58,12 @@ type peer struct {
 	kick chan struct{}
 	// certificate is the one that it has shown last.
 	certificate *x509.Certificate
-	publicKey   wgtypes.Key
+	// using is the link by which this site sends to it.
+	using int
+	// sending is the link by which it sends, and leaves the one that it is about to renew, as it has said last.
+	sending, leaves int
+	// unchanged counts the exchanges since one of both has changed the link by which it sends.
+	unchanged   int
 	preshared   wgtypes.Key
 	presharedAt time.Time
 	// announced is where the site itself says that it is reached.
@@ -75,8 +85,13 @@ type peer struct {
 
 // Offer is what both sides of an exchange say.
 type Offer struct {
-	PublicKey string `json:"publicKey"`
-	Endpoint  string `json:"endpoint"`
+	// PublicKeys of the sender's links.
+	PublicKeys []string `json:"publicKeys"`
+	Endpoint   string   `json:"endpoint"`
+	// Using is the link by which the sender sends to the other, and Leave the one whose key it is about to renew: the other is
+	// asked to send by another. -1 is none.
+	Using int `json:"using"`
+	Leave int `json:"leave"`
 	// Preshared is a digest of the pre-shared key that the sender has for the other; empty without one.
 	Preshared string `json:"preshared"`
 	// Roll has both take a new pre-shared key from the very connection that this offer comes by.
@@ -88,38 +103,49 @@ type Offer struct {
 
 // New gives a node that takes up the peers which the tunnel has, so that a restart interrupts nobody.
 func New(s *settings.Settings, who *identity.Identity, t Tunnel) (*Node, error) {
-	node := &Node{tunnel: t, settings: s, identity: who, peers: map[string]*peer{}}
-	known, err := t.All()
-	if err != nil {
-		return nil, err
-	}
+	node := &Node{tunnel: t, settings: s, identity: who, peers: map[string]*peer{}, leave: none}
+	certificates := map[netip.Prefix]bool{}
 	for _, site := range s.Peers {
-		one := &peer{site: site, kick: make(chan struct{}, 1)}
+		one := newPeer(site)
 		node.peers[site.Zone] = one
-		found, there := known[site.Prefix]
-		if !there {
-			continue
-		}
 		certificate, err := node.remembered(site)
-		if err != nil {
+		if err == nil {
+			one.certificate = certificate
+			certificates[site.Prefix] = true
+		} else if !errors.Is(err, fs.ErrNotExist) {
 			log.Printf("%s: its certificate of before the restart: %v", site.Zone, err)
-			continue
 		}
-		one.certificate, one.publicKey, one.preshared = certificate, found.PublicKey, found.Preshared
-		one.joined, one.presharedAt = time.Now(), time.Now()
 	}
-	for prefix := range known {
-		kept := false
-		for _, one := range node.peers {
-			kept = kept || one.site.Prefix == prefix && one.certificate != nil
+	for link := range settings.LinkCount {
+		known, err := t.All(link)
+		if err != nil {
+			return nil, err
 		}
-		if !kept {
-			if err := t.Remove(prefix); err != nil {
-				return nil, err
+		for prefix := range known {
+			if !certificates[prefix] {
+				if err := t.Remove(prefix); err != nil {
+					return nil, err
+				}
+			}
+		}
+		for _, one := range node.peers {
+			if found, there := known[one.site.Prefix]; there && one.certificate != nil {
+				one.preshared, one.joined, one.presharedAt = found.Preshared, time.Now(), time.Now()
 			}
 		}
 	}
+	for _, one := range node.peers {
+		if one.joined.IsZero() {
+			one.certificate = nil
+		} else if err := node.choose(one); err != nil {
+			return nil, err
+		}
+	}
 	return node, nil
+}
+
+func newPeer(site settings.Site) *peer {
+	return &peer{site: site, kick: make(chan struct{}, 1), using: none, sending: none, leaves: none}
 }
 
 // Settings gives those in force.
@@ -151,7 +177,7 @@ func (n *Node) Adopt(ctx context.Context, s *settings.Settings, who *identity.Id
 	n.settings, n.identity = s, who
 	for _, site := range s.Peers {
 		if n.peers[site.Zone] == nil {
-			n.peers[site.Zone] = &peer{site: site, kick: make(chan struct{}, 1)}
+			n.peers[site.Zone] = newPeer(site)
 		}
 	}
 	for zone, one := range n.peers {
@@ -182,7 +208,7 @@ func (n *Node) expel() error {
 		if err := n.identity.Verify(one.certificate); err != nil {
 			log.Printf("%s: cut off: %v", zone, err)
 			one.cut = err.Error()
-			one.publicKey, one.preshared, one.joined = wgtypes.Key{}, wgtypes.Key{}, time.Time{}
+			one.using, one.preshared, one.joined = none, wgtypes.Key{}, time.Time{}
 			failed = errors.Join(failed, n.tunnel.Remove(one.site.Prefix))
 		}
 	}
@@ -194,12 +220,18 @@ func (n *Node) leads(one *peer) bool { return n.settings.Site.Zone < one.site.Zo
 
 // offer says what there is to say to a peer, whose revocation list has this number.
 func (n *Node) offer(one *peer, number *big.Int) (*Offer, error) {
-	own, err := n.tunnel.Own()
-	if err != nil {
-		return nil, err
-	}
 	list, ours := n.identity.Revocations()
-	result := &Offer{PublicKey: own.String(), Endpoint: n.settings.Site.Endpoint, Preshared: digest(one.preshared), RevocationsNumber: ours}
+	result := &Offer{
+		Endpoint: n.settings.Site.Endpoint, Using: one.using, Leave: n.leaving(),
+		Preshared: digest(one.preshared), RevocationsNumber: ours,
+	}
+	for link := range settings.LinkCount {
+		own, err := n.tunnel.Own(link)
+		if err != nil {
+			return nil, err
+		}
+		result.PublicKeys = append(result.PublicKeys, own.String())
+	}
 	if number != nil && ours.Cmp(number) > 0 {
 		result.Revocations = list
 	}
@@ -217,75 +249,6 @@ func digest(key wgtypes.Key) string {
 	}
 	sum := sha256.Sum256(key[:])
 	return base64.StdEncoding.EncodeToString(sum[:8])
-}
-
-// take puts what a peer has offered into the tunnel. A preshared that is nil leaves the key as it is.
-func (n *Node) take(one *peer, certificate *x509.Certificate, theirs *Offer, endpoint *net.UDPAddr, preshared *wgtypes.Key) error {
-	key, err := wgtypes.ParseKey(theirs.PublicKey)
-	if err != nil {
-		return fmt.Errorf("%s offers no public key: %w", one.site.Zone, err)
-	}
-	all, err := n.tunnel.All()
-	if err != nil {
-		return err
-	}
-	// Looked up each time: the device may have been made anew.
-	changed := all[one.site.Prefix].PublicKey != key
-	if changed && preshared == nil && one.preshared != (wgtypes.Key{}) {
-		// To the tunnel another key is another peer, which starts without one.
-		preshared = &one.preshared
-	}
-	if at, err := netip.ParseAddrPort(one.endpoint); changed && endpoint == nil && err == nil {
-		endpoint = net.UDPAddrFromAddrPort(at)
-	}
-	if changed || endpoint != nil || preshared != nil {
-		if err := n.tunnel.Set(one.site.Prefix, key, endpoint, preshared); err != nil {
-			return err
-		}
-	}
-	if preshared != nil && *preshared != one.preshared {
-		one.preshared, one.presharedAt = *preshared, time.Now()
-	}
-	if endpoint != nil {
-		one.endpoint = endpoint.String()
-	}
-	if one.joined.IsZero() {
-		one.joined = time.Now()
-		log.Printf("%s: joined", one.site.Zone)
-	}
-	one.publicKey, one.cut = key, ""
-	if theirs.Endpoint != one.announced {
-		one.announced = theirs.Endpoint
-		wake(one)
-	}
-	if one.certificate == nil || !one.certificate.Equal(certificate) {
-		one.certificate = certificate
-		return n.remember(one.site, certificate)
-	}
-	return nil
-}
-
-func (n *Node) certificateFile(site settings.Site) string {
-	return filepath.Join(n.settings.StateDirectory, site.Zone+".der")
-}
-
-func (n *Node) remember(site settings.Site, certificate *x509.Certificate) error {
-	return identity.WriteFile(n.certificateFile(site), certificate.Raw, 0o644)
-}
-
-func (n *Node) remembered(site settings.Site) (*x509.Certificate, error) {
-	der, err := os.ReadFile(n.certificateFile(site))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New("it is not known")
-	}
-	if err != nil {
-		return nil, err
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, err
-	}
-	return certificate, n.identity.Verify(certificate)
 }
 
 func wake(one *peer) {

@@ -2,13 +2,7 @@ package exchange
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"net/netip"
 	"os"
@@ -20,46 +14,59 @@ import (
 	"golang.zx2c4.com/wireguard/wgctrl/wgtypes"
 
 	"wiab-staging/mesh/identity"
+	"wiab-staging/mesh/internal/testauthority"
 	"wiab-staging/mesh/settings"
 	"wiab-staging/mesh/tunnel"
 )
 
-// fakeTunnel keeps what a node has told it.
+// fakeTunnel keeps what a node has told it. Its handshakes take no time.
 type fakeTunnel struct {
-	mutex sync.Mutex
-	key   wgtypes.Key
-	peers map[netip.Prefix]tunnel.Peer
+	mutex  sync.Mutex
+	keys   [settings.LinkCount]wgtypes.Key
+	peers  [settings.LinkCount]map[netip.Prefix]tunnel.Peer
+	routes map[netip.Prefix]int
+	// used counts the routes that were on a link when its key was renewed.
+	used int
+	// real has the handshakes that were written down; else each is of just now.
+	real bool
 }
 
 func newTunnel(t *testing.T) *fakeTunnel {
 	t.Helper()
-	key, err := wgtypes.GeneratePrivateKey()
-	if err != nil {
-		t.Fatal(err)
+	result := &fakeTunnel{routes: map[netip.Prefix]int{}}
+	for link := range result.keys {
+		key, err := wgtypes.GeneratePrivateKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		result.keys[link], result.peers[link] = key, map[netip.Prefix]tunnel.Peer{}
 	}
-	return &fakeTunnel{key: key, peers: map[netip.Prefix]tunnel.Peer{}}
+	return result
 }
 
-func (f *fakeTunnel) Own() (wgtypes.Key, error) {
+func (f *fakeTunnel) Own(link int) (wgtypes.Key, error) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	return f.key.PublicKey(), nil
+	return f.keys[link].PublicKey(), nil
 }
 
-func (f *fakeTunnel) All() (map[netip.Prefix]tunnel.Peer, error) {
+func (f *fakeTunnel) All(link int) (map[netip.Prefix]tunnel.Peer, error) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 	result := map[netip.Prefix]tunnel.Peer{}
-	for prefix, peer := range f.peers {
+	for prefix, peer := range f.peers[link] {
+		if !f.real {
+			peer.Handshake = time.Now()
+		}
 		result[prefix] = peer
 	}
 	return result, nil
 }
 
-func (f *fakeTunnel) Set(prefix netip.Prefix, key wgtypes.Key, endpoint *net.UDPAddr, preshared *wgtypes.Key) error {
+func (f *fakeTunnel) Set(link int, prefix netip.Prefix, key wgtypes.Key, endpoint *net.UDPAddr, preshared *wgtypes.Key) error {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	one := f.peers[prefix]
+	one := f.peers[link][prefix]
 	if one.PublicKey != key {
 		one = tunnel.Peer{PublicKey: key}
 	}
@@ -69,54 +76,53 @@ func (f *fakeTunnel) Set(prefix netip.Prefix, key wgtypes.Key, endpoint *net.UDP
 	if preshared != nil {
 		one.Preshared = *preshared
 	}
-	f.peers[prefix] = one
+	f.peers[link][prefix] = one
+	return nil
+}
+
+func (f *fakeTunnel) Route(link int, prefix netip.Prefix) error {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	f.routes[prefix] = link
 	return nil
 }
 
 func (f *fakeTunnel) Remove(prefix netip.Prefix) error {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	delete(f.peers, prefix)
+	for link := range f.peers {
+		delete(f.peers[link], prefix)
+	}
 	return nil
 }
 
-func (f *fakeTunnel) SetPrivateKey(key wgtypes.Key) error {
+func (f *fakeTunnel) SetPrivateKey(link int, key wgtypes.Key) error {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	f.key = key
+	f.keys[link] = key
+	for _, route := range f.routes {
+		if route == link {
+			f.used++
+		}
+	}
 	return nil
 }
 
 func (f *fakeTunnel) at(prefix netip.Prefix) tunnel.Peer {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	return f.peers[prefix]
+	return f.peers[0][prefix]
 }
 
 // mesh is an authority with sites on the loopback interface.
 type mesh struct {
-	t         *testing.T
-	authority *x509.Certificate
-	key       ed25519.PrivateKey
-	serial    int64
+	*testauthority.Authority
+	t *testing.T
 }
 
 func newMesh(t *testing.T) *mesh {
 	t.Helper()
-	public, private, _ := ed25519.GenerateKey(rand.Reader)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mesh"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	authority, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &mesh{t: t, authority: authority, key: private, serial: 1}
+	return &mesh{testauthority.New(t, "mesh"), t}
 }
 
 type running struct {
@@ -148,33 +154,8 @@ func (m *mesh) site(name string, number int) (*running, net.Listener) {
 		PollSeconds:     1,
 		PresharedHours:  24,
 	}
-	public, err := identity.MakeKeys(s)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	block, _ := pem.Decode([]byte(public.Request))
-	request, err := x509.ParseCertificateRequest(block.Bytes)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.serial++
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(m.serial), DNSNames: request.DNSNames, URIs: request.URIs,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-	}, m.authority, request.PublicKey, m.key)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	for file, text := range map[string][]byte{
-		s.CertificateFile: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		s.AuthorityFile:   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: m.authority.Raw}),
-	} {
-		if err := os.WriteFile(file, text, 0o600); err != nil {
-			m.t.Fatal(err)
-		}
-	}
-	return &running{settings: s, tunnel: newTunnel(m.t), serial: m.serial}, listener
+	serial := m.Identify(m.t, s)
+	return &running{settings: s, tunnel: newTunnel(m.t), serial: serial}, listener
 }
 
 func (r *running) start(t *testing.T, listener net.Listener, peers ...*running) {
@@ -207,12 +188,19 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// agree says whether two sites have each other's public key and the same pre-shared key.
+// agree says whether two sites have each other's public keys and the same pre-shared key on both links.
 func agree(one, other *running) bool {
-	here, there := one.tunnel.at(other.settings.Site.Prefix), other.tunnel.at(one.settings.Site.Prefix)
-	ownKey, _ := one.tunnel.Own()
-	otherKey, _ := other.tunnel.Own()
-	return here.PublicKey == otherKey && there.PublicKey == ownKey && here.Preshared == there.Preshared && here.Preshared != wgtypes.Key{}
+	for link := range settings.LinkCount {
+		here, _ := one.tunnel.All(link)
+		there, _ := other.tunnel.All(link)
+		far, near := here[other.settings.Site.Prefix], there[one.settings.Site.Prefix]
+		ownKey, _ := one.tunnel.Own(link)
+		otherKey, _ := other.tunnel.Own(link)
+		if far.PublicKey != otherKey || near.PublicKey != ownKey || far.Preshared != near.Preshared || far.Preshared == (wgtypes.Key{}) {
+			return false
+		}
+	}
+	return true
 }
 
 func TestTwoSitesAgreeOnKeysAndRenewThem(t *testing.T) {
@@ -230,20 +218,45 @@ func TestTwoSitesAgreeOnKeysAndRenewThem(t *testing.T) {
 	eventually(t, "both agree on another pre-shared key", func() bool {
 		return agree(a, b) && a.tunnel.at(b.settings.Site.Prefix).Preshared != former
 	})
-	ownKey, _ := a.tunnel.Own()
-	if err := a.node.RotatePrivate(); err != nil {
-		t.Fatal(err)
-	}
-	if now, _ := a.tunnel.Own(); now == ownKey {
-		t.Error("the private key is the former one")
-	}
-	eventually(t, "b has a's new key", func() bool { return agree(a, b) })
 	// One of both has lost its own, as after a restart of the machine.
-	_ = b.tunnel.Set(a.settings.Site.Prefix, wgtypes.Key{1}, nil, nil)
+	_ = b.tunnel.Set(0, a.settings.Site.Prefix, wgtypes.Key{1}, nil, nil)
 	b.node.mutex.Lock()
-	b.node.peers[a.settings.Site.Zone].preshared, b.node.peers[a.settings.Site.Zone].publicKey = wgtypes.Key{}, wgtypes.Key{}
+	b.node.peers[a.settings.Site.Zone].preshared = wgtypes.Key{}
 	b.node.mutex.Unlock()
 	eventually(t, "both agree again", func() bool { return agree(a, b) })
+}
+
+func TestPrivateKeysAreRenewedWhereNobodySends(t *testing.T) {
+	m := newMesh(t)
+	a, listenerA := m.site("a", 1)
+	b, listenerB := m.site("b", 2)
+	c, listenerC := m.site("c", 3)
+	a.start(t, listenerA, b, c)
+	b.start(t, listenerB, a, c)
+	c.start(t, listenerC, a, b)
+	all := func() bool { return agree(a, b) && agree(a, c) && agree(b, c) }
+	eventually(t, "all agree", all)
+	var rotations sync.WaitGroup
+	// Two sites at once: neither asks for the link that the other leaves.
+	for _, one := range []*running{a, b} {
+		former := one.tunnel.keys
+		rotations.Go(func() {
+			said, err := one.node.RotatePrivate(context.Background())
+			if err != nil || said != "" {
+				t.Errorf("%s: %q, %v", one.settings.Site.Zone, said, err)
+			}
+			for link := range settings.LinkCount {
+				if own, _ := one.tunnel.Own(link); own == former[link].PublicKey() {
+					t.Errorf("%s: link %d has its former key", one.settings.Site.Zone, link)
+				}
+			}
+		})
+	}
+	rotations.Wait()
+	eventually(t, "all agree on the new keys", all)
+	if a.tunnel.used != 0 || b.tunnel.used != 0 {
+		t.Errorf("keys were renewed under %d and %d routes", a.tunnel.used, b.tunnel.used)
+	}
 }
 
 func TestARevokedSiteIsCutOffWhereverTheListIsHeardOf(t *testing.T) {
@@ -255,15 +268,7 @@ func TestARevokedSiteIsCutOffWhereverTheListIsHeardOf(t *testing.T) {
 	b.start(t, listenerB, a, c)
 	c.start(t, listenerC, a, b)
 	eventually(t, "all agree", func() bool { return agree(a, b) && agree(a, c) && agree(b, c) })
-	template := &x509.RevocationList{
-		Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour),
-		RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: big.NewInt(c.serial), RevocationTime: time.Now()}},
-	}
-	list, err := x509.CreateRevocationList(rand.Reader, template, m.authority, m.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.identity.Adopt(list); err != nil {
+	if err := a.identity.Adopt(m.Revoke(t, 1, c.serial)); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.node.Expel(); err != nil {
@@ -289,7 +294,7 @@ func TestARestartTakesUpThePeersThatAreThere(t *testing.T) {
 		return agree(a, b) && err == nil
 	})
 	stranger := netip.MustParsePrefix("fd51:9::/64")
-	_ = a.tunnel.Set(stranger, wgtypes.Key{9}, nil, nil)
+	_ = a.tunnel.Set(0, stranger, wgtypes.Key{9}, nil, nil)
 	before := a.tunnel.at(b.settings.Site.Prefix)
 	if _, err := New(a.settings, a.identity, a.tunnel); err != nil {
 		t.Fatal(err)
@@ -312,7 +317,7 @@ func TestASiteThatIsNotConfiguredIsRefused(t *testing.T) {
 		status, err := b.node.Status()
 		return err == nil && len(status.Peers) == 1 && status.Peers[0].Trouble != ""
 	})
-	if len(a.tunnel.peers) != 0 || len(b.tunnel.peers) != 0 {
+	if len(a.tunnel.peers[0]) != 0 || len(b.tunnel.peers[0]) != 0 {
 		t.Error("they have each other in their tunnels")
 	}
 }

@@ -3,22 +3,28 @@ package exchange
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"sort"
 	"strings"
 	"time"
 
-	"golang.zx2c4.com/wireguard/wgctrl/wgtypes"
-
-	"wiab-staging/mesh/identity"
+	"wiab-staging/mesh/settings"
+	"wiab-staging/mesh/tunnel"
 )
 
 // Status is what a gateway says of itself.
 type Status struct {
-	Zone      string `json:"zone"`
-	PublicKey string `json:"publicKey"`
+	Zone string `json:"zone"`
+	// PublicKeys of the links.
+	PublicKeys []string `json:"publicKeys"`
 	// DaysLeft is what the site's own certificate has.
 	DaysLeft float64      `json:"daysLeft"`
 	Peers    []PeerStatus `json:"peers"`
+	// Drift is what on the gateway is another than the settings say.
+	Drift []string `json:"drift"`
+	// Names are those that were found besides the settings', and those that were refused; Trouble what could not be asked.
+	Names   []settings.Name `json:"names"`
+	Trouble []string        `json:"trouble,omitempty"`
 }
 
 // PeerStatus is what it says of a peer.
@@ -29,7 +35,13 @@ type PeerStatus struct {
 	// Trouble is what is wrong, and what to look at; empty where nothing is.
 	Trouble  string `json:"trouble,omitempty"`
 	Endpoint string `json:"endpoint,omitempty"`
-	// HandshakeAge in seconds; -1 where there was none.
+	// Link is the interface by which this site sends to it.
+	Link string `json:"link,omitempty"`
+	// Standby says that the other link is ready to take over.
+	Standby bool `json:"standby"`
+	// Serial is the serial number of its certificate in hexadecimal digits, as a revocation list takes it.
+	Serial string `json:"serial,omitempty"`
+	// HandshakeAge in seconds, of the link that is used; -1 where there was none.
 	HandshakeAge float64 `json:"handshakeAge"`
 	Received     int64   `json:"received"`
 	Sent         int64   `json:"sent"`
@@ -50,37 +62,66 @@ const firstHandshake = 12 * time.Second
 func (n *Node) Status() (*Status, error) {
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
-	own, err := n.tunnel.Own()
-	if err != nil {
-		return nil, err
-	}
-	all, err := n.tunnel.All()
-	if err != nil {
-		return nil, err
-	}
-	result := &Status{Zone: n.settings.Site.Zone, PublicKey: own.String(), DaysLeft: days(n.identity.Leaf().NotAfter), Peers: []PeerStatus{}}
-	for zone, one := range n.peers {
-		found, there := all[one.site.Prefix]
-		status := PeerStatus{Zone: zone, State: "waiting", Trouble: one.trouble, HandshakeAge: -1, Preshared: digest(one.preshared)}
-		if one.certificate != nil {
-			status.DaysLeft = days(one.certificate.NotAfter)
+	result := &Status{Zone: n.settings.Site.Zone, DaysLeft: days(n.identity.Leaf().NotAfter), Peers: []PeerStatus{}, Drift: []string{}}
+	var all [settings.LinkCount]map[netip.Prefix]tunnel.Peer
+	for link := range settings.LinkCount {
+		own, err := n.tunnel.Own(link)
+		if err != nil {
+			return nil, err
 		}
-		switch {
-		case one.cut != "":
-			status.State, status.Trouble = "cut", strings.TrimSuffix(one.cut+"; "+one.trouble, "; ")
-		case there:
-			status.State, status.Endpoint, status.Received, status.Sent = "joined", found.Endpoint, found.Received, found.Sent
-			if !found.Handshake.IsZero() {
-				status.HandshakeAge = time.Since(found.Handshake).Seconds()
-			}
-			if quiet := silence(found.Handshake, one.joined); quiet != "" {
-				status.Trouble = fmt.Sprintf("udp %s: %s; is the port open for UDP on both sides?", found.Endpoint, quiet)
-			}
+		result.PublicKeys = append(result.PublicKeys, own.String())
+		if all[link], err = n.tunnel.All(link); err != nil {
+			return nil, err
 		}
-		result.Peers = append(result.Peers, status)
+	}
+	for _, one := range n.peers {
+		result.Peers = append(result.Peers, n.peerStatus(one, all))
 	}
 	sort.Slice(result.Peers, func(a, b int) bool { return result.Peers[a].Zone < result.Peers[b].Zone })
 	return result, nil
+}
+
+func (n *Node) peerStatus(one *peer, all [settings.LinkCount]map[netip.Prefix]tunnel.Peer) PeerStatus {
+	status := PeerStatus{Zone: one.site.Zone, State: "waiting", Trouble: one.trouble, HandshakeAge: -1, Preshared: digest(one.preshared)}
+	if one.certificate != nil {
+		status.DaysLeft, status.Serial = days(one.certificate.NotAfter), one.certificate.SerialNumber.Text(16)
+	}
+	if one.cut != "" {
+		status.State, status.Trouble = "cut", strings.TrimSuffix(one.cut+"; "+one.trouble, "; ")
+		return status
+	}
+	var silent []string
+	for link, peers := range all {
+		found, there := peers[one.site.Prefix]
+		if !there {
+			continue
+		}
+		status.State = "joined"
+		status.Received += found.Received
+		status.Sent += found.Sent
+		if link == one.using {
+			status.Link, status.Endpoint = n.settings.Links()[link].Name, found.Endpoint
+			if !found.Handshake.IsZero() {
+				status.HandshakeAge = time.Since(found.Handshake).Seconds()
+			}
+		} else {
+			status.Standby = n.fresh(link, found)
+		}
+		if quiet := silence(found.Handshake, later(one.joined, n.renewed[link])); quiet != "" {
+			silent = append(silent, fmt.Sprintf("udp %s: %s", found.Endpoint, quiet))
+		}
+	}
+	if len(silent) > 0 {
+		status.Trouble = strings.Join(silent, "; ") + "; is the port open for UDP on both sides?"
+	}
+	return status
+}
+
+func later(one, other time.Time) time.Time {
+	if one.After(other) {
+		return one
+	}
+	return other
 }
 
 func silence(handshake, joined time.Time) string {
@@ -110,36 +151,14 @@ func (s *Status) WriteMetrics(writer io.Writer) {
 		}
 		return 0
 	})
+	gauge("wiab_mesh_peer_standby", "1 where the link that is not used is ready to take over.", func(peer PeerStatus) float64 {
+		if peer.Standby {
+			return 1
+		}
+		return 0
+	})
 	gauge("wiab_mesh_peer_handshake_age_seconds", "Seconds since the last handshake, -1 before the first.", func(peer PeerStatus) float64 { return peer.HandshakeAge })
 	gauge("wiab_mesh_peer_received_bytes", "Bytes received from the peer.", func(peer PeerStatus) float64 { return float64(peer.Received) })
 	gauge("wiab_mesh_peer_sent_bytes", "Bytes sent to the peer.", func(peer PeerStatus) float64 { return float64(peer.Sent) })
 	gauge("wiab_mesh_peer_certificate_days", "Days that the peer's certificate has left.", func(peer PeerStatus) float64 { return peer.DaysLeft })
-}
-
-// RotatePreshared has every pair that this site leads take a new pre-shared key.
-func (n *Node) RotatePreshared() {
-	n.mutex.Lock()
-	defer n.mutex.Unlock()
-	for _, one := range n.peers {
-		one.presharedAt = time.Time{}
-		wake(one)
-	}
-}
-
-// RotatePrivate gives this site another private key, and tells its peers. Sessions end with the former key: what is sent
-// until the peers know the new one is lost.
-func (n *Node) RotatePrivate() error {
-	n.mutex.Lock()
-	defer n.mutex.Unlock()
-	key, err := identity.NewWireGuardKey(n.settings.KeyFile)
-	if err != nil {
-		return err
-	}
-	if err := n.tunnel.SetPrivateKey(wgtypes.Key(key)); err != nil {
-		return err
-	}
-	for _, one := range n.peers {
-		wake(one)
-	}
-	return nil
 }

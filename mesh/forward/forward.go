@@ -9,7 +9,9 @@ import (
 	"log"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wiab-staging/mesh/settings"
@@ -34,7 +36,8 @@ type service struct {
 	address  netip.Addr
 	protocol string
 	port     uint16
-	target   string
+	// targets are joined by commas.
+	targets string
 }
 
 // New gives a forwarder without services.
@@ -47,7 +50,7 @@ func (f *Forwarder) Adopt(ctx context.Context, s *settings.Settings) error {
 	wanted := map[service]bool{}
 	addresses := map[netip.Addr]bool{}
 	for _, one := range s.Services {
-		wanted[service{one.Address, one.Protocol, one.Port, one.Target}] = true
+		wanted[service{one.Address, one.Protocol, one.Port, strings.Join(one.Targets, ",")}] = true
 		addresses[one.Address] = true
 	}
 	var failed error
@@ -89,7 +92,7 @@ func (one service) listen(ctx context.Context) error {
 			return err
 		}
 		context.AfterFunc(ctx, func() { _ = listener.Close() })
-		go acceptTCP(ctx, listener, one.target)
+		go acceptTCP(ctx, listener, &targets{all: strings.Split(one.targets, ",")})
 		return nil
 	}
 	socket, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp", at)
@@ -97,11 +100,11 @@ func (one service) listen(ctx context.Context) error {
 		return err
 	}
 	context.AfterFunc(ctx, func() { _ = socket.Close() })
-	go relayUDP(ctx, socket, one.target)
+	go relayUDP(ctx, socket, strings.Split(one.targets, ",")[0])
 	return nil
 }
 
-func acceptTCP(ctx context.Context, listener net.Listener, target string) {
+func acceptTCP(ctx context.Context, listener net.Listener, to *targets) {
 	for {
 		client, err := listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -112,13 +115,36 @@ func acceptTCP(ctx context.Context, listener net.Listener, target string) {
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		go relayTCP(ctx, client.(*net.TCPConn), target)
+		go relayTCP(ctx, client.(*net.TCPConn), to)
 	}
 }
 
-func relayTCP(ctx context.Context, client *net.TCPConn, target string) {
+// targets serve the same.
+type targets struct {
+	all []string
+	// last has accepted the last connection.
+	last atomic.Int64
+}
+
+// dial connects to the target that has accepted last, or the next that does.
+func (t *targets) dial(ctx context.Context) (net.Conn, error) {
+	var failed error
+	first := int(t.last.Load())
+	for step := range t.all {
+		index := (first + step) % len(t.all)
+		connection, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", t.all[index])
+		if err == nil {
+			t.last.Store(int64(index))
+			return connection, nil
+		}
+		failed = errors.Join(failed, err)
+	}
+	return nil, failed
+}
+
+func relayTCP(ctx context.Context, client *net.TCPConn, to *targets) {
 	defer client.Close()
-	dialed, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", target)
+	dialed, err := to.dial(ctx)
 	if err != nil {
 		log.Printf("%s: %v", client.LocalAddr(), err)
 		return

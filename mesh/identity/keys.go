@@ -19,17 +19,21 @@ import (
 
 // Public is what a gateway tells of its keys.
 type Public struct {
-	// PublicKey of WireGuard, in base64.
-	PublicKey string `json:"publicKey"`
+	// PublicKeys of the links, in base64.
+	PublicKeys []string `json:"publicKeys"`
 	// Request asks an authority for this site's certificate, in PEM.
 	Request string `json:"request"`
 }
 
 // MakeKeys makes the keys that are missing and gives the public part of all.
 func MakeKeys(s *settings.Settings) (*Public, error) {
-	tunnel, err := WireGuardKey(s.KeyFile)
-	if err != nil {
-		return nil, err
+	result := &Public{}
+	for _, link := range s.Links() {
+		key, err := WireGuardKey(link.KeyFile)
+		if err != nil {
+			return nil, err
+		}
+		result.PublicKeys = append(result.PublicKeys, key.PublicKey().String())
 	}
 	signer, err := identityKey(s.IdentityKeyFile)
 	if err != nil {
@@ -43,10 +47,8 @@ func MakeKeys(s *settings.Settings) (*Public, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Public{
-		PublicKey: tunnel.PublicKey().String(),
-		Request:   string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: request})),
-	}, nil
+	result.Request = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: request}))
+	return result, nil
 }
 
 // WireGuardKey reads the private key in a file, and makes it first if there is none.

@@ -3,23 +3,26 @@ package settings
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"time"
 )
 
 // Settings of a gateway. Files are named by absolute paths.
 type Settings struct {
-	// Interface is the name of the WireGuard interface.
+	// Interface is the name of the first WireGuard interface; see Links.
 	Interface string `json:"interface"`
 	// Site is this site as its certificate has to name it.
 	Site Site `json:"site"`
-	// Port is the UDP port of WireGuard and the TCP port of the exchange.
+	// Port is the UDP port of the first WireGuard interface and the TCP port of the exchange; see Links.
 	Port int `json:"port"`
 	MTU  int `json:"mtu"`
-	// KeyFile has the private key of WireGuard in base64. It is made on the gateway and never leaves it.
+	// KeyFile has the private key of the first interface in base64. It is made on the gateway and never leaves it; see Links.
 	KeyFile string `json:"keyFile"`
 	// CertificateFile has this site's certificate, those that link it to the authority behind it, in PEM.
 	CertificateFile string `json:"certificateFile"`
@@ -39,7 +42,43 @@ type Settings struct {
 	PresharedHours int       `json:"presharedHours"`
 	Peers          []Site    `json:"peers"`
 	Services       []Service `json:"services"`
+	// Suffix has the later of two names with the same label get a suffix; else it is refused.
+	Suffix bool `json:"suffix"`
+	// Containers is where names come from by themselves: Docker on the gateway. Default: they do not.
+	Containers *Containers `json:"containers"`
+	// KubernetesFile says how services of the cluster are found that ask for a name (names.Cluster); a file that is not there means
+	// none.
+	KubernetesFile string `json:"kubernetesFile"`
 }
+
+// Containers of Docker that have a name in the mesh.
+type Containers struct {
+	// Socket of Docker's API.
+	Socket string `json:"socket"`
+	// Network that a container has joined which wants a name.
+	Network string `json:"network"`
+	// Peers are the zones that may use the ports which its image exposes.
+	Peers []string `json:"peers"`
+}
+
+// Link is one of the two WireGuard interfaces between each two sites. Traffic takes one; the other is there so that its key can be
+// renewed while nothing depends on it.
+type Link struct {
+	Name    string
+	Port    int
+	KeyFile string
+}
+
+// LinkCount is how many there are.
+const LinkCount = 2
+
+// Links gives them: the second has the next port.
+func (s *Settings) Links() [LinkCount]Link {
+	return [LinkCount]Link{{s.Interface, s.Port, s.KeyFile}, {s.Interface + "2", s.Port + 1, s.KeyFile + "2"}}
+}
+
+// OfferedFile has the services that names.Keep has found besides those of the settings.
+func (s *Settings) OfferedFile() string { return filepath.Join(s.StateDirectory, "offered.json") }
 
 // Site is one site of the mesh.
 type Site struct {
@@ -58,8 +97,8 @@ type Service struct {
 	// Protocol is tcp or udp.
 	Protocol string `json:"protocol"`
 	Port     uint16 `json:"port"`
-	// Target is host:port in the site's own network.
-	Target string `json:"target"`
+	// Targets are host:port in the site's own network, in the order in which they are tried.
+	Targets []string `json:"targets"`
 	// Peers are the zones that may use it.
 	Peers []string `json:"peers"`
 }
@@ -108,8 +147,58 @@ func Read(path string) (*Settings, error) {
 	return &result, nil
 }
 
+// ReadAll reads the file, and adds the services that were found besides.
+func ReadAll(path string) (*Settings, error) {
+	result, err := Read(path)
+	if err != nil {
+		return nil, err
+	}
+	found, err := ReadOffered(result)
+	if err != nil {
+		return nil, err
+	}
+	result.Services = append(result.Services, found.Services...)
+	if err := result.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", result.OfferedFile(), err)
+	}
+	return result, nil
+}
+
+// ReadOffered reads what was found besides the settings' services; a file that is not there yet is nothing.
+func ReadOffered(s *Settings) (*Offered, error) {
+	result := &Offered{Services: []Service{}, Names: []Name{}}
+	text, err := os.ReadFile(s.OfferedFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return result, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, result); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.OfferedFile(), err)
+	}
+	return result, nil
+}
+
+// Offered is what names.Keep has found.
+type Offered struct {
+	Services []Service `json:"services"`
+	Names    []Name    `json:"names"`
+	// Trouble says which source could not be asked, and why; what it has said last stays.
+	Trouble []string `json:"trouble,omitempty"`
+}
+
+// Name is what became of one that asked for a label.
+type Name struct {
+	Source string `json:"source"`
+	Name   string `json:"name"`
+	Label  string `json:"label,omitempty"`
+	// Refused is why it has none.
+	Refused string `json:"refused,omitempty"`
+}
+
 func (s *Settings) check() error {
-	if s.Port < 1 || s.Port > 65535 || s.PollSeconds < 1 || s.PresharedHours < 1 {
+	if s.Port < 1 || s.Port > 65534 || s.PollSeconds < 1 || s.PresharedHours < 1 {
 		return fmt.Errorf("port, pollSeconds and presharedHours must be positive numbers")
 	}
 	for _, site := range append([]Site{s.Site}, s.Peers...) {
@@ -130,6 +219,9 @@ func (s *Settings) check() error {
 	for _, service := range s.Services {
 		if service.Protocol != "tcp" && service.Protocol != "udp" {
 			return fmt.Errorf("service %q: protocol %q is neither tcp nor udp", service.Label, service.Protocol)
+		}
+		if len(service.Targets) == 0 {
+			return fmt.Errorf("service %q has no target", service.Label)
 		}
 		if !s.Site.Prefix.Contains(service.Address) {
 			return fmt.Errorf("service %q: %s is not in %s", service.Label, service.Address, s.Site.Prefix)

@@ -9,7 +9,7 @@ import (
 
 const good = `{"interface": "wg", "site": {"zone": "a.internal", "prefix": "fd51:1::/64", "endpoint": "192.0.2.1:29292"},
 "port": 29292, "peers": [{"zone": "b.internal", "prefix": "fd51:2::/64", "endpoint": "b.example.com:29292"}],
-"services": [{"label": "web", "address": "fd51:1::8000:0:0:1", "protocol": "tcp", "port": 80, "target": "192.0.2.9:80", "peers": ["b.internal"]}]}`
+"services": [{"label": "web", "address": "fd51:1::8000:0:0:1", "protocol": "tcp", "port": 80, "targets": ["192.0.2.9:80"], "peers": ["b.internal"]}]}`
 
 func read(t *testing.T, text string) (*Settings, error) {
 	t.Helper()
@@ -42,7 +42,8 @@ func TestSettingsThatCannotBeAreRefused(t *testing.T) {
 		"b.example.com:29292": "b.example.com",
 		"\"tcp\"":             "\"sctp\"",
 		"fd51:1::8000:0:0:1":  "fd51:2::8000:0:0:1",
-		"\"port\": 29292":     "\"port\": 0",
+		"\"port\": 29292":     "\"port\": 65535",
+		"[\"192.0.2.9:80\"]":  "[]",
 	} {
 		if _, err := read(t, strings.Replace(good, former, other, 1)); err == nil {
 			t.Errorf("%s instead of %s is taken", other, former)

@@ -1,20 +1,34 @@
 package tunnel
 
 import (
+	"context"
 	"fmt"
+	"os/exec"
 	"strings"
+	"time"
 
 	"wiab-staging/mesh/settings"
 )
 
 // Admit lets in what the site offers, to those it is offered to, and nothing else: neither other ports of the gateway nor
 // what lies behind it. WireGuard has seen to it that a peer's packets come from its own prefix.
-func Admit(s *settings.Settings) error { return command(Rules(s), "nft", "-f", "-") }
+func (p *Peers) Admit(s *settings.Settings) error {
+	if err := command(Rules(s), "nft", "-f", "-"); err != nil {
+		return err
+	}
+	rules, err := listed(s)
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.rules = rules
+	return err
+}
 
-// Refuse takes the rules away.
-func Refuse(s *settings.Settings) error {
-	name := table(s)
-	return command(fmt.Sprintf("add table inet %s\ndelete table inet %s\n", name, name), "nft", "-f", "-")
+// listed gives the rules in force in nft's own words.
+func listed(s *settings.Settings) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	text, err := exec.CommandContext(ctx, "nft", "list", "table", "inet", table(s)).Output()
+	return string(text), err
 }
 
 func table(s *settings.Settings) string {
@@ -23,13 +37,14 @@ func table(s *settings.Settings) string {
 
 // Rules gives the table as text for nft, which replaces the one that is there in one transaction.
 func Rules(s *settings.Settings) string {
-	name := table(s)
+	name, links := table(s), s.Links()
+	names := fmt.Sprintf("{ %q, %q }", links[0].Name, links[1].Name)
 	lines := []string{
 		"add table inet " + name, "delete table inet " + name, "table inet " + name + " {",
-		"chain input { type filter hook input priority filter; policy accept;", fmt.Sprintf("iifname %q goto from-mesh", s.Interface), "}",
+		"chain input { type filter hook input priority filter; policy accept;", fmt.Sprintf("iifname %s goto from-mesh", names), "}",
 		// The overlay ends at the gateway.
 		"chain forward { type filter hook forward priority filter; policy accept;",
-		fmt.Sprintf("iifname %q drop", s.Interface), fmt.Sprintf("oifname %q drop", s.Interface), "}",
+		fmt.Sprintf("iifname %s drop", names), fmt.Sprintf("oifname %s drop", names), "}",
 		"chain from-mesh {", "ct state established,related accept",
 	}
 	for _, peer := range s.Peers {

@@ -21,30 +21,37 @@ import (
 	"wiab-staging/mesh/settings"
 )
 
-// Serve has the interface there until the context ends: the kernel's where it has WireGuard, else one in this process. It
-// calls ready with which of both it is. The peers are not its business, and stay if it is killed.
+// Serve has both links there until the context ends: the kernel's where it has WireGuard, else in this process. It
+// calls ready with which of both they are. The peers are not its business, and stay if it is killed.
 func Serve(ctx context.Context, s *settings.Settings, ready func(kind string)) error {
-	kind, closed := "kernel", make(<-chan struct{})
-	if err := ip("link", "add", "dev", s.Interface, "type", "wireguard"); err != nil && !exists(s.Interface) {
-		kind = "userspace"
-		user, stop, err := serveInUserspace(s)
-		if err != nil {
+	kind, closed := "kernel", make(chan string, settings.LinkCount)
+	for _, link := range s.Links() {
+		if err := ip("link", "add", "dev", link.Name, "type", "wireguard"); err != nil && !exists(link.Name) {
+			kind = "userspace"
+			gone, stop, err := serveInUserspace(link.Name, s.MTU)
+			if err != nil {
+				return err
+			}
+			defer stop()
+			go func() { <-gone; closed <- link.Name }()
+		} else {
+			defer func() { _ = ip("link", "delete", "dev", link.Name) }()
+		}
+		if err := prepare(link, s.MTU); err != nil {
 			return err
 		}
-		defer stop()
-		closed = user
-	} else {
-		defer func() { _ = ip("link", "delete", "dev", s.Interface) }()
 	}
-	if err := prepare(s); err != nil {
-		return err
+	for _, address := range []netip.Addr{s.Site.NameServer(), s.Site.Gateway()} {
+		if err := AddAddress(address); err != nil {
+			return err
+		}
 	}
 	ready(kind)
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-closed:
-		return fmt.Errorf("the interface %s was taken away", s.Interface)
+	case name := <-closed:
+		return fmt.Errorf("the interface %s was taken away", name)
 	}
 }
 
@@ -53,19 +60,19 @@ func exists(name string) bool {
 	return err == nil
 }
 
-func serveInUserspace(s *settings.Settings) (closed <-chan struct{}, stop func(), err error) {
-	adapter, err := tun.CreateTUN(s.Interface, s.MTU)
+func serveInUserspace(name string, mtu int) (closed <-chan struct{}, stop func(), err error) {
+	adapter, err := tun.CreateTUN(name, mtu)
 	if err != nil {
-		return nil, nil, fmt.Errorf("neither the kernel nor /dev/net/tun gives the interface %s: %w", s.Interface, err)
+		return nil, nil, fmt.Errorf("neither the kernel nor /dev/net/tun gives the interface %s: %w", name, err)
 	}
-	file, err := ipc.UAPIOpen(s.Interface)
+	file, err := ipc.UAPIOpen(name)
 	if err != nil {
 		_ = adapter.Close()
 		return nil, nil, err
 	}
-	log := device.NewLogger(device.LogLevelError, s.Interface+": ")
+	log := device.NewLogger(device.LogLevelError, name+": ")
 	user := device.NewDevice(adapter, conn.NewDefaultBind(), log)
-	listener, err := ipc.UAPIListen(s.Interface, file)
+	listener, err := ipc.UAPIListen(name, file)
 	if err != nil {
 		user.Close()
 		return nil, nil, err
@@ -78,10 +85,10 @@ func serveInUserspace(s *settings.Settings) (closed <-chan struct{}, stop func()
 	return user.Wait(), func() { _ = listener.Close(); user.Close() }, nil
 }
 
-// prepare gives the interface its key and port, and the site its own addresses. They are on the loopback interface, so
-// that they do not go with a tunnel.
-func prepare(s *settings.Settings) error {
-	key, err := identity.WireGuardKey(s.KeyFile)
+// prepare gives an interface its key and port. The site's own addresses are on the loopback interface, so that they do not
+// go with a tunnel.
+func prepare(link settings.Link, mtu int) error {
+	key, err := identity.WireGuardKey(link.KeyFile)
 	if err != nil {
 		return err
 	}
@@ -90,18 +97,10 @@ func prepare(s *settings.Settings) error {
 		return err
 	}
 	defer client.Close()
-	if err := client.ConfigureDevice(s.Interface, wgtypes.Config{PrivateKey: &key, ListenPort: &s.Port}); err != nil {
+	if err := client.ConfigureDevice(link.Name, wgtypes.Config{PrivateKey: &key, ListenPort: &link.Port}); err != nil {
 		return err
 	}
-	if err := ip("link", "set", "dev", s.Interface, "mtu", fmt.Sprint(s.MTU), "up"); err != nil {
-		return err
-	}
-	for _, address := range []netip.Addr{s.Site.NameServer(), s.Site.Gateway()} {
-		if err := AddAddress(address); err != nil {
-			return err
-		}
-	}
-	return nil
+	return ip("link", "set", "dev", link.Name, "mtu", fmt.Sprint(mtu), "up")
 }
 
 // AddAddress puts an address of the overlay on the loopback interface.
@@ -112,16 +111,6 @@ func AddAddress(address netip.Addr) error {
 // RemoveAddress takes it away again.
 func RemoveAddress(address netip.Addr) error {
 	return ip("-6", "address", "delete", address.String()+"/128", "dev", "lo")
-}
-
-// AddRoute sends a peer's prefix into the tunnel, from the gateway's own address.
-func AddRoute(s *settings.Settings, prefix netip.Prefix) error {
-	return ip("-6", "route", "replace", prefix.String(), "dev", s.Interface, "src", s.Site.Gateway().String())
-}
-
-// RemoveRoute keeps what is for a peer that has gone from the site's other ways out.
-func RemoveRoute(prefix netip.Prefix) error {
-	return ip("-6", "route", "replace", "unreachable", prefix.String(), "dev", "lo")
 }
 
 func ip(arguments ...string) error { return command("", "ip", arguments...) }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.zx2c4.com/wireguard/wgctrl"
@@ -13,13 +14,18 @@ import (
 	"wiab-staging/mesh/settings"
 )
 
-// Peers are those of the interface.
+// Peers are those of a gateway's links.
 type Peers struct {
 	client   *wgctrl.Client
 	settings *settings.Settings
+	links    [settings.LinkCount]settings.Link
+
+	mutex sync.Mutex
+	// rules are those that were written last, in nft's words.
+	rules string
 }
 
-// Peer is what the interface knows of a site.
+// Peer is what a link knows of a site.
 type Peer struct {
 	PublicKey wgtypes.Key
 	Preshared wgtypes.Key
@@ -29,17 +35,17 @@ type Peer struct {
 	Endpoint  string
 }
 
-// NewPeers gives the peers of the interface that the settings name.
+// NewPeers gives the peers of the links that the settings name.
 func NewPeers(s *settings.Settings) (*Peers, error) {
 	client, err := wgctrl.New()
-	return &Peers{client, s}, err
+	return &Peers{client: client, settings: s, links: s.Links()}, err
 }
 
-// Own gives the interface's public key.
-func (p *Peers) Own() (wgtypes.Key, error) {
-	found, err := p.client.Device(p.settings.Interface)
+// Own gives a link's public key.
+func (p *Peers) Own(link int) (wgtypes.Key, error) {
+	found, err := p.client.Device(p.links[link].Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return wgtypes.Key{}, errors.New("the interface " + p.settings.Interface + " is not there (yet)")
+		return wgtypes.Key{}, errors.New("the interface " + p.links[link].Name + " is not there (yet)")
 	}
 	if err != nil {
 		return wgtypes.Key{}, err
@@ -47,9 +53,9 @@ func (p *Peers) Own() (wgtypes.Key, error) {
 	return found.PublicKey, nil
 }
 
-// All gives the peers by their prefixes.
-func (p *Peers) All() (map[netip.Prefix]Peer, error) {
-	found, err := p.client.Device(p.settings.Interface)
+// All gives a link's peers by their prefixes.
+func (p *Peers) All(link int) (map[netip.Prefix]Peer, error) {
+	found, err := p.client.Device(p.links[link].Name)
 	if err != nil {
 		return nil, err
 	}
@@ -70,13 +76,13 @@ func (p *Peers) All() (map[netip.Prefix]Peer, error) {
 	return result, nil
 }
 
-// keepAlive holds a way through firewalls that forget a UDP connection after 30 s.
+// keepAlive holds a way through firewalls that forget a UDP connection after 30 s, and keeps the link that is not used ready.
 const keepAlive = 25 * time.Second
 
-// Set has a site reached by this key. A former key of its is taken away in the same step. An endpoint or a pre-shared key that is nil
-// stays as it is.
-func (p *Peers) Set(prefix netip.Prefix, key wgtypes.Key, endpoint *net.UDPAddr, preshared *wgtypes.Key) error {
-	all, err := p.All()
+// Set has a site known to a link by this key. A former key of its is taken away in the same step. An endpoint or a pre-shared key
+// that is nil stays as it is.
+func (p *Peers) Set(link int, prefix netip.Prefix, key wgtypes.Key, endpoint *net.UDPAddr, preshared *wgtypes.Key) error {
+	all, err := p.All(link)
 	if err != nil {
 		return err
 	}
@@ -84,40 +90,49 @@ func (p *Peers) Set(prefix netip.Prefix, key wgtypes.Key, endpoint *net.UDPAddr,
 	one := wgtypes.PeerConfig{PublicKey: key, Endpoint: endpoint, PresharedKey: preshared}
 	if known && former.PublicKey == key {
 		// Its addresses are left alone: replacing them would take them away for a moment.
-		return p.client.ConfigureDevice(p.settings.Interface, wgtypes.Config{Peers: []wgtypes.PeerConfig{one}})
+		return p.configure(link, one)
 	}
 	alive := keepAlive
 	one.PersistentKeepaliveInterval = &alive
 	// They move here from whoever has had them.
 	one.AllowedIPs = []net.IPNet{{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), 128)}}
-	change := []wgtypes.PeerConfig{one}
 	if known {
-		change = append(change, wgtypes.PeerConfig{PublicKey: former.PublicKey, Remove: true})
+		return p.configure(link, one, wgtypes.PeerConfig{PublicKey: former.PublicKey, Remove: true})
 	}
-	if err := p.client.ConfigureDevice(p.settings.Interface, wgtypes.Config{Peers: change}); err != nil {
-		return err
-	}
-	return AddRoute(p.settings, prefix)
+	return p.configure(link, one)
 }
 
-// Remove cuts a site off at once.
+func (p *Peers) configure(link int, peers ...wgtypes.PeerConfig) error {
+	return p.client.ConfigureDevice(p.links[link].Name, wgtypes.Config{Peers: peers})
+}
+
+// Route sends a site's prefix by a link, from the gateway's own address.
+func (p *Peers) Route(link int, prefix netip.Prefix) error {
+	return ip("-6", "route", "replace", prefix.String(), "dev", p.links[link].Name, "src", p.settings.Site.Gateway().String(), "metric", "1024")
+}
+
+// Remove cuts a site off at once, and keeps what is for it from the site's other ways out.
 func (p *Peers) Remove(prefix netip.Prefix) error {
-	all, err := p.All()
-	if err != nil {
-		return err
+	known := false
+	for link := range p.links {
+		all, err := p.All(link)
+		if err != nil {
+			return err
+		}
+		if peer, there := all[prefix]; there {
+			known = true
+			if err := p.configure(link, wgtypes.PeerConfig{PublicKey: peer.PublicKey, Remove: true}); err != nil {
+				return err
+			}
+		}
 	}
-	peer, known := all[prefix]
 	if !known {
 		return nil
 	}
-	change := []wgtypes.PeerConfig{{PublicKey: peer.PublicKey, Remove: true}}
-	if err := p.client.ConfigureDevice(p.settings.Interface, wgtypes.Config{Peers: change}); err != nil {
-		return err
-	}
-	return RemoveRoute(prefix)
+	return ip("-6", "route", "replace", "unreachable", prefix.String(), "dev", "lo", "metric", "1024")
 }
 
-// SetPrivateKey gives the interface another key. It ends all sessions; the peers have to be told.
-func (p *Peers) SetPrivateKey(key wgtypes.Key) error {
-	return p.client.ConfigureDevice(p.settings.Interface, wgtypes.Config{PrivateKey: &key})
+// SetPrivateKey gives a link another key. It ends the link's sessions; the peers have to be told.
+func (p *Peers) SetPrivateKey(link int, key wgtypes.Key) error {
+	return p.client.ConfigureDevice(p.links[link].Name, wgtypes.Config{PrivateKey: &key})
 }

@@ -208,6 +208,18 @@ export class ScratchProject {
     await this.succeed("stack", "import", "--file", file, "--stack", this.stack);
   }
 
+  /** Makes another stack of the project in the same backend, which has these outputs. */
+  async makeStack(name: string, outputs: Values): Promise<void> {
+    await this.succeed("stack", "init", name);
+    const exported = JSON.parse(await this.succeed("stack", "export", "--stack", name));
+    const type = "pulumi:pulumi:Stack";
+    const urn = `urn:pulumi:${name}::wiab-staging::${type}::wiab-staging-${name}`;
+    exported.deployment.resources = [{ urn, type, custom: false, outputs }];
+    const file = join(this.directory, `state-${name}.json`);
+    writeFileSync(file, JSON.stringify(exported));
+    await this.succeed("stack", "import", "--file", file, "--stack", name);
+  }
+
   /** The random values that the stack's secrets are made of. */
   async exportSecrets(): Promise<string[]> {
     const { deployment } = JSON.parse(

@@ -49,6 +49,8 @@ export async function runProgram(
   /** Takes the resources as they are registered, also of a run that fails. */
   resources: Registered[] = [],
   rendered: RenderedImages = () => [],
+  /** What scripts print, by the names of their resources. @default {@link scriptOutput} */
+  printed: Readonly<Record<string, string>> = {},
 ): Promise<Run> {
   acceptHooks();
   await pulumi.runtime.setMocks(
@@ -70,7 +72,14 @@ export async function runProgram(
         const result = name.replaceAll("-", "").padEnd(128, "x");
         return {
           id: `${name}-id`,
-          state: { ...plain, result, bcryptHash: `$2a$10$${result.slice(0, 53)}`, stdout: scriptOutput },
+          // A cluster fills a secret for a service account in.
+          state: {
+            data: {},
+            ...plain,
+            result,
+            bcryptHash: `$2a$10$${result.slice(0, 53)}`,
+            stdout: printed[name] ?? scriptOutput,
+          },
         };
       },
     },

@@ -7,6 +7,7 @@ import { ConfigurationError, validate } from "../../components/validation/valida
 
 const surroundings: Surroundings = {
   keyFileProblem: () => undefined,
+  readSecret: () => new Uint8Array(),
   readText: () => "",
   encrypted: [["mail"], ["wire"]],
   readManifest,

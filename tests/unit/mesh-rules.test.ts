@@ -4,9 +4,11 @@ import { mesh as schema } from "../../components/config/mesh-schema";
 import { planDeployment } from "../../components/config/plan";
 import { planRuleset, renderRuleset } from "../../components/host/firewall/ruleset";
 import { type Issued, MeshAuthority } from "../fixtures/mesh-authority";
+import { wasimoffImages } from "../fixtures/wasimoff";
 import { stagingConfiguration, type Values } from "../stacks";
 import { problemsOf } from "./refused";
 
+const nowhere = { publicAddress: "203.0.113.1", machines: [], ingress: [] };
 let authority: MeshAuthority;
 let own: Issued;
 let files: Record<string, string>;
@@ -20,7 +22,7 @@ const values = (): Values => ({
 
 beforeAll(async () => {
   authority = await MeshAuthority.make("mesh");
-  const { site } = planMesh(schema.parse(values()), "203.0.113.1");
+  const { site } = planMesh(schema.parse(values()), nowhere);
   own = await authority.issue(site.zone, site.prefix);
   files = {
     "site.pem": own.certificate,
@@ -98,6 +100,23 @@ describe("a mesh", () => {
         (m) => m.services.push(m.services[0]),
       ],
       [/^mesh.services\[0\].peers\[0\]: .* is no site of mesh.peers/, (m) => (m.services[0].peers = ["z"])],
+      [/^mesh.port: 3477 is followed by calling's/, (m) => (m.port = 3477)],
+      [/^mesh.port: 29292 stays with the host/, (_, c) => (c.firewall.hostPorts = ["udp/29293"])],
+      [
+        /^mesh.machinePorts: the machine .* becomes assethost, which configuration "assethost" has/,
+        (m) => {
+          m.machinePorts = [22];
+          m.services[0].name = "assethost";
+        },
+      ],
+      [/^mesh.stacks\[0\]: must be the full name of a stack/, (m) => (m.stacks = ["b"])],
+      [/^mesh.identity: must have one of .*, has none/, (m) => delete m.identity.privateKeyFile],
+      [
+        /^mesh.identity: must have one of .*, has zipFile and privateKeyFile/,
+        (m) => (m.identity.zipFile = "site.zip"),
+      ],
+      [/^mesh.identity.revoked: is of no use without authorityKeyFile/, (m) => (m.identity.revoked = ["4a"])],
+      [/^mesh.identity.revoked\[0\]: must be a serial number/, (m) => (m.identity.revoked = ["xyz"])],
       [/^mesh.services\[0\].target: /, (m) => (m.services[0].target = "192.168.122.21")],
     ];
     for (const [reason, change] of cases) {
@@ -105,6 +124,27 @@ describe("a mesh", () => {
       const others = refusals(change).filter((text) => !text.startsWith("mesh.identity.certificateFile"));
       expect(others, String(reason)).toEqual([expect.stringMatching(reason)]);
     }
+  });
+
+  it("may have its gateway alone, with nothing beside it that takes other machines", () => {
+    const alone = (change: (config: Values) => void = () => {}) =>
+      refusals((_, config) => {
+        config.machines = config.machines.filter(({ role }: Values) => role === "assethost");
+        change(config);
+      });
+    expect(alone()).toEqual([]);
+    expect(
+      alone((config) => (config.wasimoff = { images: wasimoffImages, privateAuthority: true })),
+    ).toContainEqual(
+      expect.stringMatching(/^wasimoff: takes kubenodes and datanodes, and machines has the gateway/),
+    );
+    expect(
+      alone((config) => (config.wire = { charts: { repository: "https://charts.example.com" } })),
+    ).toContainEqual(
+      expect.stringMatching(/^wire.charts: takes kubenodes and datanodes, and machines has the gateway/),
+    );
+    // Without a mesh one machine is no stack.
+    expect(alone((config) => delete config.mesh)).not.toEqual([]);
   });
 
   it("takes two names of one label where it may add to the later", () => {
@@ -117,7 +157,7 @@ describe("a mesh", () => {
   });
 
   it("looks at the site's certificate before anything changes", async () => {
-    const { site } = planMesh(schema.parse(values()), "203.0.113.1");
+    const { site } = planMesh(schema.parse(values()), nowhere);
     const other = await authority.issue("b.pmd.internal", site.prefix);
     const expired = await authority.issue(site.zone, site.prefix, -60_000);
     const cases: [RegExp, Record<string, string>][] = [
@@ -144,6 +184,28 @@ describe("a mesh", () => {
   });
 });
 
+describe("a gateway alone", () => {
+  it("takes what goes to the gateway, and needs no names of Wire's", () => {
+    const staging = stagingConfiguration();
+    const config = {
+      ...staging,
+      machines: staging.machines.filter(({ role }) => role === "assethost"),
+      mesh: schema.parse({ ...values(), endpoint: "a.example.com" }),
+    };
+    const plan = planDeployment(config);
+    expect(plan.dnsRecords).toEqual([
+      { name: "a.example.com", type: "A", value: config.firewall.publicAddress },
+    ]);
+    expect(plan.publicPorts.map(({ protocol, ports }) => `${protocol} ${ports}`)).toEqual([
+      "tcp 29292",
+      "udp 29292-29293",
+    ]);
+    const rules = renderRuleset(planRuleset(config, plan));
+    expect(rules).toContain("th dport 29292 dnat ip to 192.168.122.10");
+    expect(rules).not.toMatch(/tcp dport (80|443) dnat/);
+  });
+});
+
 describe("the host's firewall", () => {
   const planned = (privateDeployment: boolean, mesh?: Values) => {
     const config = stagingConfiguration((c) => (c.firewall.privateDeployment = privateDeployment));
@@ -164,8 +226,9 @@ describe("the host's firewall", () => {
     expect(rules).toContain(`meta l4proto { tcp, udp } th dport 29292 dnat ip to ${gateway}`);
     expect(plan.publicPorts.filter(({ ports }) => ports === "29292")).toEqual([
       { protocol: "tcp", ports: "29292", target: gateway },
-      { protocol: "udp", ports: "29292", target: gateway },
     ]);
+    expect(plan.publicPorts).toContainEqual({ protocol: "udp", ports: "29292-29293", target: gateway });
+    expect(rules).toContain(`udp dport 29293 dnat ip to ${gateway}`);
   });
 
   it("lets the gateway of a private deployment reach its peers, and nobody else anything", () => {
@@ -174,9 +237,9 @@ describe("the host's firewall", () => {
       peers: [{ site: "b", endpoint: "b.example.com", port: 1194 }],
     });
     const allowed = /chain from-machines \{([^}]*)\}/.exec(rules)?.[1];
-    expect(allowed).toMatch(/ip saddr 192\.168\.122\.10 udp sport 29292 accept/);
+    expect(allowed).toMatch(/ip saddr 192\.168\.122\.10 udp sport 29292-29293 accept/);
     expect(allowed).toMatch(/ip saddr 192\.168\.122\.10 tcp dport 1194 accept/);
     expect(allowed?.trim().split("\n").at(-1)).toContain("reject");
-    expect(rules).toMatch(/udp sport 29292 snat ip to/);
+    expect(rules).toMatch(/udp sport 29292-29293 snat ip to/);
   });
 });

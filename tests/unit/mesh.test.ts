@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { planMesh } from "../../components/config/mesh";
 import { mesh } from "../../components/config/mesh-schema";
-import { renderCorefile, renderSettings, renderZone } from "../../components/mesh/files";
+import { renderCorefile, renderKeySettings, renderSettings } from "../../components/mesh/files";
 
 const identity = { certificateFile: "site.pem", privateKeyFile: "site.key", authorityFile: "authority.pem" };
 const plan = (site: string, peers: string[], changes: object = {}) =>
@@ -16,7 +16,11 @@ const plan = (site: string, peers: string[], changes: object = {}) =>
       ],
       ...changes,
     }),
-    "203.0.113.1",
+    {
+      publicAddress: "203.0.113.1",
+      machines: [{ name: "datanode1", address: "192.168.122.31" }],
+      ingress: ["192.168.122.21", "192.168.122.22"],
+    },
   );
 
 describe("planMesh", () => {
@@ -60,6 +64,28 @@ describe("planMesh", () => {
   });
 });
 
+describe("names of the site's own network", () => {
+  it("are Wire's ingress on all nodes that serve, its plain port for port 80", () => {
+    const { services } = plan("a", ["b"], {
+      services: [
+        { name: "wire", port: 443, target: "ingress" },
+        { name: "wire", port: 80, target: "ingress" },
+      ],
+    });
+    expect(services.map(({ targets }) => targets)).toEqual([
+      ["192.168.122.21:31773", "192.168.122.22:31773"],
+      ["192.168.122.21:31772", "192.168.122.22:31772"],
+    ]);
+  });
+
+  it("are its machines where the configuration has ports of them", () => {
+    const { services, names } = plan("a", ["b"], { services: [], machinePorts: [22] });
+    expect(names).toMatchObject([{ claim: { source: "machine", name: "datanode1" }, label: "datanode1" }]);
+    expect(services).toMatchObject([{ port: 22, targets: ["192.168.122.31:22"], peers: ["b.pmd.internal"] }]);
+    expect(plan("a", ["b"], { services: [] }).services).toEqual([]);
+  });
+});
+
 describe("the files of a gateway", () => {
   it("hold no secret, and name the files that do", () => {
     const settings = JSON.parse(renderSettings(plan("a", ["b"])));
@@ -70,19 +96,24 @@ describe("the files of a gateway", () => {
 
   it("have each zone asked for where it is answered", () => {
     const b = plan("b", []);
-    const corefile = renderCorefile(plan("a", ["b"]));
-    expect(corefile).toContain(`b.pmd.internal {\n  bind ${plan("a", []).nameServer}`);
+    const corefile = renderCorefile(plan("a", ["b"]), "192.168.122.10");
+    expect(corefile).toContain(`b.pmd.internal {\n  bind ${plan("a", []).nameServer} 192.168.122.10\n`);
     expect(corefile).toContain(`forward . ${b.nameServer}\n`);
   });
 
-  it("have a zone with a new serial number whenever a name changes, and the same while none does", () => {
-    const serial = (text: string) => /SOA ns hostmaster (\d+) /.exec(text)?.[1];
-    const zone = renderZone(plan("a", []));
-    expect(zone).toMatch(/\nweb-server IN AAAA fd51:/);
-    expect(zone.match(/web-server/g)).toHaveLength(1);
-    expect(renderZone(plan("a", ["b"]))).toBe(zone);
-    const other = renderZone(plan("a", [], { services: [] }));
-    expect(serial(other)).not.toBe(serial(zone));
-    expect(Number(serial(zone))).toBeLessThan(2 ** 31);
+  it("have the site's own programs asked at the gateway's IPv4 address alone for what is no site's", () => {
+    const corefile = renderCorefile(plan("a", ["b"]), "192.168.122.10");
+    // Unknown names of the domain end here: whoever is asked next may ask for them here.
+    expect(corefile).toContain("pmd.internal {\n  bind 192.168.122.10\n  errors\n  template IN ANY . {");
+    expect(corefile).toContain(
+      ". {\n  bind 192.168.122.10\n  errors\n  forward . /etc/wiab/mesh/resolv.conf\n}",
+    );
+  });
+
+  it("have keys made of what stays while peers come and go", () => {
+    expect(renderKeySettings(plan("a", ["b"]))).toBe(renderKeySettings(plan("a", ["b", "c"])));
+    expect(renderKeySettings(plan("a", []))).not.toBe(
+      renderKeySettings(plan("a", [], { prefix: "fd51:1::/64" })),
+    );
   });
 });

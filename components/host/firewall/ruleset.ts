@@ -23,7 +23,7 @@ export interface RulesetArgs {
   readonly network: string;
   /** Bridge that the machines are on. */
   readonly bridge: string;
-  /** IPv4 addresses of the Kubernetes nodes that take what clients send: at least one, or none and {@link wickr}. */
+  /** IPv4 addresses of the Kubernetes nodes that take what clients send: at least one, or none and {@link wickr} or {@link mesh}. */
   readonly kubenodes: readonly string[];
   /** IPv4 address of the machine that calling runs on. @default none, and its ports stay closed */
   readonly callingNode?: string;
@@ -34,7 +34,10 @@ export interface RulesetArgs {
    * refused, except a call's media.
    */
   readonly privateDeployment: boolean;
-  /** The gateway of a mesh: its port goes to it, UDP and TCP, and it reaches those of its peers. @default none */
+  /**
+   * The gateway of a mesh: its port goes to it, UDP and TCP, and the next one for UDP; it reaches those of its peers.
+   * @default none
+   */
   readonly mesh?: {
     /** IPv4 address. */
     readonly gateway: string;
@@ -145,7 +148,7 @@ export function renderRuleset(args: RulesetArgs): string {
       `"${name}" cannot name an nft table: use letters, digits, "_", "." and "-", a letter first`,
     );
   }
-  if (args.kubenodes.length === 0 && !args.wickr) {
+  if (args.kubenodes.length === 0 && !args.wickr && !args.mesh) {
     throw new Error(`firewall "${name}": there is no kubenode to forward ports 80 and 443 to`);
   }
   if (forwardedTcpPorts(callingNode !== undefined).includes(sshPort)) {
@@ -161,7 +164,7 @@ export function renderRuleset(args: RulesetArgs): string {
   // A tunnel comes from the port that the others know; the exchange goes to theirs.
   const fromGateway = mesh
     ? [
-        `ip saddr ${mesh.gateway} udp sport ${mesh.port}`,
+        `ip saddr ${mesh.gateway} udp sport ${mesh.port}-${mesh.port + 1}`,
         ...mesh.peerPorts.map((port) => `ip saddr ${mesh.gateway} tcp dport ${port}`),
       ]
     : [];
@@ -172,7 +175,12 @@ export function renderRuleset(args: RulesetArgs): string {
   const chains = [
     chain("services", [
       ...kept.map((ports) => `${ports} return`),
-      ...(mesh ? [`meta l4proto { tcp, udp } th dport ${mesh.port} dnat ip to ${mesh.gateway}`] : []),
+      ...(mesh
+        ? [
+            `meta l4proto { tcp, udp } th dport ${mesh.port} dnat ip to ${mesh.gateway}`,
+            `udp dport ${mesh.port + 1} dnat ip to ${mesh.gateway}`,
+          ]
+        : []),
       ...(args.kubenodes.length > 0
         ? [
             `tcp dport 80 dnat ip to ${inTurn(args.kubenodes)} : ${ingressNodePorts.http}`,

@@ -57,10 +57,11 @@ export const storageObjects = (volumes: readonly Volume[], sizeGB: number): read
 
 /**
  * The cluster's DNS: its own names, then the machines', then whatever the node asks, which is the host's server.
- * kubeadm has made the deployment and reads this one back at an upgrade.
+ * `forwards` names a domain that another server is asked for. kubeadm has made the deployment and reads this one back at an upgrade.
  */
 export const dnsObjects = (
   machines: readonly { readonly name: string; readonly address: string }[],
+  forwards?: { readonly domain: string; readonly server: string },
 ): readonly object[] => [
   {
     apiVersion: "v1",
@@ -91,7 +92,17 @@ ${machines.map(({ name, address }) => `       ${address} ${name}`).join("\n")}
     reload
     loadbalance
 }
-`,
+${
+  forwards
+    ? `${forwards.domain}:53 {
+    errors
+    forward . ${forwards.server}
+    cache 30
+    reload
+}
+`
+    : ""
+}`,
     },
   },
 ];

@@ -18,16 +18,22 @@ const repository = join(__dirname, "../../..");
 
 /** A network namespace of its own with a process in it that listens and probes on request. */
 export class Namespace {
-  readonly name = `wiab-${randomBytes(4).toString("hex")}`;
+  readonly name: string;
   private agent?: ChildProcess;
   private readonly waiting = new Map<number, (result: never) => void>();
   private requests = 0;
 
-  /** @param announce - Is told its name before it is made. */
+  /**
+   * @param announce - Is told its name before it is made.
+   * @param existing - Name of one that is there already. @default one is made
+   */
   constructor(
     readonly machine: string,
     announce: (name: string) => void = () => {},
+    existing?: string,
   ) {
+    this.name = existing ?? `wiab-${randomBytes(4).toString("hex")}`;
+    if (existing !== undefined) return;
     announce(this.name);
     execFileSync("ip", ["netns", "add", this.name]);
     this.run("ip", "link", "set", "lo", "up");

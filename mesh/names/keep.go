@@ -1,0 +1,114 @@
+package names
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log"
+	"os"
+	"path/filepath"
+	"time"
+
+	"wiab-staging/mesh/identity"
+	"wiab-staging/mesh/settings"
+)
+
+// ZoneFile has the site's zone as its name server reads it.
+func ZoneFile(s *settings.Settings) string { return filepath.Join(s.StateDirectory, "zone") }
+
+// interval is how often the sources are asked.
+const interval = 2 * time.Second
+
+// Keep has zone and offered services follow the settings and what the sources say, until the context ends. A source that does not
+// answer has what it has said last.
+func Keep(ctx context.Context, file string) error {
+	keeper := &keeper{last: map[string][]Claim{}}
+	for {
+		if err := keeper.once(ctx, file); err != nil {
+			log.Print(err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(interval):
+		}
+	}
+}
+
+type keeper struct {
+	// last are the claims of each source as it has said last.
+	last map[string][]Claim
+}
+
+func (k *keeper) once(ctx context.Context, file string) error {
+	s, err := settings.Read(file)
+	if err != nil {
+		return err
+	}
+	found := settings.Offered{Services: []settings.Service{}, Names: []settings.Name{}}
+	if found.Trouble = k.ask(ctx, s); ctx.Err() != nil {
+		return nil
+	}
+	held := map[string]string{}
+	for _, service := range s.Services {
+		held[service.Label] = "the configuration"
+	}
+	var claims []Claim
+	for _, source := range k.last {
+		claims = append(claims, source...)
+	}
+	for _, one := range Settle(held, claims, s.Suffix) {
+		found.Names = append(found.Names, settings.Name{Source: one.Source, Name: one.Name, Label: one.Label, Refused: one.Refused})
+		for _, offer := range one.Offers {
+			if one.Label != "" {
+				found.Services = append(found.Services, settings.Service{
+					Label: one.Label, Address: AddressOf(s.Site.Prefix, one.Label),
+					Protocol: offer.Protocol, Port: offer.Port, Targets: offer.Targets, Peers: offer.Peers,
+				})
+			}
+		}
+	}
+	text, err := json.Marshal(found)
+	if err != nil {
+		return err
+	}
+	s.Services = append(s.Services, found.Services...)
+	return errors.Join(keep(s.OfferedFile(), text), keep(ZoneFile(s), []byte(Zone(s))))
+}
+
+// ask asks all sources and says what went wrong.
+func (k *keeper) ask(ctx context.Context, s *settings.Settings) (trouble []string) {
+	take := func(source string, claims []Claim, err error) {
+		if err != nil {
+			trouble = append(trouble, err.Error())
+			return
+		}
+		k.last[source] = claims
+	}
+	if s.Containers != nil {
+		claims, err := Containers(ctx, s.Containers)
+		take("containers", claims, err)
+	} else {
+		delete(k.last, "containers")
+	}
+	cluster, err := ReadCluster(s.KubernetesFile)
+	switch {
+	case err != nil:
+		trouble = append(trouble, err.Error())
+	case cluster == nil:
+		delete(k.last, "kubernetes")
+	default:
+		claims, err := cluster.Services(ctx)
+		take("kubernetes", claims, err)
+	}
+	return trouble
+}
+
+// keep writes a file if it is another than before: its readers look at the time of its last change.
+func keep(path string, content []byte) error {
+	if former, err := os.ReadFile(path); err == nil && bytes.Equal(former, content) {
+		return nil
+	}
+	return identity.WriteFile(path, content, 0o600)
+}

@@ -1,0 +1,43 @@
+import { Report } from "../../checks/report";
+import { ensurePackages } from "../../lab/host/packages";
+import { runMain } from "../../toolchain/commands";
+import { checkNames } from "./mesh/checks/names";
+import { checkPrivacy } from "./mesh/checks/privacy";
+import { checkRecovery } from "./mesh/checks/recovery";
+import { checkRenewal } from "./mesh/checks/renewal";
+import { checkScale } from "./mesh/checks/scale";
+import { checkThirdSite } from "./mesh/checks/third-site";
+import { checkThroughput } from "./mesh/checks/throughput";
+import { MeshLab } from "./mesh/lab";
+
+const usage = "usage: npm run mesh:verify";
+
+/** Debian packages that lab and checks use. */
+export const meshPackages = ["curl", "iproute2", "nftables", "python3", "wireguard-tools"];
+
+/**
+ * `npm run mesh:verify`: does to the lab of the mesh what happens to a mesh, one line a check. One after the other: most change what
+ * the next would measure. Leaves the lab as it found it.
+ */
+export async function verify(lab: MeshLab, report = new Report()): Promise<number> {
+  const began = Date.now();
+  await checkNames(report, lab);
+  await checkPrivacy(report, lab);
+  await checkThirdSite(report, lab);
+  await checkRenewal(report, lab);
+  await checkRecovery(report, lab);
+  await checkThroughput(report, lab);
+  await checkScale(report);
+  report.note(`${Math.round((Date.now() - began) / 1000)} s`);
+  return report.conclude();
+}
+
+async function main(): Promise<number> {
+  if (process.getuid?.() !== 0)
+    throw new Error("the checks enter network namespaces, which takes root: sudo npm run mesh:verify");
+  const lab = MeshLab.attach();
+  await ensurePackages("for the checks", meshPackages);
+  return verify(lab);
+}
+
+if (require.main === module) runMain(main, usage);
