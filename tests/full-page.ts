@@ -12,7 +12,7 @@ export interface Part {
 
 /** What came of a part. */
 export interface PartResult extends Proof, Pick<Part, "lab"> {
-  /** What it has measured or, where it failed, what went wrong. */
+  /** What it has measured; nothing where it failed. */
   readonly seen: string;
 }
 
@@ -41,13 +41,13 @@ ${markdownTable(["part", "result", "tests", "minutes", "seen"], rows)}
 }
 
 function describePart(result: PartResult): string[] {
-  const { name, passed, failed, seconds, seen } = result;
+  const { name, passed, wrong, seconds, seen } = result;
   return [
     name,
     hasPassed(result) ? "passed" : "**FAILED**",
-    passed > 0 ? `${passed} of ${passed + failed}` : "",
+    passed > 0 ? `${passed} of ${passed + wrong.length}` : "",
     `${Math.round(seconds / 60)}`,
-    hasPassed(result) ? seen : lastLine(seen),
+    wrong.length > 0 ? wrong.map(lastLine).join("; ") : seen,
   ];
 }
 

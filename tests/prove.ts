@@ -3,11 +3,13 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { projectDirectory } from "../toolchain/environment";
+import type { Report } from "./report";
 
-/** How many tests passed and failed; what has no tests of its own has neither. */
+/** What came of tests; what has none of its own has no passed ones. */
 export interface Counts {
   readonly passed: number;
-  readonly failed: number;
+  /** A line for each that failed, and for all else that went wrong. */
+  readonly wrong: readonly string[];
 }
 
 /** What came of something that was to be proved. */
@@ -16,7 +18,7 @@ export interface Proof extends Counts {
   readonly seconds: number;
 }
 
-export const hasPassed = ({ failed }: Counts): boolean => failed === 0;
+export const hasPassed = ({ wrong }: Counts): boolean => wrong.length === 0;
 
 /** Runs something under a heading. Whatever goes wrong beside its tests counts as one that failed. */
 export async function prove(name: string, run: () => Promise<Counts>): Promise<Proof> {
@@ -24,7 +26,7 @@ export async function prove(name: string, run: () => Promise<Counts>): Promise<P
   const started = Date.now();
   const counts = await run().catch((error: Error) => {
     console.error(`error: ${error.message}`);
-    return { passed: 0, failed: 1 };
+    return { passed: 0, wrong: [error.message] };
   });
   const seconds = Math.round((Date.now() - started) / 1000);
   console.log(`=== ${name}: ${hasPassed(counts) ? "passed" : "FAILED"} after ${seconds} s ===`);
@@ -51,14 +53,14 @@ export async function vitest(path: string, ...options: readonly string[]): Promi
   try {
     const report = join(directory, "report.json");
     const code = await start("node_modules/.bin/vitest", [
-      ...["run", path, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
+      ...["run", path, "--reporter=default", "--reporter=./tests/report.ts", `--outputFile.report=${report}`],
       ...options,
     ]);
     if (!existsSync(report)) throw new Error(`vitest ended with ${code} and without a report`);
-    const { numPassedTests: passed, numFailedTests: failed } = JSON.parse(readFileSync(report, "utf8"));
-    if (passed + failed === 0) throw new Error(`no test of ${path} was executed`);
-    // A file that cannot even be loaded has no test to fail.
-    return { passed, failed: code === 0 ? failed : Math.max(failed, 1) };
+    const { passed, wrong }: Report = JSON.parse(readFileSync(report, "utf8"));
+    if (passed + wrong.length === 0) throw new Error(`no test of ${path} was executed`);
+    if (code !== 0 && wrong.length === 0) throw new Error(`vitest ended with ${code}, and no test failed`);
+    return { passed, wrong };
   } finally {
     rmSync(directory, { recursive: true });
   }

@@ -3,7 +3,7 @@ import { runMain } from "../toolchain/commands";
 import { table } from "../toolchain/table";
 import { minutesHere } from "./pace";
 import { hasPassed, type Proof, prove } from "./prove";
-import { furtherStages, type Preparation, type Stage, stages } from "./stages";
+import { furtherStages, type Preparation, type Stage, stages, without } from "./stages";
 
 /** What the command line asks for: stages by name, in their own order, and how many minutes at most. */
 function readOptions() {
@@ -63,7 +63,7 @@ async function main(): Promise<number> {
     for (const need of missing) {
       const proof = await prove(`preparing: ${need.name}`, async () => {
         await need.run();
-        return { passed: 0, failed: 0 };
+        return without;
       });
       prepared.set(need, proof);
       proofs.push(proof);
@@ -73,7 +73,12 @@ async function main(): Promise<number> {
     proofs.push(
       broken.length === 0
         ? await prove(name, run)
-        : { name: `${name} (not begun)`, passed: 0, failed: 1, seconds: 0 },
+        : {
+            name: `${name} (not begun)`,
+            passed: 0,
+            wrong: [`for want of ${broken.map((need) => need.name).join(", ")}`],
+            seconds: 0,
+          },
     );
   }
 
@@ -81,14 +86,17 @@ async function main(): Promise<number> {
     proof.name,
     hasPassed(proof) ? "passed" : "FAILED",
     `${proof.passed}`,
-    `${proof.failed}`,
+    `${proof.wrong.length}`,
     `${proof.seconds}`,
   ];
   console.log(`\n${table(["stage", "result", "passed", "failed", "seconds"], proofs.map(cells))}\n`);
   if (leftOut.length > 0)
     console.log(`NOT RUN, for it would not end within ${within} minutes: ${leftOut.join(", ")}\n`);
-  const total = (count: (proof: Proof) => number) => proofs.reduce((sum, proof) => sum + count(proof), 0);
-  console.log(`tests: ${total(({ passed }) => passed)} passed, ${total(({ failed }) => failed)} failed`);
+  // Where thousands of lines have gone by, and whoever keeps the last ones keeps these.
+  const wrong = proofs.flatMap(({ name, wrong }) => wrong.map((line) => `FAILED  ${name}: ${line}`));
+  if (wrong.length > 0) console.log(`${wrong.join("\n")}\n`);
+  const passed = proofs.reduce((sum, proof) => sum + proof.passed, 0);
+  console.log(`tests: ${passed} passed, ${wrong.length} failed`);
   return proofs.length > 0 && proofs.every(hasPassed) ? 0 : 1;
 }
 

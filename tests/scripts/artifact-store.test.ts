@@ -11,7 +11,6 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -21,6 +20,7 @@ import { readWireArtifact } from "../../components/artifact/reader/wire";
 import { storeParameters } from "../../components/artifact/store/store";
 import type { Ended } from "../acceptance/verify/namespace";
 import { packTar, sha256 } from "../fixtures/archives";
+import { listen, stop } from "../fixtures/http-server";
 import { ended, type HostRun, kill, onHost, scriptInput, until } from "../fixtures/machine";
 import { makeWireArtifact } from "../fixtures/wire-artifact";
 
@@ -395,15 +395,13 @@ describe("an artifact on a web server", () => {
       sent += piece.length;
       if (stallsAfter === undefined) response.end(piece);
       else response.write(piece);
-    }).listen(0, "127.0.0.1");
-    await new Promise((resolve) => server.once("listening", resolve));
-    location = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    });
+    location = await listen(server);
     // As patient as the script asks for, but for a test.
     standIn("curl", 'exec /usr/bin/curl "$@" --retry-max-time 1');
   });
   afterEach(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    await stop(server);
   });
 
   const content = { "binaries.tar": binaries, "containers-system.tar": images };
@@ -491,8 +489,7 @@ describe("an artifact on a web server", () => {
     expect(missing.stderr).toContain(`error: fetching ${location}/containers-system.tar failed`);
     expect(unpacked()).toEqual([manifest.archives[0]?.sha256]);
 
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    await stop(server);
     const gone = await run(parameters(manifest, location));
     expect(gone.code).toBe(1);
     expect(gone.stderr).toContain("Failed to connect");

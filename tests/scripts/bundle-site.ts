@@ -1,12 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createServer, type Server, type ServerResponse } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { helmSource } from "../../bundle/charts/helm";
 import { buildGo } from "../../bundle/sources/program";
 import { Workshop } from "../../bundle/workshop";
+import { listen, stop } from "../fixtures/http-server";
 
 /** Runs a program to its end. @returns what it wrote to its standard output. */
 export const sh = (script: string, cwd?: string): string =>
@@ -48,7 +49,6 @@ export class Site {
   /** Paths whose answers never go beyond their first byte. */
   readonly stalled = new Set<string>();
   private readonly server: Server;
-  private readonly open = new Set<ServerResponse>();
 
   constructor(readonly folder: string) {
     this.server = createServer((request, response) => {
@@ -56,8 +56,6 @@ export class Site {
       const file = join(folder, path);
       const from = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? "")?.[1] ?? 0);
       this.requests.push(`${path}${from > 0 ? ` from ${from}` : ""}`);
-      this.open.add(response);
-      response.on("close", () => this.open.delete(response));
       if (!existsSync(file) || statSync(file).isDirectory()) return response.writeHead(404).end();
       const content = readFileSync(file);
       if (from >= content.length && from > 0) return response.writeHead(416).end();
@@ -74,7 +72,7 @@ export class Site {
   }
 
   async start(): Promise<this> {
-    await new Promise<void>((resolve) => this.server.listen(0, "127.0.0.1", resolve));
+    await listen(this.server);
     return this;
   }
 
@@ -83,8 +81,7 @@ export class Site {
   }
 
   async stop(): Promise<void> {
-    for (const response of this.open) response.destroy();
-    await new Promise((resolve) => this.server.close(resolve));
+    await stop(this.server);
   }
 }
 

@@ -21,6 +21,7 @@ import { admittedMark } from "../../components/host/firewall/host-services";
 import { renderRuleset } from "../../components/host/firewall/ruleset";
 import { loadScript, renderInput } from "../../components/machine/script";
 import { type Ended, Namespace } from "../acceptance/verify/namespace";
+import { listen, stop } from "../fixtures/http-server";
 
 // The scripts for the host as a target runs them, in a network namespace that plays the host. Programs that
 // would reach the machine itself (virsh above all) are stand-ins that lie first on the scripts' PATH, in a
@@ -464,9 +465,9 @@ describe("fetch.sh", () => {
       if (breaksAfter === undefined) response.end(content.subarray(start));
       else response.write(content.subarray(start, start + breaksAfter), () => response.destroy());
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    await listen(server);
   });
-  afterAll(() => new Promise((resolve) => server.close(resolve)));
+  afterAll(() => stop(server));
 
   beforeEach(() => {
     requests = [];

@@ -1,6 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
@@ -8,6 +7,7 @@ import type { ArtifactManifest } from "../../components/artifact/manifest";
 import { readArtifact } from "../../components/artifact/reader/read";
 import { verifyArtifact } from "../../components/artifact/reader/verify";
 import { sha256 } from "../fixtures/archives";
+import { listen, stop } from "../fixtures/http-server";
 import { makeWireArtifact } from "../fixtures/wire-artifact";
 
 // Nobody waits between attempts here; how often they are made is what counts.
@@ -35,11 +35,10 @@ beforeAll(async () => {
     ranges.push(request.headers.range);
     answer(request, response);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/releases/${name}`;
+  url = `${await listen(server)}/releases/${name}`;
 });
 afterAll(async () => {
-  await new Promise((resolve) => server.close(resolve));
+  await stop(server);
   rmSync(folder, { recursive: true });
 });
 beforeEach(() => {

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { renderPage } from "../full-page";
 
-const result = { name: "faults", passed: 0, failed: 0, seconds: 600, seen: "18 writers, 0 lost" } as const;
+const result = { name: "faults", passed: 0, wrong: [], seconds: 600, seen: "18 writers, 0 lost" } as const;
 
 it("says of a full proof what was seen", () => {
   const page = renderPage("2026-01-01, commit abc, on 2 cores", [
@@ -16,12 +16,12 @@ it("says of a full proof what was seen", () => {
 it("names what failed, and its last words", () => {
   const page = renderPage("2026-01-01", [
     result,
-    { ...result, name: "drills", failed: 1, seen: "ended with 1:\n  Redis stopped\n  FAIL  too much" },
-    { ...result, name: "services", passed: 68, failed: 2, seen: "" },
+    { ...result, name: "drills", wrong: ["ended with 1:\n  Redis stopped\n  FAIL  too much"], seen: "" },
+    { ...result, name: "services", passed: 68, wrong: ["a.test.ts: A", "b.test.ts: B"], seen: "" },
   ]);
   expect(page).toContain("1 of 3 parts passed; 2 failed: drills, services.");
   expect(page).toContain("| drills | **FAILED** |  | 10 |   FAIL  too much |");
-  expect(page).toContain("| services | **FAILED** | 68 of 70 | 10 |  |");
+  expect(page).toContain("| services | **FAILED** | 68 of 70 | 10 | a.test.ts: A; b.test.ts: B |");
 });
 
 it("says of what was not run that it was not", () => {

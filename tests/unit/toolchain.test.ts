@@ -19,6 +19,7 @@ import { keptDisks } from "../../cli/kept-disks";
 import { cacheDirectory, cached, contentKey } from "../../toolchain/cache";
 import { canReplace, goProxy } from "../../toolchain/go";
 import { installOfficial } from "../../toolchain/official";
+import { listen, stop } from "../fixtures/http-server";
 
 let root: string;
 
@@ -225,9 +226,9 @@ describe("the official release", () => {
       else if (request.url === "/tampered.tar.gz") response.end(Buffer.concat([archive, Buffer.from("!")]));
       else response.writeHead(404).end("not here");
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    await listen(server);
   });
-  afterAll(() => new Promise((resolve) => server.close(resolve)));
+  afterAll(() => stop(server));
   beforeEach(() => {
     requested.length = 0;
     mkdirSync(home());

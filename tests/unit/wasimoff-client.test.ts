@@ -1,14 +1,13 @@
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { pathToFileURL } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { JobError, WasimoffClient } from "../../cli/wasimoff/client";
 import { inOrder, type Job, parseJobs } from "../../cli/wasimoff/jobs";
+import { listen, stop } from "../fixtures/http-server";
 
 let server: Server | undefined;
-afterEach(() => {
-  server?.closeAllConnections();
-  server?.close();
+afterEach(async () => {
+  if (server) await stop(server);
 });
 
 type Reply = { status: number; body?: unknown; headers?: Record<string, string> } | "cut";
@@ -24,8 +23,7 @@ async function broker(...replies: readonly Reply[]) {
       else answer.writeHead(reply.status, reply.headers).end(JSON.stringify(reply.body ?? ""));
     });
   });
-  await new Promise<void>((resolve) => server?.listen(0, "127.0.0.1", resolve));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
+  return { url: await listen(server), seen };
 }
 
 const job: Job = { module: "m", args: ["m"], envs: [], stdin: new Uint8Array(), artifacts: [] };
