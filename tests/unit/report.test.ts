@@ -26,6 +26,7 @@ it.each([
     "what comes after tests",
     'afterAll(() => { throw new Error("x"); });',
     "sample: before or after its tests: x",
+    1,
   ],
   [
     "what comes after the tests of a group",
