@@ -13,7 +13,13 @@ export interface MeshFacts {
     readonly handshakeAge: number;
     readonly standby: boolean;
   }[];
-  readonly names: readonly { readonly source: string; readonly name: string; readonly refused?: string }[];
+  readonly names: readonly {
+    readonly source: string;
+    readonly name: string;
+    readonly label?: string;
+    readonly refused?: string;
+    readonly closed?: boolean;
+  }[];
 }
 
 /** Days before its end that the site's certificate has to be renewed by: `up` does it once a month. */
@@ -41,6 +47,10 @@ export async function checkMesh(report: Report, facts: MeshFacts): Promise<void>
       );
     return "interfaces, addresses and rules";
   });
-  for (const { source, name, refused } of facts.names)
+  for (const { source, name, label, refused, closed } of facts.names)
     if (refused) report.note(`${source} ${JSON.stringify(name)} has no name in the mesh: it ${refused}`);
+    else if (closed)
+      report.note(
+        `${source} ${JSON.stringify(name)} is ${label}.${facts.zone}, and no peer may use it: mesh.access does not have it`,
+      );
 }

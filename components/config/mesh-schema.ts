@@ -101,6 +101,20 @@ const service = z.strictObject({
   peers: z.array(label).optional().describe("Sites that may use it. Default: all peers."),
 });
 
+/** Stands in `mesh.access` for every name without an entry of its own. */
+export const everything = "*";
+
+const access = z.strictObject({
+  name: z
+    .string()
+    .min(1)
+    .describe(
+      "Name of a container or of a service of Kubernetes; `*` is for all without an entry of their own.",
+    ),
+  ports: z.array(port).min(1).optional().describe("Its ports that may be used. Default: all that it has."),
+  peers: z.array(label).optional().describe("Sites that may use it. Default: all peers."),
+});
+
 /** The mesh that joins sites. */
 export const mesh = z.strictObject({
   site: label.describe("Name of this site."),
@@ -148,6 +162,10 @@ export const mesh = z.strictObject({
       "TCP ports of the stack's machines, but Wickr's, that all peers may use, by the machines' names.",
     ),
   services: z.array(service).default([]).describe("What this site offers to others, by name."),
+  access: z
+    .array(access)
+    .default([])
+    .describe("Who may use what joins the site by itself. Default: it has its name, and no peer may use it."),
   collisions: z
     .enum(["refuse", "suffix"])
     .default("refuse")

@@ -1,6 +1,6 @@
 import { addressAt, addressOf, canonical, prefixFor } from "./mesh-addresses";
-import { type Settled, settle } from "./mesh-names";
-import type { MeshConfiguration } from "./mesh-schema";
+import { labelOf, type Settled, settle } from "./mesh-names";
+import { everything, type MeshConfiguration } from "./mesh-schema";
 import { ingressNodePorts } from "./ports";
 
 /** A site of the mesh as everybody has to know it. */
@@ -22,6 +22,16 @@ export interface MeshService {
   readonly port: number;
   /** Host and port in the site's own network, in the order in which they are tried. */
   readonly targets: readonly string[];
+  /** Zones of the sites that may use it. */
+  readonly peers: readonly string[];
+}
+
+/** Who may use a name that joins the site by itself. */
+export interface MeshAccess {
+  /** Its label, or `*` for those without an entry of their own. */
+  readonly label: string;
+  /** None are all. */
+  readonly ports: readonly number[];
   /** Zones of the sites that may use it. */
   readonly peers: readonly string[];
 }
@@ -51,6 +61,7 @@ export interface MeshPlan {
   readonly mtu: number;
   readonly peers: readonly MeshSite[];
   readonly services: readonly MeshService[];
+  readonly access: readonly MeshAccess[];
   /** What becomes of a later name with the same label, here and for what joins by itself. */
   readonly collisions: "refuse" | "suffix";
   /** What became of each name. */
@@ -76,6 +87,8 @@ export function planMesh(mesh: MeshConfiguration, around: MeshSurroundings): Mes
     names.flatMap((one) => ("label" in one ? [[`${one.claim.source}/${one.claim.id}`, one.label]] : [])),
   );
   const zoneOf = new Map(mesh.peers.map((peer, index) => [peer.site, (peers[index] as MeshSite).zone]));
+  const zonesOf = (allowed: readonly string[] = [...zoneOf.keys()]) =>
+    allowed.flatMap((peer) => zoneOf.get(peer) ?? []);
   return {
     gateway: mesh.gateway,
     domain: mesh.domain,
@@ -88,9 +101,14 @@ export function planMesh(mesh: MeshConfiguration, around: MeshSurroundings): Mes
     services: offers.flatMap(({ source, name, protocol, port, targets, peers: allowed }) => {
       const label = labels.get(`${source}/${name}`);
       if (label === undefined) return [];
-      const zones = (allowed ?? [...zoneOf.keys()]).flatMap((peer) => zoneOf.get(peer) ?? []);
-      return [{ label, address: addressOf(site.prefix, label), protocol, port, targets, peers: zones }];
+      const address = addressOf(site.prefix, label);
+      return [{ label, address, protocol, port, targets, peers: zonesOf(allowed) }];
     }),
+    access: mesh.access.map(({ name, ports = [], peers: allowed }) => ({
+      label: name === everything ? name : labelOf(name).toLowerCase(),
+      ports,
+      peers: zonesOf(allowed),
+    })),
     collisions: mesh.collisions,
     names,
   };

@@ -174,7 +174,6 @@ function makeMesh(
     resolveBy(`mesh-${name}-names`, { domain, gateway: machine.address }, supplied.targetOf(name), mesh);
   if (cluster)
     new MeshServices("mesh-services", {
-      plan: plan.mesh,
       target: mesh.target,
       provider: cluster.provider,
       kubeconfig: cluster.kubeconfig,

@@ -35,12 +35,9 @@ export function renderSettings(plan: MeshPlan, root = ""): string {
       socket: `${root}/run/wiab-mesh/control.sock`,
       peers: plan.peers,
       services: plan.services,
+      access: plan.access,
       suffix: plan.collisions === "suffix",
-      containers: {
-        socket: `${root}/run/docker.sock`,
-        network: containerNetwork,
-        peers: plan.peers.map(({ zone }) => zone),
-      },
+      containers: { socket: `${root}/run/docker.sock`, network: containerNetwork },
       kubernetesFile: `${settings}/kubernetes.json`,
     },
     null,
@@ -50,7 +47,7 @@ export function renderSettings(plan: MeshPlan, root = ""): string {
 
 /** The part of the settings that the gateway's keys follow from: they stay while peers come and go. */
 export const renderKeySettings = (plan: MeshPlan): string =>
-  renderSettings({ ...plan, peers: [], services: [] });
+  renderSettings({ ...plan, peers: [], services: [], access: [] });
 
 /**
  * CoreDNS' configuration: the site answers for its own zone, and asks each peer for the peer's. Nobody in the middle has to be there

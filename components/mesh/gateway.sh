@@ -20,11 +20,12 @@ read -ra interfaces <<<"$INTERFACES"
 apply() {
   local service former
   one_at_a_time /run/wiab-mesh.lock
+  nobody_else_has_the_prefix
+  install -d -m 0700 "$DIRECTORY" "$STATE"
   switch_on_ipv6
   # A site that had another prefix has addresses of it.
   former=$(cut -d '"' -f 4 "$DIRECTORY/lasting-wiab-mesh" 2>/dev/null || true)
   [ -z "$former" ] || [ "$former" = "$PREFIX" ] || drop_addresses "$former"
-  install -d -m 0700 "$DIRECTORY" "$STATE"
   # The services see by themselves that these have changed. The key comes first: a certificate is read with it.
   [ -z "$PRIVATE_KEY" ] || keep "$DIRECTORY/site.key" "$PRIVATE_KEY"
   keep "$DIRECTORY/site.pem" "$CERTIFICATE"
@@ -84,8 +85,26 @@ net.ipv6.conf.default.disable_ipv6 = 0
 net.ipv6.conf.lo.disable_ipv6 = 0
 "
   for key in all default lo; do
-    [ "$(cat "$file/$key/disable_ipv6")" = 0 ] || echo 0 >"$file/$key/disable_ipv6" || fail "IPv6 cannot be switched on on $(hostname): net.ipv6.conf.$key.disable_ipv6 stays 1"
+    [ "$(cat "$file/$key/disable_ipv6")" = 1 ] || continue
+    echo 0 >"$file/$key/disable_ipv6" || fail "IPv6 cannot be switched on on $(hostname): net.ipv6.conf.$key.disable_ipv6 stays 1"
+    echo "$key" >>"$STATE/ipv6-was-off"
   done
+}
+
+# Another network with the same addresses, such as another VPN's, would take the packets that are for this one.
+nobody_else_has_the_prefix() {
+  local other
+  other=$(ip -6 -o address show to "$PREFIX" | awk -v own=" lo ${interfaces[*]} " '!index(own, " " $2 " ") { print $2 " has " $4; exit }')
+  [ -z "$other" ] || fail "$(hostname) is in another network with addresses of $PREFIX: $other; choose another mesh.prefix"
+}
+
+# switch_off_ipv6: where it was off before the mesh.
+switch_off_ipv6() {
+  local key
+  [ -e "$STATE/ipv6-was-off" ] || return 0
+  while read -r key; do
+    echo 1 >"/proc/sys/net/ipv6/conf/$key/disable_ipv6"
+  done <"$STATE/ipv6-was-off"
 }
 
 # drop_addresses PREFIX: the addresses of names and of the gateway itself, which outlive the services.
@@ -108,5 +127,12 @@ remove() {
     ip link delete dev "$interface" 2>/dev/null || true
   done
   drop_addresses "$PREFIX"
-  rm -rf "$DIRECTORY" "$STATE" /run/wiab-mesh /etc/sysctl.d/60-wiab-mesh.conf
+  switch_off_ipv6
+  rm -rf /run/wiab-mesh /etc/sysctl.d/60-wiab-mesh.conf
+  if [ -n "$PRIVATE_KEY" ]; then
+    rm -rf "$DIRECTORY" "$STATE"
+  else
+    # Keys of the gateway's own making are keys.sh's to take away: this may be one half of a replacement.
+    find "$DIRECTORY" "$STATE" -mindepth 1 ! -name site.key ! -name 'wireguard.key*' -delete 2>/dev/null || true
+  fi
 }

@@ -13,3 +13,8 @@ apply() {
   "$MESH" keys "$settings"
   rm -f "$settings"
 }
+
+remove() {
+  # A gateway that stays, with a certificate from elsewhere now, has its keys there too.
+  [ -e /etc/systemd/system/wiab-mesh.service ] || rm -rf "$DIRECTORY" "$STATE"
+}

@@ -1,6 +1,5 @@
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { MeshPlan } from "../config/mesh";
 import { parseYaml } from "../config/yaml";
 import { loadScript, runScript } from "../machine/script";
 import type { Target } from "../machine/target";
@@ -8,7 +7,6 @@ import { directories } from "./files";
 
 /** Arguments of {@link MeshServices}. */
 export interface MeshServicesArgs {
-  readonly plan: MeshPlan;
   /** The gateway once it runs. */
   readonly target: Target;
   readonly provider: kubernetes.Provider;
@@ -73,7 +71,7 @@ export class MeshServices extends pulumi.ComponentResource {
 
 /** What the gateway's program reads (mesh/names/kubernetes.go, `Cluster`). */
 function renderCluster(
-  { plan, nodes }: Pick<MeshServicesArgs, "plan" | "nodes">,
+  { nodes }: Pick<MeshServicesArgs, "nodes">,
   token: string,
   kubeconfig: string,
 ): string {
@@ -86,6 +84,5 @@ function renderCluster(
     authority: decode(clusters[0]?.cluster["certificate-authority-data"] ?? ""),
     token: decode(token),
     nodes,
-    peers: plan.peers.map(({ zone }) => zone),
   })}\n`;
 }

@@ -108,6 +108,7 @@ export class Mesh extends pulumi.ComponentResource {
           DIRECTORY: directories.settings,
           STATE: directories.state,
         },
+        removes: true,
       },
       { parent: this },
     );

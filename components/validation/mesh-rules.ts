@@ -10,6 +10,7 @@ import { callingPorts } from "../config/ports";
 import { quote } from "../config/quote";
 import { planMeshPrograms } from "../mesh/plan";
 import { type FoundIdentity, IdentityError, readIdentity } from "./mesh-identity";
+import { offerProblems } from "./mesh-offers";
 import type { Problem, Sections } from "./problem";
 import type { Surroundings } from "./surroundings";
 
@@ -29,7 +30,7 @@ export function meshRules(config: Meshed, surroundings: Surroundings): Problem[]
     ...placeProblems(mesh, config),
     ...siteProblems(mesh, plan),
     ...endpointProblems(mesh, config),
-    ...serviceProblems(mesh, plan),
+    ...offerProblems(mesh, plan),
     ...identityProblems(mesh, plan, surroundings),
   ];
 }
@@ -172,65 +173,6 @@ function endpointProblems(
           },
         ]
       : [];
-  });
-}
-
-function serviceProblems({ services, peers }: MeshConfiguration, plan: MeshPlan): Problem[] {
-  return [...machineProblems(plan), ...declaredProblems(services, peers, plan)];
-}
-
-/** The machines' names are there already, and have labels of their own unless a service has taken one. */
-const machineProblems = ({ names }: MeshPlan): Problem[] =>
-  names.flatMap((one) =>
-    "refused" in one && one.claim.source === "machine"
-      ? [{ key: "mesh.machinePorts", message: `the machine ${quote(one.claim.name)} ${one.refused}` }]
-      : [],
-  );
-
-function declaredProblems(
-  services: MeshConfiguration["services"],
-  peers: MeshConfiguration["peers"],
-  { names, services: planned }: MeshPlan,
-): Problem[] {
-  return services.flatMap(({ name, protocol, port, peers: allowed = [] }, index) => {
-    const settled = names.find(({ claim }) => claim.source === "configuration" && claim.id === name);
-    const nowhere =
-      planned.some(({ targets }) => targets.length === 0) && services[index]?.target === "ingress";
-    const first = services.findIndex((other) => other.name === name);
-    const twin = services.findIndex(
-      (other) => other.name === name && other.protocol === protocol && other.port === port,
-    );
-    return [
-      ...(nowhere
-        ? [
-            {
-              key: `mesh.services[${index}].target`,
-              message: "is ingress, which takes a kubenode that stays",
-            },
-          ]
-        : []),
-      ...(settled && "refused" in settled && first === index
-        ? [{ key: `mesh.services[${index}].name`, message: `${quote(name)} ${settled.refused}` }]
-        : []),
-      ...(twin < index
-        ? [
-            {
-              key: `mesh.services[${index}].port`,
-              message: `${port}/${protocol} of that name is mesh.services[${twin}]'s already`,
-            },
-          ]
-        : []),
-      ...allowed.flatMap((peer, place) =>
-        peers.some(({ site }) => site === peer)
-          ? []
-          : [
-              {
-                key: `mesh.services[${index}].peers[${place}]`,
-                message: `${quote(peer)} is no site of mesh.peers`,
-              },
-            ],
-      ),
-    ];
   });
 }
 

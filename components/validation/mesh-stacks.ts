@@ -44,10 +44,11 @@ function peerOf(output: unknown): Asked["peer"] {
   return { site, zone, prefix, endpoint: host, port: Number(port) };
 }
 
-/** The section `mesh` with what was asked among its peers. */
+/** The section `mesh` with what was asked among its peers; of its stacks those stay that were left out. */
 export function withPeers(mesh: unknown, asked: readonly Asked[]): unknown {
   const found = asked.flatMap(({ peer }) => (peer ? [peer] : []));
   if (found.length === 0) return mesh;
   const { peers = [], ...rest } = mesh as { peers?: unknown[] };
-  return { ...rest, peers: [...peers, ...found] };
+  const stacks = asked.flatMap(({ stack, missing }) => (missing === undefined ? [] : [stack]));
+  return { ...rest, stacks, peers: [...peers, ...found] };
 }

@@ -60,7 +60,7 @@ func Containers(ctx context.Context, s *settings.Containers) ([]Claim, error) {
 			}
 			seen[key] = true
 			target := net.JoinHostPort(address, strconv.Itoa(int(port.PrivatePort)))
-			claim.Offers = append(claim.Offers, Offer{port.Type, port.PrivatePort, []string{target}, s.Peers})
+			claim.Offers = append(claim.Offers, Offer{port.Type, port.PrivatePort, []string{target}})
 		}
 		if len(claim.Offers) == 0 {
 			claim.Refused = "has no port: its image exposes none"

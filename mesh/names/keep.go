@@ -59,15 +59,19 @@ func (k *keeper) once(ctx context.Context, file string) error {
 		claims = append(claims, source...)
 	}
 	for _, one := range Settle(held, claims, s.Suffix) {
-		found.Names = append(found.Names, settings.Name{Source: one.Source, Name: one.Name, Label: one.Label, Refused: one.Refused})
+		name := settings.Name{Source: one.Source, Name: one.Name, Label: one.Label, Refused: one.Refused, Closed: one.Label != ""}
 		for _, offer := range one.Offers {
-			if one.Label != "" {
-				found.Services = append(found.Services, settings.Service{
-					Label: one.Label, Address: AddressOf(s.Site.Prefix, one.Label),
-					Protocol: offer.Protocol, Port: offer.Port, Targets: offer.Targets, Peers: offer.Peers,
-				})
+			if one.Label == "" {
+				continue
 			}
+			peers := s.Allowed(one.Label, offer.Port)
+			name.Closed = name.Closed && len(peers) == 0
+			found.Services = append(found.Services, settings.Service{
+				Label: one.Label, Address: AddressOf(s.Site.Prefix, one.Label),
+				Protocol: offer.Protocol, Port: offer.Port, Targets: offer.Targets, Peers: peers,
+			})
 		}
+		found.Names = append(found.Names, name)
 	}
 	text, err := json.Marshal(found)
 	if err != nil {

@@ -29,8 +29,6 @@ type Cluster struct {
 	Token string `json:"token"`
 	// Nodes are the addresses on which node ports are served.
 	Nodes []string `json:"nodes"`
-	// Peers are the zones that may use what is offered.
-	Peers []string `json:"peers"`
 }
 
 // ReadCluster reads the file; nothing where there is none.
@@ -103,7 +101,7 @@ func (c *Cluster) claims(found *services) []Claim {
 			for _, node := range c.Nodes {
 				targets = append(targets, net.JoinHostPort(node, strconv.Itoa(int(port.NodePort))))
 			}
-			claim.Offers = append(claim.Offers, Offer{protocol, port.Port, targets, c.Peers})
+			claim.Offers = append(claim.Offers, Offer{protocol, port.Port, targets})
 		}
 		if len(claim.Offers) == 0 {
 			claim.Refused = fmt.Sprintf("of namespace %s has no node port, by which the gateway could reach it", one.Metadata.Namespace)

@@ -32,8 +32,6 @@ type Offer struct {
 	Protocol string
 	Port     uint16
 	Targets  []string
-	// Peers are the zones that may use it.
-	Peers []string
 }
 
 // Settled is what became of a claim: its label, or why it has none.

@@ -100,7 +100,11 @@ func TestContainersComeAndGo(t *testing.T) {
 	s := settings.Settings{
 		Interface: "wg", Port: 29292, StateDirectory: directory, PollSeconds: 5, PresharedHours: 24,
 		Site:       settings.Site{Zone: "a.internal", Prefix: netip.MustParsePrefix("fd51:1::/64"), Endpoint: "192.0.2.1:29292"},
-		Containers: &settings.Containers{Socket: docker(t, &containers), Network: "wgnet", Peers: []string{"b.internal"}},
+		Containers: &settings.Containers{Socket: docker(t, &containers), Network: "wgnet"},
+		Peers: []settings.Site{
+			{Zone: "b.internal", Prefix: netip.MustParsePrefix("fd51:2::/64"), Endpoint: "192.0.2.2:29292"},
+		},
+		Access: []settings.Access{{Label: "my-awesome-container-123", Ports: []uint16{80}, Peers: []string{"b.internal"}}},
 	}
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -133,6 +137,9 @@ func TestContainersComeAndGo(t *testing.T) {
 	all, offered, zone := look()
 	if len(all.Services) != 1 || all.Services[0].Label != "my-awesome-container-123" || all.Services[0].Targets[0] != "172.31.0.2:80" {
 		t.Errorf("services are %+v", all.Services)
+	}
+	if peers := all.Services[0].Peers; len(peers) != 1 || peers[0] != "b.internal" || offered.Names[0].Closed {
+		t.Errorf("it is declared, and %v may use it", peers)
 	}
 	if len(offered.Names) != 2 || offered.Names[1].Refused == "" {
 		t.Errorf("names are %+v", offered.Names)

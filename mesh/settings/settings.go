@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -42,6 +43,8 @@ type Settings struct {
 	PresharedHours int       `json:"presharedHours"`
 	Peers          []Site    `json:"peers"`
 	Services       []Service `json:"services"`
+	// Access says who may use what names.Keep finds. Default: nobody.
+	Access []Access `json:"access"`
 	// Suffix has the later of two names with the same label get a suffix; else it is refused.
 	Suffix bool `json:"suffix"`
 	// Containers is where names come from by themselves: Docker on the gateway. Default: they do not.
@@ -57,8 +60,43 @@ type Containers struct {
 	Socket string `json:"socket"`
 	// Network that a container has joined which wants a name.
 	Network string `json:"network"`
-	// Peers are the zones that may use the ports which its image exposes.
+}
+
+// Access lets zones use a name that has joined the site by itself.
+type Access struct {
+	// Label of the name, or Everything for those that have no entry of their own.
+	Label string `json:"label"`
+	// Ports that may be used. Default: all that it has.
+	Ports []uint16 `json:"ports"`
+	// Peers are the zones that may use it.
 	Peers []string `json:"peers"`
+}
+
+// Everything stands in Access for every label without an entry of its own.
+const Everything = "*"
+
+// Allowed gives the zones that may use a port of a label.
+func (s *Settings) Allowed(label string, port uint16) []string {
+	of := func(label string) (entries []Access) {
+		for _, one := range s.Access {
+			if one.Label == label {
+				entries = append(entries, one)
+			}
+		}
+		return entries
+	}
+	entries := of(label)
+	if len(entries) == 0 {
+		entries = of(Everything)
+	}
+	zones := []string{}
+	for _, one := range entries {
+		if len(one.Ports) == 0 || slices.Contains(one.Ports, port) {
+			zones = append(zones, one.Peers...)
+		}
+	}
+	slices.Sort(zones)
+	return slices.Compact(zones)
 }
 
 // Link is one of the two WireGuard interfaces between each two sites. Traffic takes one; the other is there so that its key can be
@@ -195,6 +233,8 @@ type Name struct {
 	Label  string `json:"label,omitempty"`
 	// Refused is why it has none.
 	Refused string `json:"refused,omitempty"`
+	// Closed says that no peer may use any port of it: Access does not let one.
+	Closed bool `json:"closed,omitempty"`
 }
 
 func (s *Settings) check() error {

@@ -50,3 +50,30 @@ func TestSettingsThatCannotBeAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAccessIsWhatIsDeclared(t *testing.T) {
+	s := &Settings{Access: []Access{
+		{Label: "web", Ports: []uint16{80}, Peers: []string{"b", "c"}},
+		{Label: "web", Ports: []uint16{443}, Peers: []string{"c"}},
+		{Label: "all", Peers: []string{"b"}},
+		{Label: Everything, Ports: []uint16{8080}, Peers: []string{"d"}},
+	}}
+	for _, one := range []struct {
+		label string
+		port  uint16
+		peers string
+	}{
+		{"web", 80, "b c"}, {"web", 443, "c"}, {"web", 22, ""},
+		// A name with an entry of its own follows that alone.
+		{"web", 8080, ""},
+		{"all", 22, "b"},
+		{"other", 8080, "d"}, {"other", 80, ""},
+	} {
+		if found := strings.Join(s.Allowed(one.label, one.port), " "); found != one.peers {
+			t.Errorf("%s port %d: %q may use it, wanted is %q", one.label, one.port, found, one.peers)
+		}
+	}
+	if found := (&Settings{}).Allowed("web", 80); len(found) != 0 {
+		t.Errorf("nothing is declared, and %v may use it", found)
+	}
+}

@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { planMesh } from "../../components/config/mesh";
 import { mesh as schema } from "../../components/config/mesh-schema";
-import { directories, meshInterfaces } from "../../components/mesh/files";
+import { directories, meshInterfaces, renderKeySettings } from "../../components/mesh/files";
+import { issueCertificate } from "../../components/mesh/issue";
 import { gatewayParameters } from "../../components/mesh/mesh";
 import { Box } from "../acceptance/mesh/box";
 import type { MeshPrograms } from "../acceptance/mesh/site";
@@ -12,7 +13,7 @@ import { meshPrograms } from "../fixtures/mesh-programs";
 // What makes a machine the gateway of a site, with the programs themselves; systemd is a stand-in that runs their units.
 
 const services = ["wiab-mesh-device", "wiab-mesh", "wiab-mesh-names", "wiab-mesh-forward", "wiab-mesh-dns"];
-const script = "components/mesh/gateway.sh";
+const gatewayScript = "components/mesh/gateway.sh";
 let programs: MeshPrograms;
 let gateway: Box;
 let identity: Record<string, string>;
@@ -57,11 +58,26 @@ afterAll(() => gateway?.stop());
 const keys = async () =>
   JSON.parse(await gateway.run(`${programs.mesh} keys ${directories.settings}/mesh.json`)).publicKeys;
 
+const ipv6IsOff = () => gateway.run("cat /proc/sys/net/ipv6/conf/{all,default,lo}/disable_ipv6");
+
 describe("gateway.sh", () => {
   let publicKeys: string[];
 
+  it("refuses a prefix that another network of the machine has, before anything changes", async () => {
+    await gateway.run(
+      `ip link add dev other type bridge && echo 0 >/proc/sys/net/ipv6/conf/other/disable_ipv6 && ip address add ${plan().nameServer}/64 dev other`,
+    );
+    const { code, stderr } = await gateway.script(gatewayScript, parameters());
+    expect(code).not.toBe(0);
+    expect(stderr).toContain(`another network with addresses of ${plan().site.prefix}: other has`);
+    expect(await gateway.run(`ls -d ${directories.settings} ${directories.state} || true`)).toBe("");
+    await gateway.run("ip link delete dev other");
+  });
+
   it("switches IPv6 on, starts all there is, and says what runs", async () => {
-    const { code, stdout, stderr } = await gateway.script(script, parameters());
+    expect(await ipv6IsOff()).toBe("1\n1\n1");
+    const { code, stdout, stderr } = await gateway.script(gatewayScript, parameters());
+    expect(await ipv6IsOff()).toBe("0\n0\n0");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(/^wireguard: (kernel|userspace)$/m);
     publicKeys = await keys();
@@ -75,7 +91,7 @@ describe("gateway.sh", () => {
   it("changes nothing the second time, and restarts nothing for another peer", async () => {
     const before = await processes();
     for (const changes of [{}, { peers: [{ site: "b", endpoint: "192.0.2.2" }] }]) {
-      expect(await gateway.script(script, parameters(changes))).toMatchObject({ code: 0, stderr: "" });
+      expect(await gateway.script(gatewayScript, parameters(changes))).toMatchObject({ code: 0, stderr: "" });
       expect(await processes()).toBe(before);
     }
     expect(await keys()).toEqual(publicKeys);
@@ -83,7 +99,7 @@ describe("gateway.sh", () => {
 
   it("starts everything anew where it has to, with the keys that it has", async () => {
     const before = (await processes()).match(/\d+/g);
-    const other = await gateway.script(script, parameters({ port: 29300 }));
+    const other = await gateway.script(gatewayScript, parameters({ port: 29300 }));
     expect(other).toMatchObject({ code: 0, stderr: "" });
     expect((await processes()).match(/\d+/g)?.filter((pid) => before?.includes(pid))).toEqual([]);
     expect(await keys()).toEqual(publicKeys);
@@ -99,7 +115,10 @@ describe("gateway.sh", () => {
 
   it("leaves nothing when it is taken away", async () => {
     for (let round = 0; round < 2; round++)
-      expect(await gateway.script(script, parameters(), "remove")).toMatchObject({ code: 0, stderr: "" });
+      expect(await gateway.script(gatewayScript, parameters(), "remove")).toMatchObject({
+        code: 0,
+        stderr: "",
+      });
     const left = await gateway.run(
       [
         `ls -d ${directories.settings} ${directories.state} /etc/systemd/system/wiab-mesh* /etc/sysctl.d/*mesh* 2>/dev/null || true`,
@@ -110,11 +129,44 @@ describe("gateway.sh", () => {
       ].join("\n"),
     );
     expect(left).toBe("");
+    expect(await ipv6IsOff()).toBe("1\n1\n1");
     // Nor beside the folders that it was given.
     expect(existsSync(directories.settings) || existsSync("/etc/systemd/system/wiab-mesh.service")).toBe(
       false,
     );
     expect(readFileSync("/proc/net/if_inet6", "utf8")).not.toContain("fd51");
+  });
+});
+
+describe("keys.sh", () => {
+  const script = "components/mesh/keys.sh";
+
+  it("makes keys that outlive a replacement of the gateway, and takes them away after it", async () => {
+    const own = {
+      MESH: programs.mesh,
+      SETTINGS: renderKeySettings(plan()),
+      DIRECTORY: directories.settings,
+      STATE: directories.state,
+    };
+    const made = await gateway.script(script, own);
+    const { request, publicKeys } = JSON.parse(made.stdout);
+    const authority = await MeshAuthority.make("mesh");
+    const signs = { certificate: authority.certificate, privateKey: await authority.privateKey() };
+    const given = {
+      ...parameters(),
+      CERTIFICATE: await issueCertificate(request, plan().site, signs, new Date()),
+      PRIVATE_KEY: "",
+      AUTHORITY: authority.certificate,
+    };
+    for (const verb of ["apply", "remove", "apply"] as const)
+      expect(await gateway.script(gatewayScript, given, verb)).toMatchObject({ code: 0, stderr: "" });
+    expect(await keys()).toEqual(publicKeys);
+    // Taken away on its own it leaves a gateway that runs.
+    expect(await gateway.script(script, own, "remove")).toMatchObject({ code: 0, stderr: "" });
+    expect(await keys()).toEqual(publicKeys);
+    expect(await gateway.script(gatewayScript, given, "remove")).toMatchObject({ code: 0, stderr: "" });
+    expect(await gateway.script(script, own, "remove")).toMatchObject({ code: 0, stderr: "" });
+    expect(await gateway.run(`ls -d ${directories.settings} ${directories.state} || true`)).toBe("");
   });
 });
 

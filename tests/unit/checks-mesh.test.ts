@@ -31,6 +31,8 @@ describe("checkMesh", () => {
       ],
       names: [
         { source: "container", name: "web.box", refused: "becomes web-box, which web_box has already" },
+        { source: "kubernetes", name: "Inner", label: "inner", closed: true },
+        { source: "kubernetes", name: "open", label: "open" },
       ],
     });
     expect(failures).toEqual([
@@ -41,6 +43,7 @@ describe("checkMesh", () => {
       "ok site c.pmd.internal: last handshake 12 s ago; its second interface is not ready",
       expect.stringMatching(/^fail as it was made: wiab-mesh2: MTU .*: systemctl restart /),
       expect.stringMatching(/^note container "web\.box" has no name in the mesh: it becomes web-box/),
+      'note kubernetes "Inner" is inner.a.pmd.internal, and no peer may use it: mesh.access does not have it: ',
     ]);
   });
 });

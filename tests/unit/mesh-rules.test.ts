@@ -100,6 +100,25 @@ describe("a mesh", () => {
         (m) => m.services.push(m.services[0]),
       ],
       [/^mesh.services\[0\].peers\[0\]: .* is no site of mesh.peers/, (m) => (m.services[0].peers = ["z"])],
+      [/^mesh.access\[0\].name: .* has no Latin letter/, (m) => (m.access = [{ name: "контейнер" }])],
+      [/^mesh.access\[0\].name: .* becomes ns, which is the site's/, (m) => (m.access = [{ name: "NS" }])],
+      [
+        /^mesh.access\[0\].name: .* is a service of mesh.services/,
+        (m) => (m.access = [{ name: "web-server" }]),
+      ],
+      [
+        /^mesh.access\[1\].name: .* is a machine, which mesh.machinePorts/,
+        (m) => {
+          m.machinePorts = [22];
+          m.access = [{ name: "*" }, { name: "AssetHost" }];
+        },
+      ],
+      [
+        /^mesh.access\[0\].peers\[1\]: .* is no site of mesh.peers/,
+        (m) => (m.access = [{ name: "*", peers: ["b", "z"] }]),
+      ],
+      [/^mesh.access\[0\].ports: /, (m) => (m.access = [{ name: "*", ports: [] }])],
+      [/^mesh.access\[0\].port: is not a known key/, (m) => (m.access = [{ name: "*", port: 80 }])],
       [/^mesh.port: 3477 is followed by calling's/, (m) => (m.port = 3477)],
       [/^mesh.port: 29292 stays with the host/, (_, c) => (c.firewall.hostPorts = ["udp/29293"])],
       [
@@ -124,6 +143,16 @@ describe("a mesh", () => {
       const others = refusals(change).filter((text) => !text.startsWith("mesh.identity.certificateFile"));
       expect(others, String(reason)).toEqual([expect.stringMatching(reason)]);
     }
+  });
+
+  it("may name sites of a stack that is not there yet", () => {
+    expect(
+      refusals((mesh) => {
+        mesh.stacks = ["organization/wiab-staging/c"];
+        mesh.services[0].peers = ["c"];
+        mesh.access = [{ name: "box", peers: ["b", "c"] }];
+      }),
+    ).toEqual([]);
   });
 
   it("may have its gateway alone, with nothing beside it that takes other machines", () => {

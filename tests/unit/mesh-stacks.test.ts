@@ -57,9 +57,14 @@ describe("stacks that make further sites", () => {
 });
 
 describe("withPeers", () => {
-  it("adds them to those of the configuration", () => {
-    const mesh = { site: "a", stacks: [name], peers: [{ site: "c" }] };
-    expect(withPeers(mesh, [{ stack: name, peer }])).toEqual({ ...mesh, peers: [{ site: "c" }, peer] });
+  it("adds them to those of the configuration, and keeps the stacks that were left out", () => {
+    const mesh = { site: "a", stacks: [name, "other"], peers: [{ site: "c" }] };
+    expect(
+      withPeers(mesh, [
+        { stack: name, peer },
+        { stack: "other", missing: "does not exist yet" },
+      ]),
+    ).toEqual({ site: "a", stacks: ["other"], peers: [{ site: "c" }, peer] });
     expect(withPeers(mesh, [{ stack: name, missing: "does not exist yet" }])).toBe(mesh);
   });
 });

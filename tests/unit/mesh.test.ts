@@ -64,6 +64,32 @@ describe("planMesh", () => {
   });
 });
 
+describe("who may use what joins by itself", () => {
+  const accessOf = (access?: object[]) => plan("a", ["b", "c"], access && { access }).access;
+
+  it("is nobody unless it is declared", () => expect(accessOf()).toEqual([]));
+
+  it("is all peers or those that it names, by the label of the name", () => {
+    expect(
+      accessOf([
+        { name: "_My.Box_", ports: [80] },
+        { name: "*", peers: ["b"] },
+      ]),
+    ).toEqual([
+      { label: "my-box", ports: [80], peers: ["b.pmd.internal", "c.pmd.internal"] },
+      { label: "*", ports: [], peers: ["b.pmd.internal"] },
+    ]);
+  });
+
+  it("is told to the gateway, and leaves its keys alone", () => {
+    const access = [{ name: "box", ports: [80], peers: ["b"] }];
+    expect(JSON.parse(renderSettings(plan("a", ["b"], { access }))).access).toEqual([
+      { label: "box", ports: [80], peers: ["b.pmd.internal"] },
+    ]);
+    expect(renderKeySettings(plan("a", ["b"], { access }))).toBe(renderKeySettings(plan("a", ["b"])));
+  });
+});
+
 describe("names of the site's own network", () => {
   it("are Wire's ingress on all nodes that serve, its plain port for port 80", () => {
     const { services } = plan("a", ["b"], {

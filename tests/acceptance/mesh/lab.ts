@@ -145,15 +145,22 @@ export class MeshLab {
           { name: "Web_Server", port: 80, target },
           { name: "echo", protocol: "udp", port: 7, target },
           { name: "private", port: 80, target, peers: [] },
+          { name: "for-c", port: 8080, target, peers: ["c"] },
+          { name: "wire", port: 443, target: "ingress" },
           { name: "bulk", port: 5001, target: `127.0.0.1:${bulkPort}` },
         ],
         machinePorts: [8080],
+        access: [
+          { name: "_my.awesome_container_.123.", ports: [8080] },
+          { name: "web.box" },
+          { name: "box-for-c", peers: ["c"] },
+        ],
         ...changes,
       }),
       {
         publicAddress: this.endpoints[name],
         machines: [{ name: "machine", address: addressOf(name, 3) }],
-        ingress: [],
+        ingress: [addressOf(name, 3)],
       },
     );
   }
@@ -161,12 +168,12 @@ export class MeshLab {
   /** Brings a gateway up as its stack does, with the sites that it knows. */
   async up(name: SiteName, known: readonly SiteName[], changes: object = {}): Promise<string> {
     const plan = this.plan(name, known, changes);
-    return this.sites[name].up(plan, await this.credentials(name, plan));
+    return this.sites[name].up(plan, await this.credentials(name));
   }
 
   async down(name: SiteName): Promise<void> {
     const plan = this.plan(name, siteNames);
-    await this.sites[name].down(plan, await this.credentials(name, plan));
+    await this.sites[name].down(plan, await this.credentials(name));
     const { [name]: _, ...certificates } = this.state.certificates;
     this.state = { ...this.state, certificates };
     this.save();
@@ -180,13 +187,19 @@ export class MeshLab {
     this.save();
   }
 
-  async credentials(name: SiteName, plan: MeshPlan): Promise<Credentials> {
-    const { authority, revoked } = this.state;
-    const certificate = this.state.certificates[name] ?? (await this.sites[name].certify(plan, authority));
+  /** Gives a site another certificate for the key that it has, as a stack does in the month of `at`. */
+  async certify(name: SiteName, at: Date): Promise<void> {
+    const plan = this.plan(name, siteNames);
+    const certificate = await this.sites[name].certify(plan, this.state.authority, at);
     this.state = { ...this.state, certificates: { ...this.state.certificates, [name]: certificate } };
     this.save();
+  }
+
+  async credentials(name: SiteName): Promise<Credentials> {
+    const { authority, revoked } = this.state;
+    if (!this.state.certificates[name]) await this.certify(name, new Date());
     return {
-      certificate,
+      certificate: this.state.certificates[name] ?? "",
       privateKey: "",
       authority: authority.certificate,
       revocations: revoked.length === 0 ? "" : await issueRevocations(revoked, authority, new Date()),

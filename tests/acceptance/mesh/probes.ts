@@ -15,6 +15,10 @@ export const fetchFrom = (box: Box, name: SiteName, path = "/"): Promise<Ended> 
 export const reaches = async (lab: MeshLab, from: SiteName, to: SiteName): Promise<boolean> =>
   (await fetchFrom(lab.sites[from].box, to)).stdout.startsWith(`${to}\n`);
 
+/** Whether nothing at all comes back from a port: it is neither served nor refused. */
+export const isClosed = async (box: Box, host: string, port: number): Promise<boolean> =>
+  (await box.try(`curl --silent --output /dev/null --max-time 2 'http://${host}:${port}/'`)).code === 28;
+
 export const hasJoined = (lab: MeshLab, from: SiteName, to: SiteName) => async (): Promise<boolean> => {
   const peer = await lab.sites[from].peer(zoneOf(to));
   return peer?.state === "joined" && peer.handshakeAge >= 0;

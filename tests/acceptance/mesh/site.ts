@@ -45,6 +45,7 @@ export interface Credentials {
 }
 
 const gateway = "components/mesh/gateway.sh";
+const keys = "components/mesh/keys.sh";
 const resolve = "components/mesh/resolve.sh";
 const settings = `${directories.settings}/mesh.json`;
 
@@ -57,16 +58,10 @@ export class MeshSite {
     private readonly address: string,
   ) {}
 
-  /** A certificate of an authority's for the key that the gateway has made, as a stack gives it one. */
-  async certify(plan: MeshPlan, authority: Authority): Promise<string> {
-    const parameters = {
-      MESH: this.programs.mesh,
-      SETTINGS: renderKeySettings(plan),
-      DIRECTORY: directories.settings,
-      STATE: directories.state,
-    };
-    const text = await this.script("components/mesh/keys.sh", parameters);
-    return issueCertificate(JSON.parse(text).request, plan.site, authority, new Date());
+  /** A certificate of an authority's for the key that the gateway has made, as a stack gives it one in the month of `at`. */
+  async certify(plan: MeshPlan, authority: Authority, at: Date): Promise<string> {
+    const text = await this.script(keys, this.keyParameters(plan));
+    return issueCertificate(JSON.parse(text).request, plan.site, authority, at);
   }
 
   /** Brings it up as a stack does. */
@@ -80,6 +75,7 @@ export class MeshSite {
   async down(plan: MeshPlan, credentials: Credentials): Promise<void> {
     await this.script(resolve, this.asks(plan), "remove");
     await this.script(gateway, this.parameters(plan, credentials), "remove");
+    await this.script(keys, this.keyParameters(plan), "remove");
   }
 
   /** The parameters by which a machine of the site asks its gateway for names. */
@@ -102,6 +98,15 @@ export class MeshSite {
     return code === 0
       ? (JSON.parse(stdout).peers as PeerStatus[]).find((peer) => peer.zone === zone)
       : undefined;
+  }
+
+  private keyParameters(plan: MeshPlan): Record<string, string> {
+    return {
+      MESH: this.programs.mesh,
+      SETTINGS: renderKeySettings(plan),
+      DIRECTORY: directories.settings,
+      STATE: directories.state,
+    };
   }
 
   private parameters(plan: MeshPlan, credentials: Credentials): Record<string, string> {

@@ -1,8 +1,10 @@
 import { expectSame, type Report } from "../../../../checks/report";
+import { ingressNodePorts } from "../../../../components/config/ports";
 import { directories } from "../../../../components/mesh/files";
 import { until } from "../../../fixtures/machine";
+import { docker } from "../docker";
 import { type MeshLab, siteNames, zoneOf } from "../lab";
-import { fetchFrom, hasJoined, packets, reaches, secondsUntil, webOf } from "../probes";
+import { fetchFrom, hasJoined, isClosed, packets, reaches, secondsUntil, webOf } from "../probes";
 
 /** Names, and who resolves and reaches them. */
 export async function checkNames(report: Report, lab: MeshLab): Promise<void> {
@@ -30,6 +32,9 @@ export async function checkNames(report: Report, lab: MeshLab): Promise<void> {
   );
   await report.check("what joins wgnet gets its name, and loses it when it goes", () => containers(lab));
   await report.check("of two containers with one label the former's name comes back", () => collision(lab));
+  await report.check("Wire's ingress, by its name in the mesh and with its own certificate", () =>
+    ingress(lab),
+  );
   await report.check("a target that is away: the next of the same name answers", () => nextTarget(lab));
 }
 
@@ -58,48 +63,7 @@ async function resolves(lab: MeshLab): Promise<string> {
   return `${webOf("b")} is ${asked}`;
 }
 
-/** A stand-in for Docker's API, which lists containers that are none: addresses of the gateway's own. */
-async function docker(lab: MeshLab) {
-  const { box } = lab.sites.b;
-  const list = (containers: readonly { name: string; created: number; address: string }[]) =>
-    box.write(
-      "/run/containers.json",
-      JSON.stringify(
-        containers.map(({ name, created, address }) => ({
-          Id: name,
-          Names: [`/${name}`],
-          Created: created,
-          Ports: [{ PrivatePort: 8080, Type: "tcp" }],
-          NetworkSettings: { Networks: { wgnet: { IPAddress: address } } },
-        })),
-      ),
-    );
-  await list([]);
-  const server = [
-    "import http.server, socketserver",
-    "class Api(http.server.BaseHTTPRequestHandler):",
-    "    def do_GET(self):",
-    "        body = open('/run/containers.json', 'rb').read()",
-    "        self.send_response(200)",
-    "        self.send_header('Content-Length', str(len(body)))",
-    "        self.end_headers()",
-    "        self.wfile.write(body)",
-    "    def log_message(self, *_): pass",
-    "class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):",
-    "    def get_request(self):",
-    "        return super().get_request()[0], ('docker', 0)",
-    "Server('/run/docker.sock', Api).serve_forever()",
-  ].join("\n");
-  await box.write("/run/docker.py", server);
-  if ((await box.try("test -S /run/docker.sock")).code !== 0) box.begin("python3 /run/docker.py");
-  await until(
-    "the stand-in for Docker answers",
-    async () => (await box.try("test -S /run/docker.sock")).code === 0,
-  );
-  return list;
-}
-
-/** Which of b's two container targets answers by a name: the machine behind, or the gateway itself. */
+/** Whether a page of b's machine is there by a name. */
 const answers = (lab: MeshLab, label: string) => async (): Promise<boolean> =>
   (await lab.sites.a.box.try(`curl --silent --max-time 3 http://${label}.${zoneOf("b")}:8080/`)).stdout ===
   "b\n";
@@ -108,22 +72,29 @@ const machineOfB = "10.1.1.3";
 const nobody = "10.1.1.77";
 
 async function containers(lab: MeshLab): Promise<string> {
-  const list = await docker(lab);
+  const list = await docker(lab.sites.b.box);
   const began = Date.now();
   const label = "my-awesome-container-123";
-  await list([{ name: "_my.awesome_container_.123.", created: 1, address: machineOfB }]);
+  await list([
+    { name: "_my.awesome_container_.123.", created: 1, address: machineOfB },
+    { name: "undeclared", created: 2, address: machineOfB },
+  ]);
   const there = await secondsUntil("it answers", answers(lab, label), 30, began);
+  const { box } = lab.sites.a;
+  const undeclared = `undeclared.${zoneOf("b")}`;
+  await until("the other resolves", async () => (await box.try(`getent ahostsv6 ${undeclared}`)).code === 0);
+  if (!(await isClosed(box, undeclared, 8080))) throw new Error("what mesh.access does not have is open");
   await list([]);
   const gone = await secondsUntil(
     "its name is gone",
     async () => (await lab.sites.a.box.try(`getent ahostsv6 ${label}.${zoneOf("b")}`)).code !== 0,
     90,
   );
-  return `reached after ${there} from the other site, gone after ${gone}; Docker's API is a stand-in`;
+  return `reached after ${there} from the other site, gone after ${gone}, one that is not declared is closed; Docker's API is a stand-in`;
 }
 
 async function collision(lab: MeshLab): Promise<string> {
-  const list = await docker(lab);
+  const list = await docker(lab.sites.b.box);
   const former = { name: "web.box", created: 1, address: machineOfB };
   const later = { name: "Web_Box", created: 2, address: nobody };
   const refusal = async () =>
@@ -137,8 +108,33 @@ async function collision(lab: MeshLab): Promise<string> {
   const began = Date.now();
   await list([former, later]);
   const back = await secondsUntil("the former has it again", answers(lab, "web-box"), 30, began);
+  await list([former]);
+  await until("the later has gone", async () => (await refusal()) === "");
+  if (!(await answers(lab, "web-box")())) throw new Error("the former went along with the later");
   await list([]);
   return `back after ${back}; the later: "${said}"`;
+}
+
+/** What serves TLS on the ingress' node port is a stand-in; the way to it is that of a stack. */
+async function ingress(lab: MeshLab): Promise<string> {
+  const [machine, { box }] = [lab.machines.b, lab.sites.a];
+  const wire = "nginz-https.wire.example.com";
+  const authority = await lab.authority();
+  const { certificate, privateKey } = await authority.issue(wire, lab.plan("b", siteNames).site.prefix);
+  await machine.write("/run/ingress.pem", `${privateKey}\n${certificate}`);
+  await box.write("/run/authority.pem", authority.certificate);
+  const port = ingressNodePorts.https;
+  const listens = async () => (await machine.try(`ss -ltn | grep -q ':${port} '`)).code === 0;
+  if (!(await listens()))
+    machine.begin(
+      `openssl s_server -quiet -accept ${port} -cert /run/ingress.pem -key /run/ingress.pem -www`,
+    );
+  await until("the ingress listens", listens);
+  const page = await box.run(
+    `curl --silent --fail --max-time 10 --cacert /run/authority.pem --connect-to ${wire}:443:wire.${zoneOf("b")}:443 https://${wire}/`,
+  );
+  if (!page.includes("TLSv1.3")) throw new Error(`it answers ${page}`);
+  return `${wire} by way of wire.${zoneOf("b")}; a stand-in serves it`;
 }
 
 async function nextTarget(lab: MeshLab): Promise<string> {

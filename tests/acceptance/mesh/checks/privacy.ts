@@ -1,7 +1,7 @@
 import { expectSame, type Report } from "../../../../checks/report";
 import { until } from "../../../fixtures/machine";
 import { type MeshLab, siteNames, zoneOf } from "../lab";
-import { fetchFrom, sniff, webOf } from "../probes";
+import { fetchFrom, isClosed, sniff, webOf } from "../probes";
 
 /** What others see and reach, and what passes narrow paths. */
 export async function checkPrivacy(report: Report, lab: MeshLab): Promise<void> {
@@ -25,9 +25,7 @@ export async function checkPrivacy(report: Report, lab: MeshLab): Promise<void> 
     const plan = lab.plan("b", siteNames);
     const address = (label: string) =>
       plan.services.find((service) => service.label === label)?.address ?? "";
-    const open = async (at: string, port: number) =>
-      (await a.box.try(`curl --silent --output /dev/null --max-time 2 'http://[${at}]:${port}/'`)).code !==
-      28;
+    const open = async (at: string, port: number) => !(await isClosed(a.box, `[${at}]`, port));
     if (!(await open(address("web-server"), 80))) throw new Error("what is offered is closed");
     const closed = [
       ["a name that is offered to nobody", address("private"), 80],

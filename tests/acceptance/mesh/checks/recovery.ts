@@ -90,7 +90,11 @@ async function drift(lab: MeshLab): Promise<string> {
 
 async function removed(lab: MeshLab): Promise<string> {
   const { box } = lab.sites.c;
+  // As its operator had it before (lab.ts).
+  const ipv6 = () => box.run("cat /proc/sys/net/ipv6/conf/{all,default,lo}/disable_ipv6");
+  expectSame((await ipv6()).replaceAll("\n", ""), "000");
   await lab.down("c");
+  expectSame((await ipv6()).replaceAll("\n", ""), "111");
   const left = await box.run(
     [
       `ls -d ${directories.settings} ${directories.state} /etc/systemd/system/wiab-mesh* /etc/sysctl.d/*mesh* 2>/dev/null || true`,
@@ -105,5 +109,5 @@ async function removed(lab: MeshLab): Promise<string> {
   await until("a has let c go", async () => (await lab.sites.a.peer(zoneOf("c"))) === undefined);
   expectSame((await lab.sites.a.status()).drift.join("; "), "");
   await until("a has b", hasJoined(lab, "a", "b"));
-  return "no file, unit, interface, address, route or table";
+  return "no file, unit, interface, address, route or table, and IPv6 is off as it was before";
 }

@@ -32,6 +32,20 @@ export async function checkRenewal(report: Report, lab: MeshLab): Promise<void> 
       );
     },
   );
+  await report.check("a certificate of the month before, renewed by up", async () => {
+    const month = 30 * 24 * 3600 * 1000;
+    const seen = async () => (await lab.sites.b.peer(zoneOf("a")))?.daysLeft ?? 0;
+    await lab.certify("a", new Date(Date.now() - month));
+    await lab.up("a", all);
+    await until("b has seen the former one", async () => (await seen()) > 29 && (await seen()) < 60.1);
+    const former = await seen();
+    await lab.certify("a", new Date());
+    const loss = await lossWhile(lab, ["a", "b"], async () => {
+      await lab.up("a", all);
+      await until("b has seen the new one", async () => (await seen()) > former + 29);
+    });
+    return `${expectNoLoss(loss)}; ${former.toFixed(0)} days left, then ${(await seen()).toFixed(0)}`;
+  });
   await report.check("the private keys of a site, by its second interface", async () => {
     for (const other of ["b", "c"] as const)
       await until(`a has joined ${other}`, hasJoined(lab, "a", other), 60);

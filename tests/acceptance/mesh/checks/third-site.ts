@@ -2,11 +2,13 @@ import type { Report } from "../../../../checks/report";
 import type { MeshPlan } from "../../../../components/config/mesh";
 import { until } from "../../../fixtures/machine";
 import { MeshAuthority } from "../../../fixtures/mesh-authority";
+import { docker } from "../docker";
 import { type MeshLab, zoneOf } from "../lab";
 import {
   allReach,
   expectNoLoss,
   hasJoined,
+  isClosed,
   lossWhile,
   packets,
   reaches,
@@ -28,6 +30,7 @@ export async function checkThirdSite(report: Report, lab: MeshLab): Promise<void
     if (await troubleOf(lab, "a", "c")) throw new Error(await troubleOf(lab, "a", "c"));
     return expectNoLoss(loss);
   });
+  await report.check("what is offered to one site is open to it alone", () => forOne(lab));
   await report.check("an endpoint that moves is followed within 20 s", () => moved(lab));
   await report.check("a revoked site is cut off everywhere within 10 s", () => revoked(lab));
   for (const [what, make, reason] of certificates)
@@ -61,6 +64,23 @@ async function closed(report: Report, lab: MeshLab): Promise<void> {
   await lab.drop();
 }
 
+/** A service of the configuration, and a container by the access list. */
+async function forOne(lab: MeshLab): Promise<string> {
+  const list = await docker(lab.sites.b.box);
+  await list([{ name: "box-for-c", created: 1, address: "10.1.1.3" }]);
+  const names = ["for-c", "box-for-c"].map((label) => `${label}.${zoneOf("b")}`);
+  const get = (name: string) =>
+    lab.sites.c.box.try(`curl --silent --max-time 3 http://${name}:8080/`).then(({ stdout }) => stdout);
+  for (const name of names) {
+    await until(`c reaches ${name}`, async () => (await get(name)) === "b\n", 30);
+    const { box } = lab.sites.a;
+    await until(`a resolves ${name}`, async () => (await box.try(`getent ahostsv6 ${name}`)).code === 0);
+    if (!(await isClosed(box, name, 8080))) throw new Error(`a gets to ${name}, which is offered to c`);
+  }
+  await list([]);
+  return `${names.join(" and ")}: c has them, a has their addresses alone`;
+}
+
 async function moved(lab: MeshLab): Promise<string> {
   const stream = await packets(lab, "a", "c", 20);
   const began = Date.now();
@@ -81,8 +101,7 @@ async function moved(lab: MeshLab): Promise<string> {
 async function revoked(lab: MeshLab): Promise<string> {
   const serial = (await lab.sites.a.peer(zoneOf("c")))?.serial ?? "";
   lab.revoke(serial);
-  const plan = lab.plan("a", all);
-  const { revocations } = await lab.credentials("a", plan);
+  const { revocations } = await lab.credentials("a");
   const began = Date.now();
   await lab.sites.a.box.write("/etc/wiab/mesh/revocations.pem", revocations);
   const cut = (name: "a" | "b") => async () => (await lab.sites[name].peer(zoneOf("c")))?.state === "cut";
@@ -126,7 +145,7 @@ async function refused(
   // It believes so itself.
   const plan = lab.plan("c", all, reason.source.includes("prefix") ? { prefix: foreign } : {});
   const { certificate, privateKey } = await issue(lab, plan);
-  const credentials = { ...(await lab.credentials("a", lab.plan("a", all))), certificate, privateKey };
+  const credentials = { ...(await lab.credentials("a")), certificate, privateKey };
   await lab.sites.c.up(plan, credentials);
   const seconds = await secondsUntil(
     "a says why it refuses it",
