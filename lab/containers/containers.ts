@@ -78,7 +78,11 @@ export async function startContainers({ stack, image, machines }: ContainersArgs
 }
 
 /** Does to one container what `machine.sh` knows, such as `cut` its power or `unplug` its cable. */
-export const handle = (network: string, name: string, what: "cut" | "boot" | "unplug" | "plug" | "stop") =>
+export const handle = (
+  network: string,
+  name: string,
+  what: "cut" | "boot" | "unplug" | "plug" | "pause" | "resume" | "stop",
+) =>
   asRoot("env", [`NAME=${network}-${name}`, `DIRECTORY=${join(directoryOf(network), name)}`, script, what]);
 
 /** Ends all containers of a lab and takes them away with their disks. */

@@ -6,6 +6,8 @@
 #   machine.sh boot    starts it again as it was
 #   machine.sh unplug  takes its cable out
 #   machine.sh plug    puts it in again
+#   machine.sh pause   stops all its processes where they are, as a hypervisor does
+#   machine.sh resume  lets them go on
 #   machine.sh stop    ends it and takes it away with its disk
 set -euo pipefail
 : "${NAME:?its name on the host}" "${DIRECTORY:?folder for its disk}"
@@ -42,6 +44,8 @@ boot() {
 }
 
 cut() {
+  # What is paused would not end.
+  resume 2>/dev/null || true
   ! running || kill -KILL "$(cat "$DIRECTORY/pid")"
   for _ in $(seq 100); do
     running || return 0
@@ -52,6 +56,22 @@ cut() {
 unplug() { ip link set "$(cat "$DIRECTORY/link")" down; }
 
 plug() { ip link set "$(cat "$DIRECTORY/link")" up; }
+
+pause() { freeze 1 FROZEN; }
+
+resume() { freeze 0 THAWED; }
+
+# Control groups of version 2 have a switch, those of version 1 a hierarchy of their own for it.
+freeze() {
+  local group found=0
+  for group in $(groups); do
+    if [ -e "$group/cgroup.freeze" ]; then echo "$1" >"$group/cgroup.freeze"
+    elif [ -e "$group/freezer.state" ]; then echo "$2" >"$group/freezer.state"
+    else continue; fi
+    found=1
+  done
+  [ "$found" = 1 ] || { echo "this kernel cannot stop a group of processes" >&2; return 1; }
+}
 
 # What a container needs besides what the image has.
 furnish() {

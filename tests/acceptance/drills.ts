@@ -9,11 +9,18 @@ import { dependencyDrills } from "./drills/dependencies";
 import { editDrills } from "./drills/edits";
 import { failoverDrills } from "./drills/failover";
 import { type Drill, DrillGround, expectEqual } from "./drills/ground";
+import { imageDrills } from "./drills/images";
 import { releaseDrills } from "./drills/releases";
 import { withInternet } from "./verify/internet";
 import { reachBy } from "./verify/machine";
 
-const drills: readonly Drill[] = [...dependencyDrills, ...failoverDrills, ...editDrills, ...releaseDrills];
+const drills: readonly Drill[] = [
+  ...dependencyDrills,
+  ...failoverDrills,
+  ...imageDrills,
+  ...editDrills,
+  ...releaseDrills,
+];
 
 /** How a drill has ended. */
 interface Row {

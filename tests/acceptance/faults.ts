@@ -79,7 +79,12 @@ async function observe(fault: Fault, patient: Patient): Promise<Row[]> {
     remark = (await fault.strike(patient)) ?? "";
     if (remark) console.log(`  ${remark}`);
     healthyAfter = await healthy(fault.subjects, patient, client, struck);
-    console.log("  healthy again; reading back what was acknowledged");
+    // A service that calls itself healthy and takes no write is not.
+    for (const writer of writers)
+      await waitFor(`${writer.service} to take writes again`, patience, async () => {
+        if (!writer.writes) throw new Error("the last record was not acknowledged");
+      });
+    console.log("  healthy again, and every service takes writes; reading back what was acknowledged");
   } finally {
     // What was lost is told also of a fault that was not seen to its end.
     reports = await Promise.all(writers.map((writer) => writer.stop()));

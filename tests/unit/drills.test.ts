@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { reportIn, verdict, writerPod, writesAgain } from "../acceptance/drills/failover";
 import { expectEqual } from "../acceptance/drills/ground";
-import type { WriterReport } from "../acceptance/faults/writer";
+import { faults } from "../acceptance/faults/faults";
+import { isAcknowledged, type WriterReport } from "../acceptance/faults/writer";
+import { dataServices } from "../acceptance/verify/data-services";
 import { failing, type Summary } from "../acceptance/verify/page";
 
 const check = (name: string, ok: boolean) => ({ name, ok, at: "2026-06-01T00:00:00Z" });
@@ -24,6 +26,24 @@ describe("what the page says", () => {
       ],
     };
     expect(failing(summary)).toEqual(["brig: rabbitmq", "spar: no pod answers"]);
+  });
+});
+
+describe("a writer", () => {
+  it.each([
+    [[], false],
+    [["a: record 1 acknowledged"], true],
+    [["a: record 1 acknowledged", "b: record 40: no space left on device"], false],
+    [["b: record 40: no space left on device", "c: record 40 acknowledged", "d: something else"], true],
+  ])("is let write where the last of its records was acknowledged: %j", (said, expected) => {
+    expect(isAcknowledged(said)).toBe(expected);
+  });
+});
+
+describe("the faults", () => {
+  it("have those of machines that nobody looks after, for every service", () => {
+    for (const name of ["disk full, and freed", "have forgotten it", "paused, and resumed"])
+      expect(faults.find((fault) => fault.name.includes(name))?.subjects, name).toEqual(dataServices);
   });
 });
 

@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { waitFor } from "../../../lab/wait";
-import { primary, units } from "../faults/faults";
+import { units } from "../faults/faults";
+import { primary } from "../faults/primary";
 import type { Connections, WriterReport } from "../faults/writer";
 import type { RemoteMachine } from "../verify/machine";
 import { type Drill, type DrillGround, expectEqual } from "./ground";

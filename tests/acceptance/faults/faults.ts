@@ -5,6 +5,8 @@ import { dataServices } from "../verify/data-services";
 import type { RemoteMachine } from "../verify/machine";
 import { podsMove } from "./kubernetes";
 import { type Plugs, plugsOf } from "./power";
+import { primary } from "./primary";
+import { worldFaults } from "./world";
 
 /** What clients are watched of: a data service, or the API of Kubernetes. */
 export type Subject = DataServiceName | "kubernetes";
@@ -56,20 +58,6 @@ const killed = (service: DataServiceName): Fault => ({
     return `process ${process.trim()} of ${second(patient)}`;
   },
 });
-
-/** The data node that is PostgreSQL's primary. @throws Error if none is */
-export const primary = async ({
-  datanodes,
-  reach,
-}: Pick<Patient, "datanodes" | "reach">): Promise<string> => {
-  for (const name of datanodes) {
-    const answer = await reach(name).run(
-      "cd / && sudo -u postgres psql -Atc 'select not pg_is_in_recovery()' 2>/dev/null || true",
-    );
-    if (answer.trim() === "t") return name;
-  }
-  throw new Error("no node says that it is PostgreSQL's primary");
-};
 
 /** A Kubernetes node without power until its pods are up elsewhere. Clients run on the last node. */
 const kubenodeOff = (index: 0 | 1): Fault => ({
@@ -133,6 +121,7 @@ export const faults: readonly Fault[] = [
       return undefined;
     },
   },
+  ...worldFaults,
   kubenodeOff(0),
   kubenodeOff(1),
 ];

@@ -12,6 +12,10 @@ export interface Plugs {
   readonly unplug: () => Promise<void>;
   /** Puts it in again. */
   readonly plug: () => Promise<void>;
+  /** Stops it where it is, with all that it has in memory. */
+  readonly pause: () => Promise<void>;
+  /** Lets it go on. */
+  readonly resume: () => Promise<void>;
 }
 
 /** The plugs of a lab's machine, be it a virtual machine or a container. */
@@ -19,7 +23,10 @@ export function plugsOf({ network, machines }: LabOutputs, name: string): Plugs 
   if (machines.find((machine) => machine.name === name)?.existing) {
     const does = (what: Parameters<typeof handle>[2]) => async () =>
       void (await handle(network.name, name, what));
-    return { cut: does("cut"), boot: does("boot"), unplug: does("unplug"), plug: does("plug") };
+    return {
+      ...{ cut: does("cut"), boot: does("boot"), unplug: does("unplug"), plug: does("plug") },
+      ...{ pause: does("pause"), resume: does("resume") },
+    };
   }
   const domain = `${network.name}-${name}`;
   const virsh = (...args: string[]) => run("virsh", ["--connect", "qemu:///system", ...args]);
@@ -32,5 +39,7 @@ export function plugsOf({ network, machines }: LabOutputs, name: string): Plugs 
     boot: async () => void (await virsh("start", domain)),
     unplug: link("down"),
     plug: link("up"),
+    pause: async () => void (await virsh("suspend", domain)),
+    resume: async () => void (await virsh("resume", domain)),
   };
 }

@@ -53,6 +53,10 @@ export interface WriterReport {
   readonly errors: readonly string[];
 }
 
+/** Whether the last that a writer has said of a record is that it was acknowledged. */
+export const isAcknowledged = (said: readonly string[]): boolean =>
+  / acknowledged$/.test(said.filter((line) => /record \d+(:| acknowledged)/.test(line)).at(-1) ?? "");
+
 /** Where the program lies on the machine that runs it. */
 const program = "/run/user/conformance";
 
@@ -84,7 +88,13 @@ export class Writer {
     readonly service: Subject,
     private readonly child: ChildProcess,
     private readonly report: Promise<WriterReport>,
+    private readonly said: readonly string[],
   ) {}
+
+  /** Whether what it writes is acknowledged now, as far as it has said. */
+  get writes(): boolean {
+    return isAcknowledged(this.said);
+  }
 
   /** Comes back once the first record is acknowledged. */
   static async start(
@@ -114,7 +124,7 @@ export class Writer {
     if (service !== "kubernetes")
       child.stdin?.write(`${JSON.stringify(settingsFor(service, connections))}\n`);
     await Promise.race([first, report]);
-    return new Writer(service, child, report);
+    return new Writer(service, child, report, lines);
   }
 
   /** Has it read back what was acknowledged. */
