@@ -1,4 +1,4 @@
-import type { Patient } from "./faults";
+import type { Patient } from "./fault";
 
 /** The data node that is PostgreSQL's primary. @throws Error if none is */
 export const primary = async ({

@@ -1,5 +1,5 @@
 import { dataServices } from "../verify/data-services";
-import type { Fault, Patient } from "./faults";
+import type { Fault, Patient } from "./fault";
 import { plugsOf } from "./power";
 import { primary } from "./primary";
 

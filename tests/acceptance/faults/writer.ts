@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import type { LabOutputs } from "../../../lab/context";
 import type { DataServiceName } from "../verify/data-services";
 import type { RemoteMachine } from "../verify/machine";
-import type { Subject } from "./faults";
+import type { Subject } from "./fault";
 
 /** Where the services are and how to log in to them, as the stack's output `dataServices` has it. */
 export type Connections = LabOutputs["dataServices"];
