@@ -121,5 +121,5 @@ export function lackingPackages({ served }: ArtifactPlan, names: readonly string
 }
 
 /** Directory on the host for the unpacked artifact. */
-export const storePath = ({ artifact, network }: Configuration): string =>
+export const storePath = ({ artifact, network }: Pick<Configuration, "artifact" | "network">): string =>
   artifact?.storePath ?? `/var/lib/wiab/${network.name}`;

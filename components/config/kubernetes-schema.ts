@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { wrongNetwork } from "./network-words";
 
-const cidr = z.cidrv4({ error: "must be an IPv4 network such as 10.233.64.0/18" });
+const cidr = z.cidrv4({ error: ({ input }) => wrongNetwork(input) });
 
 /** Settings of the Kubernetes cluster; its version is what the artifact holds. */
 export const kubernetes = z.strictObject({
@@ -11,8 +12,8 @@ export const kubernetes = z.strictObject({
   api: z
     .string()
     .regex(
-      /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?:[1-9][0-9]{0,4}$/,
-      "must be a name or address with a port, such as 127.0.0.1:6443",
+      /^(?!.*\.\d+:)[a-z0-9]([a-z0-9.-]*[a-z0-9])?:[1-9][0-9]{0,4}$|^((25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(25[0-5]|2[0-4]\d|1?\d?\d):[1-9][0-9]{0,4}$/,
+      "must be a name or IPv4 address with a port and nothing else, such as 127.0.0.1:6443",
     )
     .optional()
     .describe(

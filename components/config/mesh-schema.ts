@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isIpv6Network } from "./mesh-addresses";
+import { serverName } from "./network-words";
 
 const label = z
   .string()
@@ -18,10 +19,7 @@ const domain = z
 /** Where a gateway is reached; the overlay is IPv6, the way to it is not. */
 const host = z
   .string()
-  .regex(
-    /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/,
-    "must be a name or an IPv4 address alone, without port or brackets",
-  );
+  .regex(serverName, "must be a name or an IPv4 address alone, without port or brackets");
 
 const network = z.string().refine(isIpv6Network, {
   error: "must be an IPv6 network with all bits behind its prefix zero, such as fd51:0:0:1::/64",

@@ -4,6 +4,7 @@ import { callingSettings } from "./calling-schema";
 import { backup, dataServices } from "./data-services-schema";
 import { kubernetes } from "./kubernetes-schema";
 import { mesh } from "./mesh-schema";
+import { serverName, wrongAddress, wrongNetwork } from "./network-words";
 import { wasimoff } from "./wasimoff-schema";
 import { wickr } from "./wickr-schema";
 import { features, tls, wire } from "./wire-schema";
@@ -14,7 +15,7 @@ import { features, tls, wire } from "./wire-schema";
  * where that leaves it open, of its playbooks. `docs/configuration.md` and `docs/configuration.schema.json` are made from it.
  */
 
-const ipv4 = z.ipv4({ error: "must be an IPv4 address such as 192.168.122.21" });
+const ipv4 = z.ipv4({ error: ({ input }) => wrongAddress(input) });
 const port = z.int().min(1).max(65535);
 const path = z.string().min(1);
 
@@ -30,8 +31,8 @@ const account = z
 const serverAddress = z
   .string()
   .regex(
-    /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/,
-    "must be a name or an IPv4 address alone, without user, port or brackets",
+    serverName,
+    "must be a name or an IPv4 address alone, without user, port or brackets; what ends with a number is an address, of four numbers up to 255",
   );
 
 const hostName = z
@@ -49,7 +50,12 @@ const interfaceName = z
     "must be an interface name: at most 15 lower-case letters, digits, dots, hyphens and underscores, a letter first",
   );
 
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 checksum: 64 hexadecimal digits");
+const sha256 = z
+  .string()
+  .regex(
+    /^[0-9a-f]{64}$/,
+    "must be a SHA-256 checksum: 64 hexadecimal digits in lower case, and nothing beside them",
+  );
 
 const domainName = z
   .string()
@@ -70,12 +76,8 @@ const ssh = z.strictObject({
     .describe("The user that cloud-init creates on every machine, with sudo."),
   authorizedKeys: z
     .array(
-      z
-        .string()
-        .regex(
-          /^(ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/=]+( .*)?$/,
-          "must be a line of an OpenSSH public key file: the type first, without options before it",
-        ),
+      // What is wrong with a line is the rules' to say (validation/ssh-keys.ts).
+      z.string(),
     )
     .default([])
     .describe("Public keys that may log in besides the stack's own key (output `sshPrivateKey`)."),
@@ -148,7 +150,7 @@ const network = z.strictObject({
       "Name of the libvirt network; its bridge, the storage pool, the firewall's table and the domains' prefix are named after it.",
     ),
   cidr: z
-    .cidrv4({ error: "must be an IPv4 network such as 192.168.122.0/24" })
+    .cidrv4({ error: ({ input }) => wrongNetwork(input) })
     .default("192.168.122.0/24")
     .describe("The machines' network. Its first address is the host's."),
   dhcpRange: z
@@ -197,6 +199,12 @@ export const roles = [...wireRoles, "wickr"] as const;
 /** What can become of a machine's disk when the machine goes. */
 export const dispositions = ["keep", "aside", "release"] as const;
 
+/**
+ * What one machine can have: QEMU's processors of its type q35 (6.2, Ubuntu 22.04), 4 TiB, and a file of 16 TiB, which is the
+ * most that ext4 has on the host.
+ */
+const most = { vcpus: 288, memoryGiB: 4096, diskGB: 17_592 } as const;
+
 const machine = z.strictObject({
   name: hostName.describe("Host name; RabbitMQ and Kubernetes know the machine by it."),
   role: z
@@ -205,11 +213,12 @@ const machine = z.strictObject({
       "`assethost`, `kubenode` (control plane and worker), `datanode` (all five data services), or `wickr` (docs/wickr.md).",
     ),
   address: ipv4.describe("Fixed address: reserved in the network, or that of an existing machine."),
-  memoryGiB: z.number().min(0.25).multipleOf(0.0625).describe("Memory in GiB."),
-  vcpus: z.int().min(1).describe("Virtual CPUs."),
+  memoryGiB: z.number().min(0.25).max(most.memoryGiB).multipleOf(0.0625).describe("Memory in GiB."),
+  vcpus: z.int().min(1).max(most.vcpus).describe("Virtual CPUs."),
   diskGB: z
     .number()
     .positive()
+    .max(most.diskGB)
     .describe("Size of the disk in GB (10⁹ bytes), thin: taken from the host as it fills."),
   retiring: z
     .boolean()

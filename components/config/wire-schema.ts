@@ -76,7 +76,13 @@ export const features = z.strictObject({
       domains: z
         .array(
           z.strictObject({
-            domain: z.string().min(1).describe("The other backend's domain."),
+            domain: z
+              .string()
+              .regex(
+                /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/,
+                "must be a domain name alone, in lower case, such as wire.example.org",
+              )
+              .describe("The other backend's domain."),
             search: z
               .enum(["no_search", "exact_handle_search", "full_search"])
               .default("exact_handle_search")

@@ -5,9 +5,11 @@ const words: Readonly<Partial<Record<ErrorCode, string>>> = {
   BAD_ALIAS: "an alias (*) needs a name, and an anchor (&) of that name before it",
   BAD_DQ_ESCAPE:
     "a backslash in double quotes begins an escape that there is not: write \\\\, or single quotes",
-  BAD_INDENT: "this line begins at a column that belongs to nothing above it",
+  BAD_INDENT:
+    "this line begins at a column that belongs to nothing above it, or a bracket above it was never closed",
   BAD_SCALAR_START: "text that begins with this character needs quotes",
-  BLOCK_AS_IMPLICIT_KEY: "a colon in plain text begins a second value: put the text in quotes",
+  BLOCK_AS_IMPLICIT_KEY:
+    "a colon in plain text begins a second value: put the text in quotes; or this line is indented further than the one that it belongs to",
   BLOCK_IN_FLOW: "a list or map with hyphens or lines of its own cannot stand between brackets",
   DUPLICATE_KEY: "this key is given twice",
   MISSING_CHAR: "a quotation mark, bracket or comma is missing here, or in the line above",

@@ -47,6 +47,8 @@ export function addressRules(config: Addressed): Problem[] {
     ...rangeProblems(config),
     ...machineProblems(config, inCluster),
     ...outsiders(config).flatMap((one) => outsiderProblems(one, [machines, ...inCluster], config)),
+    ...apiProblems(config),
+    ...relayProblems(config),
   ];
 }
 
@@ -88,6 +90,12 @@ function sizes({ network, kubernetes: { podCidr, serviceCidr }, machines }: Addr
     });
   // kubeadm gives each node a /24; Kubernetes takes no more than 20 bits for services.
   const nodes = machines.filter(({ role }) => role === "kubenode").length;
+  // Beyond 16 bits of nodes the controller manager ends at its start (clusterSubnetMaxDiff of its nodeipam).
+  if (prefixOf(podCidr) < 8)
+    problems.push({
+      key: "kubernetes.podCidr",
+      message: `${podCidr} is too large: Kubernetes takes prefixes from /8 on`,
+    });
   if (2 ** (24 - prefixOf(podCidr)) < nodes)
     problems.push({
       key: "kubernetes.podCidr",
@@ -123,7 +131,10 @@ function rangeProblems({ network: { cidr, dhcpRange } }: Addressed): Problem[] {
   return problems;
 }
 
-function machineProblems({ machines, network, firewall }: Addressed, inCluster: readonly Named[]): Problem[] {
+function machineProblems(
+  { machines, network, firewall, host }: Addressed,
+  inCluster: readonly Named[],
+): Problem[] {
   const { cidr, dhcpRange } = network;
   const { start, end } = dhcpRange;
   const taken = new Set(machines.map(({ address }) => address));
@@ -141,6 +152,10 @@ function machineProblems({ machines, network, firewall }: Addressed, inCluster: 
     if (twin < index) return because(`${address} is the address of machines[${twin}] already${free()}`);
     if ([firewall.publicAddress, firewall.localAddress].includes(address))
       return because(`${address} is the host's own (firewall.publicAddress, firewall.localAddress)`);
+    if (host.ssh?.address === address)
+      return because(
+        `${address} is the host's own (host.ssh.address): a machine is another one than the host`,
+      );
     const reserved = special.find(([other]) => contains(other, address));
     if (reserved) return because(`${address} is in ${reserved[0]}, which ${reserved[1]}`);
     const foreign = inCluster.find(([, other]) => contains(other, address));
@@ -169,6 +184,55 @@ interface Outsider {
   /** Whether it may be one that the workstation alone knows. */
   readonly mayBeLoopback: boolean;
 }
+
+/** Only kubenodes serve the API. */
+function apiProblems({ kubernetes: { api }, machines }: Addressed): Problem[] {
+  const [, address, port] = /^(.*):(\d+)$/.exec(api ?? "") ?? [];
+  const key = "kubernetes.api";
+  const machine = machines.find((one) => one.address === address);
+  return [
+    ...(Number(port) > 65535 ? [{ key, message: `${port} is no port: at most 65535` }] : []),
+    ...(machine && machine.role !== "kubenode"
+      ? [{ key, message: `${address} is a ${machine.role}'s, and the API is on the kubenodes` }]
+      : []),
+  ];
+}
+
+/** Names mean something else in a pod than on the workstation. */
+function relayProblems({ mail: { relay } }: Addressed): Problem[] {
+  const key = "mail.relay.host";
+  if (!relay || isIPv4(relay.host)) return [];
+  if (/(^|\.)localhost$/i.test(relay.host))
+    return [{ key, message: "is each pod itself; give the name or address of the server" }];
+  return relay.host.includes(".")
+    ? []
+    : [
+        {
+          key,
+          message: "has no dot, and in a pod such a name is a service of the cluster: give the full name",
+        },
+      ];
+}
+
+/** Networks that nobody on the internet has (RFC 1918, 6598, 2544, 5737). */
+const unrouted = [
+  ...["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"],
+  ...["198.18.0.0/15", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"],
+];
+
+/** Networks of the internet's that the configuration takes for itself: whoever has them cannot be reached from there. */
+export const addressWarnings = ({ network, kubernetes }: Sections<"network" | "kubernetes">): string[] =>
+  [
+    ["network.cidr", network.cidr] as const,
+    ["kubernetes.podCidr", kubernetes.podCidr] as const,
+    ["kubernetes.serviceCidr", kubernetes.serviceCidr] as const,
+  ].flatMap(([key, cidr]) =>
+    unrouted.some((one) => contains(one, addressIn(cidr, 0)) && prefixOf(one) <= prefixOf(cidr))
+      ? []
+      : [
+          `${key}: ${cidr} has addresses of the internet's in it: from the machines and pods, those who have them cannot be reached; networks of your own are in 10.0.0.0/8, 172.16.0.0/12 and 192.168.0.0/16`,
+        ],
+  );
 
 function outsiders({ firewall, host, mail, kubernetes }: Addressed): Outsider[] {
   const api = kubernetes.api?.replace(/:\d+$/, "");

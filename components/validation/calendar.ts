@@ -1,3 +1,5 @@
+import { quote } from "../config/quote";
+
 /**
  * Calendar events of systemd.time(7), as far as a schedule needs them. The machines' systemd reads them late in a run;
  * this reads them before it begins.
@@ -14,9 +16,14 @@ export function calendarProblem(text: string): string | undefined {
     return `is a schedule of cron; a calendar event of systemd.time(7) is wanted: "${example}"`;
   const rule =
     'must be a calendar event of systemd.time(7), such as "*-*-* 02:30:00", "Sun 03:00" or "daily"; systemd-analyze calendar tries one';
+  if (text.toLowerCase() === "minutely") return tooOften;
   if (keywords.includes(text.toLowerCase())) return undefined;
   const words = text.trim().split(/\s+/);
-  if (/^(UTC|[A-Z][A-Za-z_]+\/[A-Za-z_/+-]+)$/.test(words.at(-1) ?? "")) words.pop();
+  const zone = words.at(-1) ?? "";
+  if (/^(UTC|[A-Z][A-Za-z_]+\/[A-Za-z_/+-]+)$/.test(zone)) {
+    if (!isZone(zone)) return `${quote(zone)} is no time zone: timedatectl list-timezones has them all`;
+    words.pop();
+  }
   if (words[0] !== undefined && isWeekdays(words[0])) words.shift();
   const [first, second, ...others] = words;
   if (others.length > 0) return rule;
@@ -26,7 +33,36 @@ export function calendarProblem(text: string): string | undefined {
       : first === undefined
         ? text.trim() !== "" && isWeekdays(text.trim().split(/\s+/)[0] ?? "")
         : isDate(first) || isTime(first);
-  return fits ? undefined : rule;
+  if (!fits) return rule;
+  const date = first !== undefined && isDate(first) ? first : undefined;
+  const time = second ?? (date === undefined ? first : undefined);
+  if (time !== undefined && isTime(time) && /[*,/.]/.test(time.split(":")[2]?.replace(/\.0+$/, "") ?? ""))
+    return tooOften;
+  if (time !== undefined && isTime(time) && time.split(":")[1] === "*") return tooOften;
+  return date === undefined ? undefined : neverProblem(date);
+}
+
+const tooOften =
+  'comes more than once a minute or every minute, and a backup takes longer than that: "hourly", or "*:0/15" for each quarter';
+
+const isZone = (name: string): boolean => {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Why a date never comes: systemd takes it, and its timer never runs; undefined for one that comes. */
+function neverProblem(date: string): string | undefined {
+  const [day = "", month = "", year] = date.split(/[-~]/).reverse();
+  if (year !== undefined && /^\d{4}$/.test(year) && Number(year) < new Date().getFullYear())
+    return 'lies in the past, and would never come again: "*-*-* 02:30:00" is every night';
+  const days = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+  const never =
+    /^\d{1,2}$/.test(month) && /^\d{1,2}$/.test(day) && Number(day) > (days[Number(month) - 1] ?? 31);
+  return never ? `is a day that month ${Number(month)} does not have: it would never come` : undefined;
 }
 
 const isWeekdays = (text: string): boolean =>

@@ -18,7 +18,7 @@ export function expectation(issue: z.core.$ZodIssue): string {
     case "invalid_type":
       return issue.expected === "int"
         ? withNearest("must be a whole number", [Math.floor(Number(input)), Math.ceil(Number(input))])
-        : `must be of type ${issue.expected}${otherwiseWritten(issue.expected, input, issue.path.at(-1))}`;
+        : `${input === null ? "has no value: it " : ""}must be ${kinds[issue.expected] ?? `of type ${issue.expected}`}${otherwiseWritten(issue.expected, input, issue.path.at(-1))}`;
     case "invalid_value": {
       const values = issue.values.map(String);
       const near = meant(String(input), values);
@@ -52,6 +52,13 @@ function withNearest(rule: string, values: readonly number[]): string {
   return positive.length > 0 ? `${rule}, such as ${positive.map(quote).join(" or ")}` : rule;
 }
 
+/** What the parser's names for types are called in a file. */
+const kinds: Readonly<Record<string, string>> = {
+  array: "a list, with a hyphen before each entry",
+  object: "a section, with keys below it",
+  record: "a section, with keys below it",
+};
+
 /** Bytes of the units that sizes are written in. */
 const units: Readonly<Record<string, number>> = {
   k: 1e3,
@@ -72,18 +79,28 @@ const units: Readonly<Record<string, number>> = {
   tib: 2 ** 40,
 };
 
+/** A size as its key takes it: GiB in sixteenths, MiB as a whole number, both rounded up. */
+const inSteps = (size: number, unit: string): number =>
+  unit === "GiB" ? Math.ceil(size * 16) / 16 : unit === "MiB" ? Math.ceil(size) : Number(size.toFixed(4));
+
 /** The same value in the type that is asked for, where it is plain what was meant. */
 function otherwiseWritten(type: string, input: unknown, key: PropertyKey | undefined): string {
   if (type === "string" && ["number", "boolean"].includes(typeof input)) return ": put it in quotes";
+  if (type === "boolean" && (input === 0 || input === 1)) return `: write ${input === 1}`;
   if (typeof input !== "string") return "";
   if (type === "boolean" && /^(yes|on|y|true|1)$/i.test(input)) return ": write true";
   if (type === "boolean" && /^(no|off|n|false|0)$/i.test(input)) return ": write false";
   if (type !== "number" && type !== "int") return "";
+  const comma = /^\s*(\d{1,4}),(\d{1,2})\s*$/.exec(input);
+  if (comma) return `: write ${comma[1]}.${comma[2]}, with a point`;
   const [, digits, unit = ""] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(input) ?? [];
   const own = /(GiB|MiB|GB)$/.exec(String(key))?.[1];
   if (digits === undefined) return "";
   if (unit === "") return `: write ${quote(Number(digits))}, without quotes`;
-  const [from, to] = [units[unit.toLowerCase()], units[own?.toLowerCase() ?? ""]];
-  if (own === undefined || from === undefined || to === undefined) return "";
-  return `: write the number alone, in ${own}: ${quote(Number(((Number(digits) * from) / to).toFixed(4)))}`;
+  if (own === undefined) return /^\d{1,4}$/.test(digits) ? `: write ${digits} alone` : "";
+  // A letter alone is what Java and Kubernetes' tools mean by it where sizes are binary.
+  const binary = unit.length === 1 && own.includes("i") ? `${unit}i` : unit;
+  const [from, to] = [units[binary.toLowerCase()], units[own.toLowerCase()]];
+  if (from === undefined || to === undefined) return "";
+  return `: write the number alone, in ${own}: ${quote(inSteps((Number(digits) * from) / to, own))}`;
 }

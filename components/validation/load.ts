@@ -259,9 +259,7 @@ function readText(path: string): string {
   try {
     return readFileSync(expandHome(path), "utf8");
   } catch (error) {
-    throw new Error(
-      `${quotePath(path)} cannot be read: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`,
-    );
+    throw new Error(`${quotePath(path)} cannot be read: ${reasonOf(error)}`);
   }
 }
 
@@ -271,6 +269,8 @@ const readManifest = (path: string): ArtifactManifest => readManifestFile(expand
 /** Reads a file that nobody but its owner may read; throws an Error that says why it cannot. */
 function readSecret(path: string): Uint8Array {
   const file = expandHome(path);
+  if (/^[~$]/.test(file))
+    throw new Error(`${quotePath(path)} has to be written out: of a shell's signs only ~/ is known here`);
   let mode: number;
   let bytes: Uint8Array;
   try {
@@ -278,10 +278,9 @@ function readSecret(path: string): Uint8Array {
     mode = statSync(file).mode;
     bytes = readFileSync(file);
   } catch (error) {
-    throw new Error(
-      `${quotePath(path)} cannot be read: ${(error as NodeJS.ErrnoException).code ?? "unknown"}`,
-    );
+    throw new Error(`${quotePath(path)} cannot be read: ${reasonOf(error)}`);
   }
+  if (bytes.length === 0) throw new Error(`${path} is empty`);
   if (mode & 0o077)
     throw new Error(
       `${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run chmod 600 ${path}`,
@@ -297,6 +296,21 @@ export function keyFileProblem(path: string): string | undefined {
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+/** Why a file cannot be read, in words. */
+function reasonOf(error: unknown): string {
+  const { code = "unknown" } = error as NodeJS.ErrnoException;
+  const words: Readonly<Record<string, string>> = {
+    ENOENT: "there is no such file on the workstation (ENOENT)",
+    ENOTDIR: "a part of the path is a file (ENOTDIR)",
+    EISDIR: "it is a folder; name the file in it (EISDIR)",
+    EACCES: "you may not read it (EACCES)",
+    ELOOP: "it is a link to itself (ELOOP)",
+    ENAMETOOLONG: "the path is too long (ENAMETOOLONG)",
+    ERR_INVALID_ARG_VALUE: "the path has a NUL in it",
+  };
+  return words[code] ?? code;
 }
 
 /** The files of the machine that runs the program, as the rules ask for them. */

@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import type { MeshPlan } from "../config/mesh";
 import { settle } from "../config/mesh-names";
 import { everything, type MeshConfiguration } from "../config/mesh-schema";
@@ -19,9 +20,19 @@ const machineProblems = ({ names }: MeshPlan): Problem[] =>
       : [],
   );
 
+/** Why a service of the site's cannot be where it is said to be; undefined if it can. */
+function targetProblem(target: string): string | undefined {
+  const [host = "", port] = target.split(":");
+  if (Number(port) > 65535) return `${port} is no port: at most 65535`;
+  if (/^(localhost|127\..*|0\.0\.0\.0)$/.test(host))
+    return "is the gateway itself: give the machine's address in the site's network";
+  return /^[\d.]+$/.test(host) && !isIPv4(host) ? "is no IPv4 address: four numbers up to 255" : undefined;
+}
+
 function declaredProblems(mesh: MeshConfiguration, { names, services: planned }: MeshPlan): Problem[] {
   const { services } = mesh;
-  return services.flatMap(({ name, protocol, port, peers: allowed = [] }, index) => {
+  return services.flatMap(({ name, protocol, port, target, peers: allowed = [] }, index) => {
+    const misplaced = targetProblem(target);
     const settled = names.find(({ claim }) => claim.source === "configuration" && claim.id === name);
     const nowhere =
       planned.some(({ targets }) => targets.length === 0) && services[index]?.target === "ingress";
@@ -38,6 +49,7 @@ function declaredProblems(mesh: MeshConfiguration, { names, services: planned }:
             },
           ]
         : []),
+      ...(misplaced === undefined ? [] : [{ key: `mesh.services[${index}].target`, message: misplaced }]),
       ...(settled && "refused" in settled && first === index
         ? [{ key: `mesh.services[${index}].name`, message: `${quote(name)} ${settled.refused}` }]
         : []),

@@ -46,11 +46,15 @@ const interfaces = firstOf(
   matching(/^virbr\d*/, "libvirt gives such names to bridges of its own"),
   matching(/^(vnet|macvtap|macvlan|vif)\d*$/, "libvirt gives such names to the machines' interfaces"),
   matching(
-    /^(docker\d*$|br-[0-9a-f]{12}$|podman\d*$|veth|cni|flannel|cali|tunl|kube-)/,
+    /^(docker\d*$|br-[0-9a-f]{12}$|podman\d*$|lxcbr\d*$|lxdbr\d*$|incusbr\d*$|veth|cni|flannel|cali|cilium|weave|tunl|kube-|nodelocaldns$)/,
     "container engines have it",
   ),
   matching(
-    /^(eth|wlan|wwan|bond|team|dummy|ifb|sit|ip6tnl|gre|gretap|erspan|tun|tap|wg|ppp)\d*$|^(en|wl|ww)([opsx]|P\d)[0-9a-zA-Z]*$/,
+    /^(tailscale\d*$|zt[0-9a-z]{8,}$|ovs-|vmnet\d*$|vboxnet\d*$)/,
+    "virtual networks give such names to interfaces of theirs",
+  ),
+  matching(
+    /^(eth|wlan|wwan|usb|ib|can|bond|team|dummy|ifb|sit|ip6tnl|ip6gre|ip_vti|ip6_vti|gre|gretap|erspan|ipip|ipvlan|vxlan|geneve|macsec|xfrm|fou|tun|tap|wg|ppp|slip)\d*$|^(en|wl|ww)([opsx]|P\d)[0-9a-zA-Z]*$/,
     "the kernel and systemd give such names to network cards and tunnels",
   ),
 );
@@ -74,6 +78,20 @@ export const domainName: Reservation = firstOf(
 export const hostFolder: Reservation = firstOf(
   matching(/^\/(var\/)?tmp(\/|$)/, "what lies in it is deleted at a boot, or after some days"),
   matching(/^\/(dev|proc|sys|run|var\/run|var\/lock)(\/|$)/, "it is in memory, and gone with the next boot"),
+  matching(
+    /^\/(bin|boot|etc|lib|lib32|lib64|libx32|sbin|usr|lost\+found)(\/|$)/,
+    "the operating system's own files are there, and updates replace them",
+  ),
+  matching(/^\/(home|root)(\/|$)/, "QEMU's user may not enter the folders of users"),
+  matching(
+    /^\/(|home|media|mnt|opt|root|srv|var|var\/(lib|cache|log|spool|opt|local|backups)|var\/lib\/(libvirt|wiab|docker|containerd|lxc|lxd))$/,
+    "other things are in it, and the stack takes its folder away in the end; give it one of its own in there",
+  ),
+  matching(/^\/var\/lib\/libvirt\/images$/, "it is libvirt's own pool; give the stack a folder in there"),
+  matching(
+    /^\/var\/lib\/(docker|containerd|dpkg|apt|systemd|snapd)\//,
+    "another program keeps its own files there",
+  ),
 );
 
 /** `firewall.publicInterface`. */

@@ -16,16 +16,18 @@ import { planRabbitMq } from "../data-services/rabbitmq/plan";
 import { forwardedTcpPorts } from "../host/firewall/ruleset";
 import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
-import { addressRules } from "./address-rules";
+import { addressRules, addressWarnings } from "./address-rules";
 import { knownHostRules } from "./known-hosts";
 import { meshAloneRules, meshProgramRules, meshRules } from "./mesh-rules";
+import { pathRules } from "./path-rules";
 import type { Problem, Sections } from "./problem";
-import { domainName, hostFolder, interfaceName, machineName, networkName, userName } from "./reserved-names";
+import { domainName, interfaceName, machineName, networkName, userName } from "./reserved-names";
 import { secretRules } from "./secret-rules";
 import { serviceTlsRules } from "./service-tls-rules";
-import { sizingRules } from "./sizing-rules";
+import { sizingRules, storeRules, volumeRules } from "./sizing-rules";
 import { publicKeyProblem } from "./ssh-keys";
 import type { Surroundings } from "./surroundings";
+import { valueRules } from "./value-rules";
 import { wasimoffImageRules, wasimoffRules, wasimoffWarnings } from "./wasimoff-rules";
 import { wickrRules } from "./wickr-rules";
 import { chartRules, connectionRules, federationRules, tlsRules } from "./wire-rules";
@@ -49,13 +51,14 @@ export const checkRules: Rule = (config, surroundings) =>
   [
     rule(["network", "firewall", "machines", "ssh", "domain"], nameRules),
     rule(["network", "firewall", "kubernetes", "machines", "host", "mail"], addressRules),
-    rule(["host"], ({ host }) => folderRules("host.poolPath", host.poolPath)),
-    rule(["artifact"], ({ artifact }) => folderRules("artifact.storePath", artifact?.storePath)),
     rule(["machines"], roleRules),
     rule(["wickr", "machines", "firewall", "artifact", "mesh", "wasimoff", "wire"], wickrRules),
     rule(["host", "machines"], capacityRules),
-    rule(["image", "machines"], imageRules),
+    rule(["host", "image", "artifact", "network"], pathRules),
+    rule(["image", "machines"], diskRules),
     rule(["machines", "dataServices", "backup"], sizingRules),
+    rule(["machines", "image", "kubernetes"], volumeRules),
+    rule(["machines", "artifact", "image"], storeRules),
     rule(["firewall", "mail", "network", "machines"], privateMailRules),
     rule(["calling", "machines"], callingRules),
     rule(["host", "machines"], keyFileRules),
@@ -69,7 +72,8 @@ export const checkRules: Rule = (config, surroundings) =>
     secretRules,
     rule(["calling", "features", "mail", "tls", "wire"], chartRules),
     rule(["domain", "tls", "calling", "features", "firewall", "wire"], tlsRules),
-    rule(["features"], federationRules),
+    rule(["features", "domain", "firewall"], federationRules),
+    rule(["wire"], valueRules),
     rule(["machines", "dataServices", "wire"], connectionRules),
     rule(["mesh", "machines", "wire", "wasimoff"], meshAloneRules),
     rule(["mesh", "artifact"], meshProgramRules),
@@ -141,7 +145,12 @@ function assetHostRules({ artifact, machines }: Sections<"artifact" | "machines"
 
 /** What is allowed but worth saying. */
 export function findWarnings(config: Configuration): string[] {
-  return [...hostKeyWarnings(config), ...capacityWarnings(config), ...wasimoffWarnings(config)];
+  return [
+    ...hostKeyWarnings(config),
+    ...addressWarnings(config),
+    ...capacityWarnings(config),
+    ...wasimoffWarnings(config),
+  ];
 }
 
 function hostKeyWarnings({ host: { ssh } }: Configuration): string[] {
@@ -212,14 +221,6 @@ function nameRules({ network, firewall, machines, ssh, domain }: Named): Problem
   ];
 }
 
-/** What a folder of the host's is for has to be there after the next boot, too. */
-function folderRules(key: string, path: string | undefined): Problem[] {
-  const reason = path === undefined ? undefined : hostFolder(path);
-  return reason === undefined
-    ? []
-    : [{ key, message: `${path} will not do: ${reason}; choose a folder below /var/lib, /srv or the like` }];
-}
-
 function roleRules({ machines, mesh }: Sections<"machines"> & Partial<Sections<"mesh">>): Problem[] {
   const count = (role: string) =>
     machines.filter((machine) => machine.role === role && !machine.retiring).length;
@@ -266,29 +267,18 @@ function capacityRules(config: Sections<"host" | "machines">): Problem[] {
     : [];
 }
 
-function imageRules(config: Sections<"image" | "machines">): Problem[] {
-  const { image } = config;
-  const problems: Problem[] = [];
-  if (/^https?:/.test(image.source) && !image.sha256)
-    problems.push({ key: "image.sha256", message: "is required where image.source is a URL" });
-  const file =
-    image.source
-      .replace(/[?#].*/, "")
-      .split("/")
-      .at(-1) ?? "";
-  if (/minimal|minimized/i.test(file))
-    problems.push({
-      key: "image.source",
-      message: `${file} is a minimal image, which lacks packages that the machines start with; take the server's, for example jammy-server-cloudimg-amd64.img`,
-    });
-  config.machines.forEach((machine, index) => {
-    if (!machine.existing && machine.diskGB < image.virtualSizeGB)
-      problems.push({
-        key: `machines[${index}].diskGB`,
-        message: `${quote(machine.diskGB)} GB is smaller than the image (${quote(image.virtualSizeGB)} GB)`,
-      });
-  });
-  return problems;
+/** No machine's disk is smaller than what it begins with. */
+function diskRules({ image, machines }: Sections<"image" | "machines">): Problem[] {
+  return machines.flatMap(({ existing, diskGB }, index) =>
+    !existing && diskGB < image.virtualSizeGB
+      ? [
+          {
+            key: `machines[${index}].diskGB`,
+            message: `${quote(diskGB)} GB is smaller than the image (${quote(image.virtualSizeGB)} GB)`,
+          },
+        ]
+      : [],
+  );
 }
 
 function callingRules({ calling, machines }: Sections<"calling" | "machines">): Problem[] {

@@ -6,6 +6,7 @@ import { memoryMiB as minioMemory } from "../data-services/minio/plan";
 import { planMemory as postgresqlMemory } from "../data-services/postgresql/plan";
 import { calendarProblem } from "./calendar";
 import type { Problem, Sections } from "./problem";
+import type { Surroundings } from "./surroundings";
 
 /** What kubeadm's own checks ask of a control plane: 1700 MiB for the system, which a machine of 2 GiB has left. */
 const controlPlane = { vcpus: 2, memoryGiB: 2 } as const;
@@ -50,16 +51,64 @@ export function sizingRules({
           message: `${name}: ${memoryGiB} GiB are too few for a control plane of Kubernetes; at least ${controlPlane.memoryGiB}`,
         });
     }
-    if (role === "datanode") problems.push(...heapProblems(name, { memoryGiB, vcpus }, dataServices));
+    if (role === "datanode") problems.push(...heapProblems(name, key, { memoryGiB, vcpus }, dataServices));
   });
   const schedule = calendarProblem(backup.schedule);
   if (schedule) problems.push({ key: "backup.schedule", message: schedule });
   return problems;
 }
 
+/** What kubenodes promise to charts lies on their disks. */
+export function volumeRules({
+  machines,
+  image,
+  kubernetes: { volumes },
+}: Sections<"machines" | "image" | "kubernetes">): Problem[] {
+  const small = machines.find(
+    ({ role, existing, diskGB }) =>
+      role === "kubenode" && !existing && diskGB >= image.virtualSizeGB && diskGB < volumes.sizeGB,
+  );
+  return small && volumes.perNode > 0
+    ? [
+        {
+          key: "kubernetes.volumes.sizeGB",
+          message: `${quote(volumes.sizeGB)} GB is more than the whole disk of ${small.name} (${quote(small.diskGB)} GB), where the volumes lie`,
+        },
+      ]
+    : [];
+}
+
+/** The asset host keeps every file of the artifact. */
+export function storeRules(
+  { machines, artifact, image }: Sections<"machines" | "artifact" | "image">,
+  { readManifest }: Surroundings,
+): Problem[] {
+  const index = machines.findIndex(({ role, existing }) => role === "assethost" && !existing);
+  const machine = machines[index];
+  if (!artifact || !machine) return [];
+  let bytes = 0;
+  try {
+    for (const { manifest } of artifact.sources)
+      for (const { size } of readManifest(manifest).files) bytes += size;
+  } catch {
+    // What is wrong with the artifact itself is artifactRules' to say.
+    return [];
+  }
+  const least = image.virtualSizeGB + bytes / 1e9;
+  return machine.diskGB < least
+    ? [
+        {
+          key: `machines[${index}].diskGB`,
+          message: `${machine.name}: ${quote(machine.diskGB)} GB are too few for the artifact, whose files have ${(bytes / 1e9).toFixed(1)} GB beside the system's ${quote(image.virtualSizeGB)}; at least ${Math.ceil(least)}, and some times that for later artifacts`,
+        },
+      ]
+    : [];
+}
+
 /** The heaps that were asked for, with what the other services take of the same machine. */
 function heapProblems(
   name: string,
+  place: string,
   machine: { readonly memoryGiB: number; readonly vcpus: number },
   { cassandra, elasticsearch }: Configuration["dataServices"],
 ): Problem[] {
@@ -75,6 +124,13 @@ function heapProblems(
   };
   const memory = machine.memoryGiB * 1024;
   if (needed.heaps + needed.beside <= memory) return [];
+  if (asked.every(([, value]) => value === undefined))
+    return [
+      {
+        key: `${place}.memoryGiB`,
+        message: `${name}: ${quote(machine.memoryGiB)} GiB are too few for the data services, which take ${quote(Math.round(needed.heaps + needed.beside))} MiB with the smallest heaps; at least ${quote(Math.ceil((needed.heaps + needed.beside) / 64) / 16)}`,
+      },
+    ];
   return asked.flatMap(([key, value]) =>
     value === undefined
       ? []

@@ -1,6 +1,7 @@
 import { closest, distance } from "fastest-levenshtein";
 import {
   type Document,
+  isAlias,
   isMap,
   isPair,
   isSeq,
@@ -11,8 +12,10 @@ import {
   type Scalar,
   visit,
 } from "yaml";
-import { quoteKey } from "../config/quote";
+import { quote, quoteKey } from "../config/quote";
 import { yamlProblem } from "../config/yaml";
+import { meant } from "./expectations";
+import { spoiledText } from "./file-faults";
 import type { Problem } from "./problem";
 
 /**
@@ -49,14 +52,9 @@ export function readStackFile(name: string, text: string, project: string): Stac
   const documents = parse(text, "1.2", lines);
   const [document, second] = documents;
   const lineAt = (offset: number) => lines.linePos(offset).line;
-  const syntax = documents
-    .slice(0, 1)
-    .flatMap(({ errors }) => errors)
-    .map(({ code, pos }) => ({
-      key: name,
-      message: `is no YAML: ${yamlProblem(code)}`,
-      line: lineAt(pos[0]),
-    }));
+  const spoiled = spoiledText(name, text);
+  // One alone: what comes after it follows from it.
+  const syntax = spoiled ? [spoiled] : documents.slice(0, 1).flatMap((one) => firstFault(one, name, lineAt));
   const config = document && isMap(document.contents) ? document.get("config", true) : undefined;
   const top = document && isMap(document.contents) ? document.contents.items : [];
   const offsetOf = (node: unknown): number => (node as Node | null)?.range?.[0] ?? 0;
@@ -65,11 +63,7 @@ export function readStackFile(name: string, text: string, project: string): Stac
   const problems: Problem[] = [];
   for (const { key } of top)
     if (!ownKeys.includes(String(key)))
-      problems.push({
-        key: quoteKey(String(key), ownKeys),
-        message: `is no key of a stack's file, and nobody reads it; did you mean ${closest(String(key), ownKeys)}? Known here: ${ownKeys.join(", ")}`,
-        line: shared.line(key),
-      });
+      problems.push({ ...strayAtTop(String(key), project), line: shared.line(key) });
   if (second)
     problems.push({
       key: name,
@@ -100,6 +94,45 @@ export function readStackFile(name: string, text: string, project: string): Stac
       return line;
     },
   };
+}
+
+/** What is said of a key beside `config`. */
+function strayAtTop(key: string, project: string): Problem {
+  if (key.startsWith(`${project}:`))
+    return {
+      key: `${project}:${namely(key.slice(project.length + 1))}`,
+      message: "stands beside config, where nobody reads it: it belongs below config, two spaces further in",
+    };
+  const near = meant(key, ownKeys);
+  return {
+    key: quoteKey(key, ownKeys),
+    message: `is no key of a stack's file, and nobody reads it${near === undefined ? "." : `; did you mean ${near}?`} Known here: ${ownKeys.join(", ")}`,
+  };
+}
+
+/** The first thing that makes a document no YAML, or that the engine would read as something else. */
+function firstFault(document: Document, name: string, lineAt: (offset: number) => number): Problem[] {
+  const faults = document.errors.map(({ code, pos }) => ({
+    at: pos[0],
+    message: `is no YAML: ${yamlProblem(code)}`,
+  }));
+  const anchors = new Set<string>();
+  visit(document, {
+    Node: (_, node) => {
+      const at = node.range?.[0] ?? 0;
+      if (!isAlias(node)) {
+        if (node.anchor) anchors.add(node.anchor);
+        if (node.tag && !node.tag.startsWith("tag:yaml.org,2002:"))
+          faults.push({
+            at,
+            message: "has a tag (!…), which nobody reads: take it away, or put the text in quotes",
+          });
+      } else if (!anchors.has(node.source))
+        faults.push({ at, message: `is no YAML: ${yamlProblem("BAD_ALIAS")}` });
+    },
+  });
+  const [first] = faults.sort((one, other) => one.at - other.at);
+  return first ? [{ key: name, message: first.message, line: lineAt(first.at) }] : [];
 }
 
 const parse = (text: string, version: "1.1" | "1.2", lineCounter: LineCounter): Document[] => {
@@ -138,14 +171,14 @@ function ambiguities(
         problems.push({
           key,
           message: hidden
-            ? "is one value in YAML 1.1 and another in YAML 1.2: put it in quotes"
+            ? "is one value in YAML 1.1 and another in YAML 1.2: write a number in plain decimal digits, and put text in quotes"
             : `${source} is ${shown(other)} in YAML 1.1 and ${shown(value)} in YAML 1.2, and Pulumi's reader is between the two: ${advice(source, other, value)}`,
           line,
         });
       else if (typeof value === "number" && !decimal.test(source) && !key.startsWith("wire.values"))
         problems.push({
           key,
-          message: `${source.slice(0, 20)} is a number in another notation: write ${value}, or put it in quotes if it is text`,
+          message: notation(source, value),
           line,
         });
       else if (typeof value === "number" && digitsOf(source) > certainDigits)
@@ -157,6 +190,14 @@ function ambiguities(
     },
   });
   return problems;
+}
+
+/** What to write in place of a number in another notation. */
+function notation(source: string, value: number): string {
+  const what = `${source.slice(0, 6)}${source.length > 6 ? "…" : ""}`;
+  return Number.isFinite(value)
+    ? `${what} is a number in another notation: write ${quote(value)}, or put it in quotes if it is text`
+    : `${what} is a number that nothing can have to YAML: write another one, or put it in quotes if it is text`;
 }
 
 /** How people write a number; hexadecimal, octal and exponents are more often a slip, or text, than meant. */
@@ -189,7 +230,7 @@ function advice(source: string, older: unknown, newer: unknown): string {
 
 /** A key, or its beginning if it is none that anybody would choose: it may be a secret in the wrong place. */
 const namely = (key: string): string =>
-  /^[A-Za-z][A-Za-z-]{0,23}\d{0,2}$/.test(key) ? key : `${key.slice(0, 3)}…`;
+  /^[A-Za-z][A-Za-z-]{0,23}\d{0,3}$/.test(key) ? key : `${key.slice(0, 3)}…`;
 
 /** The key of a scalar as an operator would write it, without the project's namespace. */
 function keyAt(ancestors: readonly unknown[], isKey: boolean, project: string): string {

@@ -38,7 +38,7 @@ export function findChart(source: ChartSource, release: ReleaseName): ChartRefer
     : [];
   const [archive, another] = archives;
   if (archive === undefined)
-    throw new Error(
+    throw new MissingChart(
       `${quotePath(directory)} has no chart ${release}: neither ${release}/Chart.yaml nor ${release}.tgz`,
     );
   if (another !== undefined)
@@ -62,7 +62,12 @@ export function listCharts(source: ChartSource): ReadonlyMap<string, string | un
   );
 }
 
-const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+/** Whether there is a folder of that name; what cannot be a name is none. */
+export const isFolder = (path: string): boolean =>
+  !path.includes("\0") && (statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false);
+
+/** A chart that a folder does not have. */
+export class MissingChart extends Error {}
 
 /** Whether a file is `<release>.tgz` or, as `helm package` writes it, `<release>-<version>.tgz`. */
 const isArchiveOf = (release: string, file: string): boolean =>

@@ -92,9 +92,13 @@ describe("a private key file", () => {
   });
 
   it("is refused when it is not there or is a folder", () => {
-    expect(keyFileProblem(join(directory, "none"))).toBe(`${join(directory, "n…")} cannot be read: ENOENT`);
+    expect(keyFileProblem(join(directory, "none"))).toBe(
+      `${join(directory, "n…")} cannot be read: there is no such file on the workstation (ENOENT)`,
+    );
     chmodSync(directory, 0o700);
-    expect(keyFileProblem(directory)).toBe(`${directory} cannot be read: EISDIR`);
+    expect(keyFileProblem(directory)).toBe(
+      `${directory} cannot be read: it is a folder; name the file in it (EISDIR)`,
+    );
   });
 
   it("may be named from the home folder", () => {
@@ -102,7 +106,9 @@ describe("a private key file", () => {
     expect(homedir()).toBe(directory);
     file("id", key, 0o600);
     expect(keyFileProblem("~/id")).toBeUndefined();
-    expect(keyFileProblem("~/other")).toBe("~/o… cannot be read: ENOENT");
+    expect(keyFileProblem("~/other")).toBe(
+      "~/o… cannot be read: there is no such file on the workstation (ENOENT)",
+    );
   });
 });
 

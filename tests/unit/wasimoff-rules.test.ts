@@ -94,7 +94,7 @@ describe("wasimoff", () => {
       ],
       [
         /^tls.acme.production: is false: no browser/,
-        (_, c) => (c.tls = { acme: { email: "a@example.com", production: false } }),
+        (_, c) => (c.tls = { acme: { email: "a@wire.org", production: false } }),
       ],
     ];
     for (const [reason, change] of cases)
@@ -114,7 +114,7 @@ describe("wasimoff", () => {
       [/^firewall.hostPorts\[0\]: udp\/4443 is where/, (_, c) => (c.firewall.hostPorts = ["udp/4443"])],
       [
         /^wasimoff.certificate: is missing: .* reads its certificate once/,
-        (_, c) => (c.tls = { acme: { email: "a@example.com" } }),
+        (_, c) => (c.tls = { acme: { email: "a@wire.org" } }),
       ],
     ];
     for (const [reason, change] of cases)
