@@ -2,14 +2,18 @@
 """wiab-backup SERVICE                      backs up a service of this node to the asset host
 wiab-backup --list SERVICE               backups of a service, of all nodes
 wiab-restore SERVICE [latest]            restores the newest backup that this node has made
-wiab-restore SERVICE [NODE/]NAME         restores that one"""
+wiab-restore SERVICE [NODE/]NAME         restores that one
+
+What a node brings to the asset host it cannot read itself any more: wiab-restore is given the stack's private key on
+standard input. Backups that earlier versions made need none."""
 import json
 import os
 import subprocess
 import sys
 import tempfile
 
-from pieces import receive, send
+from pieces import MARK, SIZE, file_of, framed, unframed
+from sealing import opened, sealed
 
 DIRECTORY = "/etc/wiab/backup"
 SETTINGS = json.load(open(f"{DIRECTORY}/settings.json"))
@@ -28,6 +32,8 @@ def store(*words, **pipes):
         "ServerAliveCountMax": "4",
         "LogLevel": "ERROR",
     }
+    # Nothing of a private key on standard input goes to the asset host.
+    pipes.setdefault("stdin", subprocess.DEVNULL)
     command = ["ssh", "-F", "none", "-T", "-i", f"{DIRECTORY}/key"]
     command += [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
     return subprocess.Popen([*command, f"wiab-backup@{SETTINGS['address']}", *words], **pipes)
@@ -49,23 +55,26 @@ def back_up(service):
             print(f"another node is the one to back up {service}")
             return
         sys.exit(f"error: {service} has written no backup and ended with {code}")
-    target = store("put", service, NODE, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    # The last piece is sent only once the service has ended well: without it the asset host keeps nothing.
-    def read(size):
-        nonlocal first
-        piece, first = first + source.stdout.read(size - len(first)), b""
-        if not piece and source.wait() != 0:
+    target = store("put", service, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    # The end is sent only once the service has ended well: without it the asset host keeps nothing.
+    def content():
+        yield first
+        while piece := source.stdout.read(SIZE):
+            yield piece
+        if source.wait() != 0:
             raise RuntimeError(f"{service} has broken off its backup and ended with {source.returncode}")
-        return piece
 
     try:
-        send(read, target.stdin)
+        for piece in framed(sealed(content(), f"{DIRECTORY}/certificate.pem")):
+            target.stdin.write(piece)
         target.stdin.close()
     except BrokenPipeError:
         source.kill()
         target.wait()
         sys.exit("error: the asset host has not taken all of it")
-    except RuntimeError as error:
+    except (ChildProcessError, RuntimeError) as error:
+        source.kill()
         target.kill()
         sys.exit(f"error: {error}")
     name = target.stdout.read().decode().strip()
@@ -82,6 +91,22 @@ def backups(service):
     return [line.split()[1:] for line in text.splitlines()]
 
 
+def content_of(kept):
+    """What a service has given for a backup, of what the asset host has kept."""
+    start = kept.peek(len(MARK))[: len(MARK)]
+    if start != MARK:
+        yield from iter(lambda: kept.read(SIZE), b"")
+        return
+    kept.read(len(MARK))
+    key = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
+    if b"PRIVATE KEY" not in key:
+        raise ValueError(
+            "it is encrypted, and there is no private key on standard input; "
+            "the stack's output backupKey is what opens it (docs/operations.md)"
+        )
+    yield from opened(kept, key)
+
+
 def restore(service, wanted):
     path = program(service, "restore")
     node, name = wanted.split("/", 1) if "/" in wanted else (NODE, wanted)
@@ -96,10 +121,14 @@ def restore(service, wanted):
     with tempfile.TemporaryFile(dir="/var/tmp") as file:
         target = store("get", service, node, name, stdout=subprocess.PIPE)
         try:
-            receive(target.stdout, file.write)
+            for piece in content_of(file_of(unframed(target.stdout))):
+                file.write(piece)
         except EOFError as error:
             target.wait()
             sys.exit(f"error: {node}/{name} did not come: {error}")
+        except ValueError as error:
+            target.kill()
+            sys.exit(f"error: {node}/{name} cannot be read: {error}")
         file.seek(0)
         code = subprocess.call([path], stdin=file)
     if code != 0:

@@ -1,21 +1,25 @@
 # Backups of a node's services: the commands wiab-backup and wiab-restore, and a timer for each service.
 : "${SERVICES?names of the services on this node that have a timer}"
 : "${SETTINGS:?settings.json}"
-: "${PRIVATE_KEY:?that the asset host lets in}"
+: "${PRIVATE_KEY:?of this node, that the asset host lets in}"
+: "${CERTIFICATE:?whose holder can read what is brought to the asset host}"
 : "${KNOWN_HOSTS:?the key of the asset host}"
 : "${SCHEDULE:?calendar event of systemd}"
 : "${CLIENT_PROGRAM:?client.py}"
 : "${PIECES_PROGRAM:?pieces.py}"
+: "${SEALING_PROGRAM:?sealing.py}"
 
 CONFIG=/etc/wiab/backup
 
 apply() {
   local service name timers=()
-  install_packages openssh-client python3
+  install_packages openssh-client openssl python3
   keep_file "$CONFIG/settings.json" "$SETTINGS" 0644
   keep_file "$CONFIG/known_hosts" "$KNOWN_HOSTS" 0644
   keep_file "$CONFIG/key" "$PRIVATE_KEY" 0600
+  keep_file "$CONFIG/certificate.pem" "$CERTIFICATE" 0644
   keep_file /opt/wiab/backup/pieces.py "$PIECES_PROGRAM" 0644
+  keep_file /opt/wiab/backup/sealing.py "$SEALING_PROGRAM" 0644
   keep_file /opt/wiab/backup/client "$CLIENT_PROGRAM" 0755
   for name in wiab-backup wiab-restore; do
     [ "$(readlink "/usr/local/sbin/$name")" = /opt/wiab/backup/client ] ||

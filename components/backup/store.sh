@@ -1,7 +1,6 @@
-# Where nodes keep their backups: a user of the asset host whose key opens nothing but store.py.
-: "${PUBLIC_KEY:?of the nodes, a line of authorized_keys}"
-: "${CLIENTS:?addresses that may come, with commas}"
-: "${KEEP:?how many backups of each service and node are kept}"
+# Where nodes keep their backups: a user of the asset host whose keys, one a node, open nothing but store.py.
+: "${AUTHORIZED_KEYS:?keys of the nodes, each with what it opens}"
+: "${KEEP:?keep.json, which backups are kept}"
 : "${STORE_PROGRAM:?store.py}"
 : "${PIECES_PROGRAM:?pieces.py}"
 
@@ -19,10 +18,10 @@ apply() {
   install -d -m 0700 -o "$ACCOUNT" -g "$ACCOUNT" "$ROOT"
   keep_file /opt/wiab/backup/store "$STORE_PROGRAM" 0755
   keep_file /opt/wiab/backup/pieces.py "$PIECES_PROGRAM" 0644
-  keep_file /etc/wiab/backup/keep "$KEEP" 0644
-  # Root owns it: whoever comes with the key cannot widen what it opens.
-  keep_file "$HOME_DIRECTORY/.ssh/authorized_keys" \
-    "restrict,from=\"$CLIENTS\",command=\"/opt/wiab/backup/store\" $PUBLIC_KEY"$'\n' 0644
+  keep_file /etc/wiab/backup/keep.json "$KEEP" 0644
+  rm -f /etc/wiab/backup/keep
+  # Root owns it: whoever comes with a key cannot widen what it opens.
+  keep_file "$HOME_DIRECTORY/.ssh/authorized_keys" "$AUTHORIZED_KEYS" 0644
   key=/etc/ssh/ssh_host_ed25519_key.pub
   [ -s "$key" ] || ssh-keygen -A >/dev/null
   # What nodes know this host by.

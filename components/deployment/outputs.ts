@@ -92,6 +92,8 @@ export interface StackOutputs {
   readonly sshPublicKey: string;
   /** Secret. */
   readonly sshPrivateKey: string;
+  /** Private key, in PEM, that opens the backups. Secret. */
+  readonly backupKey: string;
 }
 
 /** A value any part of which may be an output still. */
@@ -174,6 +176,7 @@ export const stackOutputs = ({
   sshUser: config.ssh.user,
   sshPublicKey: secrets.ssh.publicKey,
   sshPrivateKey: secrets.ssh.privateKey,
+  backupKey: secrets.backups.privateKey,
 });
 
 function platformOutputs(

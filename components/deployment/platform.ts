@@ -9,7 +9,6 @@ import { TimeServer } from "../host/time/time-server";
 import { KubernetesCluster, type KubernetesNode } from "../kubernetes/cluster";
 import { prepareNodes } from "../kubernetes/nodes";
 import type { Machine } from "../machine/machine";
-import type { Target } from "../machine/target";
 import { MeshServices } from "../mesh/kubernetes";
 import { Mesh, resolveBy } from "../mesh/mesh";
 import { planMeshPrograms } from "../mesh/plan";
@@ -135,24 +134,32 @@ function makeBackups(
   cluster: KubernetesCluster,
   dataServices: DataServices,
 ): void {
+  const services = Object.keys(dataServices.connections);
+  const nodes = [
+    ...plan.kubenodes.map(({ name, address, retiring }) => ({
+      ...{ name, address, target: cluster.targetOf(name) },
+      services: retiring ? [] : ["etcd"],
+    })),
+    ...plan.datanodes.map(({ name, address }) => ({
+      ...{ name, address, target: dataServices.targetOf(name) },
+      services,
+    })),
+  ].map((node) => ({ ...node, ...secrets.backupIdentity(node.name) }));
   const store = new BackupStore("backups", {
     target: assetHost.target,
     address: plan.assethost.address,
-    keys: secrets.backup,
-    clients: [...plan.datanodes, ...plan.kubenodes].map(({ address }) => address),
-    keep: config.backup.keep,
+    nodes,
+    retention: config.backup,
   });
-  const backUp = (name: string, target: Target, services: readonly string[]) =>
+  for (const { name, target, privateKey, services: own } of nodes)
     new Backups(`backups-${name}`, {
       node: { name, target },
       store,
-      services,
+      privateKey,
+      certificate: secrets.backups.certificate,
+      services: own,
       schedule: config.backup.schedule,
     });
-  for (const { name, retiring } of plan.kubenodes)
-    backUp(name, cluster.targetOf(name), retiring ? [] : ["etcd"]);
-  const services = Object.keys(dataServices.connections);
-  for (const { name } of plan.datanodes) backUp(name, dataServices.targetOf(name), services);
 }
 
 function makeMesh(

@@ -68,6 +68,20 @@ export async function serverCertificate(
   ]);
 }
 
+/** The certificate, in PEM, of a P-256 key that others encrypt for, signed by an authority. */
+export async function recipientCertificate(
+  key: string,
+  commonName: string,
+  authority: { readonly commonName: string; readonly key: string },
+): Promise<string> {
+  return generate(commonName, key, authority, [
+    new BasicConstraintsExtension(false, undefined, true),
+    new KeyUsagesExtension(KeyUsageFlags.keyAgreement, true),
+    await SubjectKeyIdentifierExtension.create(await importPublic(key)),
+    await AuthorityKeyIdentifierExtension.create(await importPublic(authority.key)),
+  ]);
+}
+
 async function generate(
   commonName: string,
   key: string,
@@ -101,7 +115,13 @@ async function generate(
 const publicDer = (key: string): Buffer => createPublicKey(key).export({ format: "der", type: "spki" });
 
 const importPublic = (key: string) =>
-  webcrypto.subtle.importKey("spki", publicDer(key), algorithm, true, ["verify"]);
+  webcrypto.subtle.importKey(
+    "spki",
+    publicDer(key),
+    createPublicKey(key).asymmetricKeyType === "ec" ? { name: "ECDSA", namedCurve: "P-256" } : algorithm,
+    true,
+    ["verify"],
+  );
 
 /** A positive number of 16 bytes, in hexadecimal. */
 function serial(parts: readonly (string | Buffer)[]): string {

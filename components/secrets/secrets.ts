@@ -1,6 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
-import { authorityCertificate, type CertificateNames, serverCertificate } from "./certificates";
+import {
+  authorityCertificate,
+  type CertificateNames,
+  recipientCertificate,
+  serverCertificate,
+} from "./certificates";
 import {
   bytesFromText,
   type Curve,
@@ -112,11 +117,11 @@ export class Secrets extends pulumi.ComponentResource {
   };
   /** The user who may push images to the registry. */
   readonly registry: { readonly username: string; readonly password: pulumi.Output<string> };
-  /** The key pair with which machines bring their backups to the asset host, in OpenSSH's formats. */
-  readonly backup: {
+  /** Machines encrypt their backups with the certificate, and the private key alone opens them; both in PEM. */
+  readonly backups: {
     readonly privateKey: pulumi.Output<string>;
     /** Not a secret. */
-    readonly publicKey: pulumi.Output<string>;
+    readonly certificate: pulumi.Output<string>;
   };
   /** The key pair with which the program logs in to the machines. */
   readonly ssh: {
@@ -220,7 +225,15 @@ export class Secrets extends pulumi.ComponentResource {
       admin: ecdsaPem("kubernetes-admin", "P-256"),
     };
     this.registry = { username: "wiab", password: text("registry", 32) };
-    this.backup = this.#keyPair("backup", (seed) => openSshEd25519(seed, "wiab-backup"));
+    const opensBackups = ecdsaPem("backups", "P-256");
+    this.backups = {
+      privateKey: opensBackups,
+      certificate: pulumi.unsecret(
+        pulumi
+          .all([opensBackups, this.#signer.key])
+          .apply(([own, signer]) => recipientCertificate(own, "backups", { ...this.#signer, key: signer })),
+      ),
+    };
     this.ssh = this.#keyPair("ssh", (seed) => openSshEd25519(seed, args.sshKeyComment));
 
     this.registerOutputs({ sshPublicKey: this.ssh.publicKey, zauthPublicKeys: this.zauth.publicKeys });
@@ -229,6 +242,14 @@ export class Secrets extends pulumi.ComponentResource {
   /** Makes the key of a machine's SSH server, a child named `<name>-ssh-host-<machine>`; the public one is no secret. */
   hostIdentity(machine: string): { privateKey: pulumi.Output<string>; publicKey: pulumi.Output<string> } {
     return this.#keyPair(`ssh-host-${machine}`, (seed) => openSshEd25519(seed, machine));
+  }
+
+  /**
+   * Makes the key with which a machine brings its backups to the asset host, a child named `<name>-backup-<machine>`, in
+   * OpenSSH's formats; the public one is no secret.
+   */
+  backupIdentity(machine: string): { privateKey: pulumi.Output<string>; publicKey: pulumi.Output<string> } {
+    return this.#keyPair(`backup-${machine}`, (seed) => openSshEd25519(seed, `backup-${machine}`));
   }
 
   /** Makes what people show at the front of Wasimoff, a child named `<name>-wasimoff`. */

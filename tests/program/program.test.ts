@@ -33,7 +33,7 @@ const secretNames = [
   "kubernetes-service-accounts",
   "kubernetes-admin",
   "registry",
-  "backup",
+  "backups",
   "ssh",
 ];
 
@@ -119,6 +119,7 @@ function artifactResources(machines: readonly string[]): string[] {
     "command:remote:Command backups-assethost",
     ...others.flatMap((name) => [
       ...component("backup:Backups", `backups-${name}`),
+      `random:index/randomPassword:RandomPassword secrets-backup-${name}`,
       `command:remote:Command backups-${name}-timers`,
     ]),
     ...dataServiceResources(machines.filter((name) => name.startsWith("datanode"))),
@@ -195,7 +196,12 @@ function expectSecrecy(run: Run): void {
   expect(run.secretOutputs).toEqual([
     ...(run.outputs.kubeconfig ? ["dataServices", "kubeconfig"] : []),
     "sshPrivateKey",
+    "backupKey",
   ]);
+  // What opens backups goes to nobody who brings them, or keeps them.
+  const { backupKey } = run.outputs;
+  expect(backupKey).toMatch(/^-----BEGIN PRIVATE KEY-----/);
+  for (const { name, inputs } of remote) expect(`${inputs.stdin}`.includes(backupKey), name).toBe(false);
   expect(run.outputs.sshPrivateKey).toMatch(/^-----BEGIN OPENSSH PRIVATE KEY-----/);
 }
 

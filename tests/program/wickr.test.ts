@@ -32,7 +32,7 @@ describe("a stack with Wickr alone", () => {
       "secrets-kubernetes-front-proxy",
       "secrets-kubernetes-service-accounts",
       "secrets-kubernetes-admin",
-      "secrets-backup",
+      "secrets-backups",
     ]);
     expect(inputsOf("wickr-data-disk")).toMatchObject({ name: "wickr-data.qcow2", size: 120_000_000_000 });
     expect(inputsOf("wickr-data-disk")).not.toHaveProperty("baseVolumeName");

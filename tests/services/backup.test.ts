@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { clientParameters } from "../../components/backup/client";
 import { storeParameters } from "../../components/backup/store";
-import { openSshEd25519 } from "../../components/secrets/keys";
+import { recipientCertificate } from "../../components/secrets/certificates";
+import { ecdsaFromRandom, ed25519FromSeed, openSshEd25519, pkcs8Pem } from "../../components/secrets/keys";
 import { Cluster } from "../fixtures/cluster";
 import { ended, kill, type Machine, until } from "../fixtures/machine";
 
@@ -9,7 +10,10 @@ import { ended, kill, type Machine, until } from "../fixtures/machine";
 
 const room = "components/backup";
 const pair = (byte: number) => openSshEd25519(Buffer.alloc(32, byte), "backup");
-const keys = pair(1);
+const names = ["datanode1", "datanode2", "datanode3"] as const;
+const keys = { datanode1: pair(1), datanode2: pair(2), datanode3: pair(3) };
+const opens = (byte: number) => pkcs8Pem(ecdsaFromRandom("P-256", Buffer.alloc(64, byte)));
+const authority = { commonName: "authority", key: pkcs8Pem(ed25519FromSeed(Buffer.alloc(32, 9))) };
 const top = "/var/backups/wiab/example";
 const minutes = 60_000;
 let cluster: Cluster;
@@ -24,17 +28,24 @@ const succeeds = async (run: ReturnType<typeof shell>): Promise<string> => {
   return stdout;
 };
 
-const setUpStore = (keep = 3) =>
-  succeeds(
-    store.script(`${room}/store.sh`, {
-      ...storeParameters({ clients: ["192.168.122.31", "192.168.122.32"], keep }),
-      PUBLIC_KEY: keys.publicKey,
-    }),
+const setUpStore = () => {
+  // The third node's key comes from an address that is not its own.
+  const nodes = names.map((name, at) => ({
+    ...{ name, address: `192.168.122.${at === 2 ? 99 : 31 + at}`, publicKey: "" },
+    services: at === 1 ? ["example", "other"] : ["example"],
+  }));
+  const publicKeys = names.map((name) => keys[name].publicKey);
+  return succeeds(
+    store.script(
+      `${room}/store.sh`,
+      storeParameters({ nodes, retention: { keep: 3, keepDays: 7 } }, publicKeys),
+    ),
   );
-const setUpNode = (
-  name = "datanode1",
+};
+const setUpNode = async (
+  name: (typeof names)[number] = "datanode1",
   services = ["example"],
-  privateKey = keys.privateKey,
+  privateKey = keys[name].privateKey,
   pinned = hostKey,
 ) =>
   cluster.machine(name).script(`${room}/client.sh`, {
@@ -43,17 +54,26 @@ const setUpNode = (
       { address: "192.168.122.10", hostKey: pinned },
     ),
     PRIVATE_KEY: privateKey,
+    CERTIFICATE: await recipientCertificate(opens(1), "backups", authority),
   });
+/** Restores with a private key on standard input. */
+const restore = (machine: Machine, words: string, key = opens(1)) =>
+  ended(machine.spawn("-c", `wiab-restore ${words}`), key);
+/** A backup as versions before this one made them, of a node. */
+const plain = (machine: string, name: string, text: string) =>
+  store.run(
+    `install -d -m 700 -o wiab-backup -g wiab-backup ${top}/${machine}; cd ${top}/${machine}; printf %s '${text}' >${name}; sha256sum ${name} | cut -c -64 | tr -d '\\n' >${name}.sha256; chown wiab-backup: ${name}*`,
+  );
 const list = async () => (await node.run("wiab-backup --list example")).split("\n").filter(Boolean);
 
 beforeAll(async () => {
-  cluster = await Cluster.start(["datanode1", "datanode2", "datanode3"]);
+  cluster = await Cluster.start(names, false);
   store = cluster.assetHost;
   node = cluster.machine("datanode1");
   await store.run("mkdir -p /run/sshd; /usr/sbin/sshd");
   hostKey = (await setUpStore()).trim();
   expect(hostKey).toMatch(/^ssh-ed25519 \S+$/);
-  for (const name of ["datanode1", "datanode2", "datanode3"]) {
+  for (const name of names) {
     await succeeds(setUpNode(name));
     const machine = cluster.machine(name);
     machine.write("/opt/wiab/example/backup", "#!/bin/sh\nexec cat /tmp/data\n", 0o755);
@@ -65,20 +85,54 @@ afterAll(() => cluster?.stop());
 it("keeps what a service gives, and gives it back", { timeout: 10 * minutes }, async () => {
   await node.run("head -c 3000000 /dev/urandom >/tmp/data");
   expect(await node.run("wiab-backup example")).toMatch(/^example is backed up as datanode1\/\d{8}T\d{6}Z$/);
-  expect(await list()).toEqual([expect.stringMatching(/^datanode1\/\S+\t3000000$/)]);
-  expect(await node.run("wiab-restore example")).toMatch(/^example is restored from datanode1\//);
+  expect(await list()).toEqual([expect.stringMatching(/^datanode1\/\S+\t300\d{4}$/)]);
+  expect((await succeeds(restore(node, "example"))).trim()).toMatch(/^example is restored from datanode1\//);
   await node.run("cmp /tmp/data /tmp/restored");
   expect(await store.run(`find ${top} ! -user wiab-backup; find ${top} -perm /077`)).toBe("");
   // Another node finds it under its name, and does not take it for its own.
-  const other = await shell(cluster.machine("datanode2"), "wiab-restore example latest");
+  const second = cluster.machine("datanode2");
+  const other = await restore(second, "example latest");
   expect(other.code).toBe(1);
   expect(other.stderr).toMatch(
     /datanode2 has made no backup of example; of other nodes there are: datanode1\//,
   );
   const [name] = (await list())[0]?.split("\t") ?? [];
-  expect(await cluster.machine("datanode2").run(`wiab-restore example ${name}`)).toContain(
-    `restored from ${name}`,
-  );
+  expect(await succeeds(restore(second, `example ${name}`))).toContain(`restored from ${name}`);
+});
+
+it("shows what people have written to nobody without the private key", {
+  timeout: 10 * minutes,
+}, async () => {
+  node.write("/tmp/data", "what people write ".repeat(10_000));
+  await node.run("wiab-backup example");
+  expect((await shell(store, `grep -r people ${top}`)).code).toBe(1);
+  await node.run("rm -f /tmp/restored");
+  for (const [key, why] of [
+    ["", /it is encrypted, and there is no private key on standard input/],
+    [opens(2), /cannot be read: it was sealed for another key, or has been altered/],
+  ] as const) {
+    const { code, stderr } = await restore(node, "example", key);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(why) });
+    expect(stderr).not.toContain("BEGIN");
+  }
+  expect((await shell(node, "test -e /tmp/restored")).code).toBe(1);
+  // Nor does the node keep anything that would open it.
+  expect((await shell(node, "grep -rl 'BEGIN PRIVATE KEY' /etc/wiab /opt/wiab /root /var/tmp")).code).toBe(1);
+});
+
+it("still restores what earlier versions have kept, on the node that it is of", {
+  timeout: 10 * minutes,
+}, async () => {
+  await plain("datanode1", "20200101T000000Z", "of old times");
+  expect(await node.run("wiab-restore example 20200101T000000Z </dev/null")).toContain("is restored");
+  expect(node.read("/tmp/restored")).toBe("of old times");
+  await plain("datanode2", "20200101T000000Z", "of another node");
+  const { code, stderr } = await shell(node, "wiab-restore example datanode2/20200101T000000Z");
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: expect.stringContaining("is not encrypted, and datanode1 is another node"),
+  });
+  await store.run(`rm ${top}/*/20200101T*`);
 });
 
 it("changes nothing when it is set up again", { timeout: 10 * minutes }, async () => {
@@ -90,26 +144,28 @@ it("changes nothing when it is set up again", { timeout: 10 * minutes }, async (
   for (const machine of [store, node]) expect(await machine.run(`${files} || true`)).toBe("");
 });
 
-it("keeps the newest ones", { timeout: 10 * minutes }, async () => {
-  const names = [];
+it("keeps what is young and the newest, whatever a node brings", { timeout: 10 * minutes }, async () => {
+  for (const year of [2018, 2019, 2020, 2021]) await plain("datanode1", `${year}0101T000000Z`, "old");
+  const made = [];
   for (const data of ["a", "b", "c", "d"]) {
     await node.run(`echo ${data} >/tmp/data`);
-    names.push((await node.run("wiab-backup example")).replace(/.* as /, ""));
+    made.push((await node.run("wiab-backup example")).replace(/.* as /, ""));
   }
-  expect((await list()).map((line) => line.split("\t")[0])).toEqual(names.slice(-3));
-  expect(await store.run(`ls -A ${top}/datanode1 | wc -l`)).toBe("6");
+  const kept = (await list()).map((line) => line.split("\t")[0]);
+  expect(kept).toEqual(expect.arrayContaining(made));
+  expect(kept.filter((name) => name?.includes("/20") && name < "datanode1/2022")).toEqual([]);
 });
 
 it("never counts a stream that broke off, whoever broke it", { timeout: 10 * minutes }, async () => {
   const before = await list();
   const backup = "/opt/wiab/example/backup";
   // The service fails in the middle.
-  node.write(backup, "#!/bin/sh\nhead -c 600000 /dev/zero; exit 7\n", 0o755);
+  node.write(backup, "#!/bin/sh\nhead -c 40000000 /dev/zero; exit 7\n", 0o755);
   const broken = await shell(node, "wiab-backup example");
   expect(broken).toMatchObject({ code: 1, stdout: "" });
   expect(broken.stderr).toContain("example has broken off its backup and ended with 7");
   // The node is killed in the middle.
-  node.write(backup, "#!/bin/sh\nhead -c 600000 /dev/zero; exec tail -f /dev/null\n", 0o755);
+  node.write(backup, "#!/bin/sh\nhead -c 40000000 /dev/zero; exec tail -f /dev/null\n", 0o755);
   const child = node.spawn("-c", "wiab-backup example");
   await until(
     "half of it is there",
@@ -139,7 +195,7 @@ it("says that the asset host is full, and leaves nothing there", { timeout: 10 *
   await node.run("head -c 3000000 /dev/zero >/tmp/data");
   const full = await shell(node, "wiab-backup example");
   expect(full.code).toBe(1);
-  expect(full.stderr).toContain("No space left on device");
+  expect(full.stderr).toContain("less than 1024 MiB of its disk are left");
   expect(await store.run(`ls -A ${top}/datanode1; umount ${top}/datanode1`)).toBe("");
   expect(await list()).toEqual(before);
 });
@@ -148,11 +204,9 @@ it("gives back nothing that has been altered", { timeout: 10 * minutes }, async 
   const [last] = (await list()).slice(-1).map((line) => line.split("\t")[0]) as [string];
   await store.run(`echo x >>${top}/${last}`);
   await node.run("rm -f /tmp/restored");
-  const { code, stderr } = await shell(
-    node,
-    `wiab-restore example ${last}; test ! -e /tmp/restored || echo used`,
-  );
-  expect({ code }).toEqual({ code: 0 });
+  const { code, stderr } = await restore(node, `example ${last}`);
+  expect({ code }).toEqual({ code: 1 });
+  expect((await shell(node, "test -e /tmp/restored")).code).toBe(1);
   expect(stderr).toContain("has been altered: its checksum is another one");
   expect((await shell(node, "wiab-restore example 20000101T000000Z")).stderr).toContain(
     "there is no backup 20000101T000000Z",
@@ -168,9 +222,14 @@ it("opens nothing else, and nothing to others", { timeout: 10 * minutes }, async
   );
   expect((await ssh("")).code).toBe(1);
   for (const words of [
-    "put ../../etc datanode1",
-    "put example 'data node' x",
+    "put ../../etc",
+    "put example datanode2",
+    "put other",
     "list ..",
+    "list other",
+    "list",
+    "get other datanode2 20200101T000000Z",
+    "get example ../other/datanode2 20200101T000000Z",
     "get example datanode1 .x.sha256",
   ])
     expect(await ssh(`'${words}'`), words).toMatchObject({ code: 1, stdout: "" });
@@ -179,13 +238,18 @@ it("opens nothing else, and nothing to others", { timeout: 10 * minutes }, async
   expect((await shell(cluster.machine("datanode3"), "wiab-backup --list example")).stderr).toContain(
     "Permission denied",
   );
-  await succeeds(setUpNode("datanode2", ["example"], pair(2).privateKey));
+  await succeeds(setUpNode("datanode2", ["example"], pair(7).privateKey));
   expect((await shell(cluster.machine("datanode2"), "wiab-backup --list example")).stderr).toContain(
     "Permission denied",
   );
   // An asset host that is not the one that was pinned.
   await succeeds(
-    setUpNode("datanode2", ["example"], keys.privateKey, pair(3).publicKey.split(" ").slice(0, 2).join(" ")),
+    setUpNode(
+      "datanode2",
+      ["example"],
+      keys.datanode2.privateKey,
+      pair(8).publicKey.split(" ").slice(0, 2).join(" "),
+    ),
   );
   expect((await shell(cluster.machine("datanode2"), "wiab-backup --list example")).stderr).toMatch(
     /host key|Host key/,

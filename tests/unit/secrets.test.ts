@@ -32,17 +32,17 @@ const children: Record<string, { length: number; outputs: string[] }> = {
   "nginz-basic-auth": { length: 42, outputs: ["nginz.basicAuth", "nginz.password"] },
   smtp: { length: 32, outputs: ["smtp.password"] },
   prometheus: { length: 16, outputs: ["prometheus.password"] },
-  authority: { length: 128, outputs: ["authority.certificate"] },
+  authority: { length: 128, outputs: ["authority.certificate", "backups.certificate"] },
   "kubernetes-authority": { length: 128, outputs: ["kubernetes.authority"] },
   "kubernetes-etcd": { length: 128, outputs: ["kubernetes.etcd"] },
   "kubernetes-front-proxy": { length: 128, outputs: ["kubernetes.frontProxy"] },
   "kubernetes-service-accounts": { length: 128, outputs: ["kubernetes.serviceAccounts"] },
   "kubernetes-admin": { length: 128, outputs: ["kubernetes.admin"] },
   registry: { length: 32, outputs: ["registry.password"] },
-  backup: { length: 128, outputs: ["backup.privateKey", "backup.publicKey"] },
+  backups: { length: 128, outputs: ["backups.certificate", "backups.privateKey"] },
   ssh: { length: 128, outputs: ["ssh.privateKey", "ssh.publicKey"] },
 };
-const publicOutputs = ["authority.certificate", "backup.publicKey", "ssh.publicKey", "zauth.publicKeys"];
+const publicOutputs = ["authority.certificate", "backups.certificate", "ssh.publicKey", "zauth.publicKeys"];
 
 /** What the provider of this test generates for a child: its name, then filling. */
 const generated = (child: string, filling = "x") =>
