@@ -116,7 +116,7 @@ export async function checkMachine(report: Report, machine: Machine, facts: Mach
     return `none goes on; ${facts.errors.length} different ones within ten minutes`;
   });
   await report.check(`${name}: certificates`, () => checkDays(facts.certificates, ({ file }) => file));
-  await report.check(`${name}: SSH takes keys alone`, () => expectSame(facts.passwords, "no"));
+  await report.check(`${name}: SSH takes passwords`, () => expectSame(facts.passwords, "no"));
 }
 
 /** Gives the fewest days that certificates have left. @throws Error with those that have too few. */

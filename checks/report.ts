@@ -15,8 +15,14 @@ export class Report {
   readonly entries: Entry[] = [];
   private section = "";
 
-  /** @param print - Takes each line. @default the screen */
-  constructor(private readonly print: (line: string) => void = (line) => console.log(line)) {}
+  /**
+   * @param print - Takes each line. @default the screen
+   * @param atOnce - Takes what cannot wait until its section is printed. @default as `print`
+   */
+  constructor(
+    private readonly print: (line: string) => void = (line) => console.log(line),
+    private readonly atOnce = print,
+  ) {}
 
   /** Names of the checks that have failed. */
   get failures(): string[] {
@@ -78,15 +84,20 @@ export class Report {
 
   /**
    * Makes checks again, once a second, until none of them fails or the time is over: what is not so at first may come.
+   * What is waited for is said at once, and again when it is something else.
    * @param seconds - 0 makes them once.
    */
   async patiently(seconds: number, make: (part: Report) => Promise<void>): Promise<void> {
     const deadline = Date.now() + seconds * 1000;
+    let said = "";
     for (;;) {
       const lines: string[] = [];
       const part = this.part(lines);
       await make(part);
       if (part.failures.length === 0 || Date.now() >= deadline) return this.take(part, lines);
+      const failures = part.failures.join(", ");
+      if (failures !== said) this.atOnce(`  wait  ${this.section}: ${failures}, for ${seconds} s at most`);
+      said = failures;
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
   }
@@ -111,7 +122,7 @@ export class Report {
   }
 
   private part(lines: string[]): Report {
-    const part = new Report((line) => lines.push(line));
+    const part = new Report((line) => lines.push(line), this.atOnce);
     part.section = this.section;
     return part;
   }

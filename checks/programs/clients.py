@@ -74,7 +74,7 @@ def cassandra(given):
     copies = {}
 
     def use(address):
-        authority = "/etc/wiab/ca.crt" if given["authority"] else None
+        authority = "/etc/wiab/ca.crt" if given.get("authority") else None
         with cql.Session(address, authority, SECONDS) as session:
             found = session.query("SELECT keyspace_name, replication FROM system_schema.keyspaces")
             there = {row["keyspace_name"]: row["replication"] for row in found}
@@ -149,9 +149,9 @@ def signed(given, address, method, path, body=b""):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
     authorization = f"AWS4-HMAC-SHA256 Credential={given['accessKey']}/{scope}, SignedHeaders={names}, Signature={signature}"
-    scheme = "https" if given["authority"] else "http"
+    scheme = "https" if given.get("authority") else "http"
     headers = {"Authorization": authorization, "x-amz-date": now, "x-amz-content-sha256": digest}
-    return ask(f"{scheme}://{host}{path}", method, body if method == "PUT" else None, headers, encryption(given["authority"]))
+    return ask(f"{scheme}://{host}{path}", method, body if method == "PUT" else None, headers, encryption(given.get("authority")))
 
 
 def minio(given):
@@ -176,11 +176,11 @@ class Postgresql:
 
     def __init__(self, given, address):
         self.socket = socket.create_connection((address, given["port"]), timeout=SECONDS)
-        if given["authority"]:
+        if given.get("authority"):
             self.socket.sendall(struct.pack(">ii", 8, 80877103))
             if self.socket.recv(1) != b"S":
                 raise RuntimeError("it does not encrypt")
-            self.socket = encryption(given["authority"]).wrap_socket(self.socket)
+            self.socket = encryption(given.get("authority")).wrap_socket(self.socket)
         self.read = self.socket.makefile("rb")
         start = b"".join(part.encode() + b"\0" for part in ("user", given["username"], "database", given["database"], ""))
         self.socket.sendall(struct.pack(">ii", len(start) + 8, 196608) + start)
@@ -261,7 +261,7 @@ def postgresql(given):
 def rabbitmq(given):
     """Sends a message through a queue that ends with its connection, and looks at the queues that Wire's services have."""
     amqp = module("amqp")
-    context = encryption(given["authority"])
+    context = encryption(given.get("authority"))
 
     def use(address):
         channel = amqp.Channel(address, given["port"], given["username"], given["password"], context, SECONDS)
@@ -310,7 +310,8 @@ def look(name):
     try:
         return {"well": True, "text": USES[name](PARAMETERS["services"][name])}
     except Exception as error:
-        return {"well": False, "text": str(error) or type(error).__name__}
+        named = str(error) and isinstance(error, (OSError, RuntimeError))
+        return {"well": False, "text": str(error) if named else f"{type(error).__name__} {error}"}
 
 
 with concurrent.futures.ThreadPoolExecutor() as pool:

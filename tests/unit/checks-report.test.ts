@@ -88,6 +88,27 @@ describe("the report of the checks", () => {
     expect(lines).toEqual(["broken", "whole", "  ok    a: seen"]);
   });
 
+  it("says at once what it waits for, and again when that is something else", async () => {
+    const { lines, report } = reporting();
+    const come = ["a", "b", "b", ""];
+    const seen: string[][] = [];
+    await report.sections({
+      slow: (section) =>
+        section.patiently(60, async (part) => {
+          seen.push([...lines]);
+          const missing = come.shift();
+          for (const name of ["a", "b"])
+            await part.check(name, () => {
+              if (name === missing) throw new Error("not yet");
+              return "there";
+            });
+        }),
+    });
+    const waits = ["a", "b"].map((name) => `  wait  slow: ${name}, for 60 s at most`);
+    expect(seen).toEqual([[], waits.slice(0, 1), waits, waits]);
+    expect(lines).toEqual([...waits, "slow", "  ok    a: there", "  ok    b: there"]);
+  });
+
   it("is no success without a check", () => {
     expect(reporting().report.conclude()).toBe(1);
   });

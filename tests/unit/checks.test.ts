@@ -71,7 +71,7 @@ describe("a machine", () => {
       /ended 3 days ago/,
       { certificates: [{ file: "/etc/wiab/tls.crt", days: -3 }] },
     ],
-    ["datanode1: SSH takes keys alone", /found yes/, { passwords: "yes" }],
+    ["datanode1: SSH takes passwords", /found yes/, { passwords: "yes" }],
   ]);
 });
 
