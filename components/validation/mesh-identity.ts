@@ -105,10 +105,31 @@ function secret(
 
 function authorityOf(identity: MeshConfiguration["identity"], files: IdentityFiles): string {
   const found = text("authorityFile", identity, files);
-  if (!found.includes("-----BEGIN CERTIFICATE-----"))
-    throw new IdentityError("authorityFile", "holds no certificate in PEM");
+  const certificates = certificatesIn(found, "authorityFile");
+  if (certificates.length === 0) throw new IdentityError("authorityFile", "holds no certificate in PEM");
+  const authorities = certificates.filter(({ ca }) => ca);
+  if (authorities.length === 0 || (identity.authorityKeyFile && !certificates[0]?.ca))
+    throw new IdentityError("authorityFile", "holds a certificate that may sign no others (CA:FALSE)");
+  const [first] = authorities;
+  if (first && authorities.every(({ validTo }) => Date.parse(validTo) < Date.now()))
+    throw new IdentityError("authorityFile", `has run out on ${first.validTo}`);
   return found;
 }
+
+/**
+ * The certificates in a text, in order.
+ * @throws IdentityError for `key` if one of them cannot be read.
+ */
+export const certificatesIn = (text: string, key: Key): X509Certificate[] =>
+  blocks(text)
+    .filter((block) => block.startsWith("-----BEGIN CERTIFICATE-----"))
+    .map((block) => {
+      try {
+        return new X509Certificate(block);
+      } catch {
+        throw new IdentityError(key, "holds a certificate that cannot be read");
+      }
+    });
 
 const blocks = (entry: string): string[] =>
   entry.match(/-----BEGIN ([A-Z0-9 ]+)-----[\s\S]+?-----END \1-----/g) ?? [];
@@ -139,9 +160,10 @@ function readZip(identity: MeshConfiguration["identity"], files: IdentityFiles):
   } catch {
     fail("holds a private key that is encrypted or cannot be read");
   }
-  const certificates = found
-    .filter((block) => block.startsWith("-----BEGIN CERTIFICATE-----"))
-    .map((pem) => ({ pem: `${pem}\n`, parsed: new X509Certificate(pem) }));
+  const certificates = certificatesIn(found.join("\n"), "zipFile").map((parsed) => ({
+    pem: parsed.toString(),
+    parsed,
+  }));
   const own = certificates.find(({ parsed }) => key && parsed.checkPrivateKey(key));
   if (!own || !key) return fail("holds no certificate for its private key");
   const authorities = certificates.filter(({ parsed }) => parsed.ca).map(({ pem }) => pem);

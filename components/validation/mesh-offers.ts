@@ -41,6 +41,9 @@ function declaredProblems(mesh: MeshConfiguration, { names, services: planned }:
       (other) => other.name === name && other.protocol === protocol && other.port === port,
     );
     return [
+      ...(protocol === "udp" && services[index]?.target === "ingress"
+        ? [{ key: `mesh.services[${index}].protocol`, message: "is udp, which the ingress does not take" }]
+        : []),
       ...(nowhere
         ? [
             {

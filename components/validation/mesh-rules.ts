@@ -9,7 +9,7 @@ import { isGatewayAlone, meshSurroundings } from "../config/plan";
 import { callingPorts } from "../config/ports";
 import { quote } from "../config/quote";
 import { planMeshPrograms } from "../mesh/plan";
-import { type FoundIdentity, IdentityError, readIdentity } from "./mesh-identity";
+import { certificatesIn, type FoundIdentity, IdentityError, readIdentity } from "./mesh-identity";
 import { offerProblems } from "./mesh-offers";
 import type { Problem, Sections } from "./problem";
 import type { Surroundings } from "./surroundings";
@@ -209,7 +209,7 @@ function revocationProblems(file: string | undefined, { readText }: Surroundings
 function certificateProblems(
   { zipFile }: MeshConfiguration["identity"],
   site: MeshSite,
-  { certificate, privateKey }: { readonly certificate: string; readonly privateKey: string },
+  { certificate, privateKey, authority }: Extract<FoundIdentity, { readonly certificate: string }>,
 ): Problem[] {
   const key = `mesh.identity.${zipFile ? "zipFile" : "certificateFile"}`;
   const problems: Problem[] = [];
@@ -223,6 +223,10 @@ function certificateProblems(
     if ([...found].sort().join() !== [...wanted].sort().join())
       about(`is for ${found.join(", ") || "nobody"}; this site takes one for ${wanted.join(", ")}`);
     if (Date.parse(own.validTo) < Date.now()) about(`has run out on ${own.validTo}`);
+    const [, ...behind] = certificatesIn(certificate, "certificateFile");
+    const signers = [...behind, ...certificatesIn(authority, "authorityFile")];
+    if (!signers.some((signer) => own.checkIssued(signer) && own.verify(signer.publicKey)))
+      about("is of none of the authorities that sites are believed by (authorityFile)");
     if (!own.checkPrivateKey(createPrivateKey(privateKey)))
       about("is for another key than privateKeyFile has");
   } catch {

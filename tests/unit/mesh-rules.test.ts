@@ -136,6 +136,10 @@ describe("a mesh", () => {
       ],
       [/^mesh.identity.revoked: is of no use without authorityKeyFile/, (m) => (m.identity.revoked = ["4a"])],
       [/^mesh.identity.revoked\[0\]: must be a serial number/, (m) => (m.identity.revoked = ["xyz"])],
+      [
+        /^mesh.services\[0\].protocol: is udp, which the ingress/,
+        (m) => (m.services[0] = { ...m.services[0], protocol: "udp", target: "ingress" }),
+      ],
       [/^mesh.services\[0\].target: /, (m) => (m.services[0].target = "192.168.122.21")],
     ];
     for (const [reason, change] of cases) {
@@ -201,6 +205,19 @@ describe("a mesh", () => {
       ],
       [/certificateFile: and privateKeyFile hold no certificate and key/, { "site.pem": "text" }],
       [/authorityFile: holds no certificate/, { "authority.pem": "text" }],
+      [
+        /authorityFile: holds a certificate that cannot be read/,
+        { "authority.pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" },
+      ],
+      [
+        /authorityFile: has run out on/,
+        { "authority.pem": (await MeshAuthority.make("mesh", -60_000)).certificate },
+      ],
+      [/authorityFile: holds a certificate that may sign no others/, { "authority.pem": own.certificate }],
+      [
+        /certificateFile: is of none of the authorities/,
+        { "authority.pem": (await MeshAuthority.make("another mesh")).certificate },
+      ],
     ];
     for (const [reason, changed] of cases)
       expect(

@@ -18,7 +18,7 @@ const covered = ["/etc", "/var/lib", "/var/log", "/usr/local/sbin"];
  * (systemctl.py), which starts services again as their units say. What is written to the system's folders lies in memory.
  */
 export class Box {
-  private constructor(
+  protected constructor(
     readonly name: string,
     readonly network: Namespace,
     private readonly pid: number,
