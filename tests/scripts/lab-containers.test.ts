@@ -1,5 +1,15 @@
 import { execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -64,6 +74,41 @@ describe("a container of the lab", () => {
     expect(beat()).toBe(stopped);
     machine("resume");
     await goesOn();
+  });
+});
+
+describe("a power cut", () => {
+  const own = mkdtempSync(join(tmpdir(), "wiab-container-"));
+  const [disk, root] = [join(own, "disk"), join(own, "root")];
+  const mount = () => execFileSync("mount", ["-o", "loop", disk, root]);
+  afterAll(() => {
+    execFileSync("umount", [root]);
+    rmSync(own, { recursive: true });
+  });
+
+  it("takes what was not synchronized, whoever else has the disk mounted by chance", async () => {
+    mkdirSync(root);
+    execFileSync("truncate", ["--size", "256M", disk]);
+    execFileSync("mkfs.ext4", ["-q", disk]);
+    mount();
+    const bystander = spawn("unshare", ["--mount", "sleep", "600"]);
+    const namespaceOf = (process: string) => readlinkSync(`/proc/${process}/ns/mnt`);
+    try {
+      await waitUntil(
+        "the bystander to have its own mounts",
+        60,
+        async () => namespaceOf(`${bystander.pid}`) !== namespaceOf("self"),
+      );
+      writeFileSync(join(root, "synchronized"), "x");
+      execFileSync("sync", ["--file-system", root]);
+      writeFileSync(join(root, "written"), "x");
+      execFileSync(script, ["cut"], { env: { ...process.env, NAME: name, DIRECTORY: own }, stdio: "pipe" });
+      mount();
+      expect(readdirSync(root).sort()).toEqual(["lost+found", "synchronized"]);
+      writeFileSync(join(root, "afterwards"), "x");
+    } finally {
+      bystander.kill();
+    }
   });
 });
 

@@ -47,6 +47,16 @@ describe("the faults", () => {
   });
 });
 
+describe("the faults of the host", () => {
+  it("are watched by the clients of every service, and of Kubernetes where its nodes are struck", () => {
+    const subjectsOf = (word: string) => faults.find(({ name }) => name.includes(word))?.subjects;
+    for (const word of ["table deleted", "network restarted"])
+      expect(subjectsOf(word), word).toEqual(dataServices);
+    for (const word of ["host's disk full", "host's power cut"])
+      expect(subjectsOf(word), word).toEqual([...dataServices, "kubernetes"]);
+  });
+});
+
 describe("a drill", () => {
   it("is content with what it expects in any order, and says what is too much and what is missing", () => {
     expect(() => expectEqual(["b", "a"], ["a", "b"])).not.toThrow();

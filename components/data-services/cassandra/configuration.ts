@@ -66,9 +66,11 @@ export function renderCassandraYaml(plan: CassandraPlan, node: Node, sizes: Size
     "hinted_handoff_enabled: true",
     "disk_failure_policy: die",
     "commit_failure_policy: die",
-    // The copies lie on one host: a power cut takes all of them at the same moment.
-    "commitlog_sync: periodic",
-    ms("commitlog_sync_period", 1000),
+    // The copies lie on one host: a power cut takes all of them at the same moment, and with them what is not on disk. So a
+    // write is acknowledged when it is; writes that come together share one synchronization.
+    "commitlog_sync: batch",
+    // Version 3 insists on it, and later ones on its absence.
+    ...(plan.edition.units === "names" ? ["commitlog_sync_batch_window_in_ms: 2"] : []),
     mib("commitlog_segment_size", sizes.segment),
     other(`commitlog_total_space_in_mb: ${sizes.commitLog}`, `commitlog_total_space: ${sizes.commitLog}MiB`),
     other(`memtable_heap_space_in_mb: ${sizes.memtables}`, `memtable_heap_space: ${sizes.memtables}MiB`),

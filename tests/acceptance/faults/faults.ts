@@ -2,6 +2,7 @@ import { waitFor } from "../../../lab/wait";
 import type { DataServiceName } from "../verify/data-services";
 import { dataServices } from "../verify/data-services";
 import type { Fault, Patient } from "./fault";
+import { hostFaults } from "./host";
 import { podsMove } from "./kubernetes";
 import { type Plugs, plugsOf } from "./power";
 import { primary } from "./primary";
@@ -98,6 +99,7 @@ export const faults: readonly Fault[] = [
     },
   },
   ...worldFaults,
+  ...hostFaults,
   kubenodeOff(0),
   kubenodeOff(1),
 ];
