@@ -67,6 +67,7 @@ function expectedResources(
       onHost(`${name}-cloud-init`),
       onHost(`${name}-address`),
       `libvirt:index/domain:Domain ${name}-domain`,
+      onHost(`${name}-traffic`),
       onHost(`${name}-boot`),
       `command:remote:Command ${name}-login`,
     ]),

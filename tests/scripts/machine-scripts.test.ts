@@ -137,6 +137,7 @@ describe("preflight.sh", () => {
   const healthy = {
     "'version --daemon'": "echo 'Running against daemon: 9.0.0'",
     "'domcapabilities --virttype kvm'": "echo '<domainCapabilities/>'",
+    "'nwfilter-dumpxml clean-traffic'": "true",
     "'net-list --all --name'": "printf 'default\\nother\\n\\n'",
     "'net-dumpxml default'": `echo "<ip address='192.168.124.1' netmask='255.255.255.0'>"`,
     "'net-dumpxml other'": `echo "<ip address='10.0.0.1' netmask='255.0.0.0'>"`,
@@ -215,6 +216,7 @@ describe("preflight.sh", () => {
     const findings = ended.stdout.split("\n").filter((line) => line.startsWith("finding "));
     expect(findings.map((line) => line.replace(/^finding \d+: /, ""))).toEqual([
       "libvirt 7.6.0 is too old: 8.0.0 or newer is needed",
+      "libvirt has no filter clean-traffic: install libvirt-daemon-config-nwfilter and restart libvirtd",
       expect.stringMatching(
         /^the host cannot run KVM guests: enable VT-x .* or set host.virtualization to qemu/,
       ),
@@ -233,7 +235,7 @@ describe("preflight.sh", () => {
       "there is an nft table inet wirebox already: choose another network.name",
     ]);
     expect(ended.code).toBe(1);
-    expect(ended.stderr).toMatch(/is not ready \(13 findings above\); nothing was changed\n$/);
+    expect(ended.stderr).toMatch(/is not ready \(14 findings above\); nothing was changed\n$/);
   });
 
   /** The findings of a first run on a host that has a table of somebody else's. */
@@ -427,7 +429,7 @@ describe("preflight.sh", () => {
   });
 
   it("changes nothing, whatever it finds", async () => {
-    const reading = /^(version|domcapabilities|net-list|net-dumpxml|dominfo|pool-info)( |$)/;
+    const reading = /^(version|domcapabilities|net-list|net-dumpxml|nwfilter-dumpxml|dominfo|pool-info)( |$)/;
     for (const prepare of [() => {}, obstruct]) {
       prepare();
       const before = network();
@@ -699,6 +701,38 @@ describe("boot.sh", () => {
     const { code, stderr } = await boot({ ADDRESS: "198.51.100.7" });
     expect(code).toBe(1);
     expect(stderr).toContain("SSH does not answer, cloud-init has finished");
+  });
+});
+
+describe("traffic.sh", () => {
+  const mac = "52:54:00:aa:bb:cc";
+  const address = "192.168.122.21";
+
+  it("frees the port of a machine that does not answer any more once it is tied", async () => {
+    host.run("ip", "address", "add", `${address}/32`, "dev", "lo");
+    await host.listen([22], []);
+    // It has another address than the one that it is to be tied to: with the filter nothing of it arrives.
+    const filter = join(root, "filter");
+    virsh({
+      "'domstate wirebox-kubenode1'": "echo running",
+      "'dumpxml wirebox-kubenode1'*": `printf "<interface type='network'>\\n<mac address='${mac}'/>\\n$(cat ${filter} 2>/dev/null)\\n</interface>\\n"`,
+      "'domiflist wirebox-kubenode1'": `echo 'vnet7 network wirebox virtio ${mac}'`,
+      "'update-device wirebox-kubenode1 '*": `case "$*" in *--live) if grep -o '<filterref.*filterref>' "$3" >${filter}; then ip address del ${address}/32 dev lo; fi ;; esac`,
+    });
+    standIn("ebtables", "echo '-i vnet7 -j libvirt-I-vnet7'");
+    const ended = await run("machine/traffic.sh", "apply", {
+      ...{ DOMAIN: "wirebox-kubenode1", DOMAIN_ID: "1", MAC: mac, ADDRESS: address },
+    });
+    expect(ended).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`did not answer at ${address} any more with its port tied to ${mac}`),
+    });
+    const changes = calls().filter((call) => call.startsWith("update-device"));
+    expect(changes.map((call) => call.split(" ").at(-1))).toEqual([
+      ...["--config", "--live"],
+      ...["--live", "--config"],
+    ]);
+    expect(readFileSync(filter, "utf8")).toBe("");
   });
 });
 

@@ -39,7 +39,7 @@ export interface VirtualMachineArgs {
 const secondsToBoot = { kvm: 300, qemu: 1200 } as const;
 
 /**
- * A machine on the host: disk, cloud-init, address reservation and domain, ready when it has booted and
+ * A machine on the host: disk, cloud-init, address reservation, domain and its port's filter, ready when it has booted and
  * let the program in.
  *
  * What an edit does: memory, vCPUs and address make the domain anew around the same disk, which is a
@@ -139,6 +139,16 @@ export class VirtualMachine extends pulumi.ComponentResource {
         // They belong to the image that the disk was made of.
         ignoreChanges: ["kernel", "initrd", "cmdlines"],
       },
+    );
+
+    runScript(
+      `${name}-traffic`,
+      {
+        target: host.target,
+        script: loadScript(__dirname, "traffic.sh"),
+        parameters: { DOMAIN: domain.name, DOMAIN_ID: domain.id, MAC: plan.mac, ADDRESS: plan.address },
+      },
+      { parent: this, deletedWith: domain },
     );
 
     const booted = runScript(

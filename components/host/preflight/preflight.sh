@@ -86,6 +86,10 @@ check_libvirt() {
   version=$(sed -n 's/^Running against daemon: //p' <<<"$version")
   [ "$(printf '%s\n' "$MINIMUM_LIBVIRT" "$version" | sort -V | head -n 1)" = "$MINIMUM_LIBVIRT" ] ||
     finding "libvirt $version is too old: $MINIMUM_LIBVIRT or newer is needed"
+  # Ties each machine to its own address (machine/traffic.sh).
+  "${virsh[@]}" nwfilter-dumpxml clean-traffic >/dev/null 2>&1 ||
+    finding "libvirt has no filter clean-traffic: install libvirt-daemon-config-nwfilter and restart libvirtd"
+  command -v ebtables >/dev/null || finding "the command ebtables is missing, by which libvirt filters: install iptables"
   "${virsh[@]}" domcapabilities --virttype "$VIRTUALIZATION" >/dev/null 2>&1 || case $VIRTUALIZATION in
     kvm) finding "the host cannot run KVM guests: enable VT-x or AMD-V in its firmware and load the kvm module, or set host.virtualization to qemu (slow)" ;;
     *) finding "libvirt has no emulator for qemu guests: install qemu-system-x86" ;;

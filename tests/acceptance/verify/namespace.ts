@@ -119,7 +119,7 @@ export class Namespace {
 }
 
 /** Lays a cable between two namespaces; each end gets the name given. */
-export function cable(a: Namespace, nameInA: string, b: Namespace, nameInB: string): void {
+export function cable(a: Pick<Namespace, "run">, nameInA: string, b: Namespace, nameInB: string): void {
   a.run("ip", "link", "add", nameInA, "type", "veth", "peer", "name", nameInB, "netns", b.name);
   a.run("ip", "link", "set", nameInA, "up");
   b.run("ip", "link", "set", nameInB, "up");
