@@ -105,13 +105,17 @@ export type ArtifactManifest = z.output<typeof manifest>;
  */
 export function parseManifest(text: string): ArtifactManifest {
   const parsed = manifest.safeParse(parseJson(text));
-  if (!parsed.success) throw new Error(parsed.error.issues.map(describe).join("\n"));
+  if (!parsed.success) {
+    const found = [...new Set(parsed.error.issues.map(describe))];
+    const others = found.length - 3;
+    throw new Error(found.slice(0, 3).join(", ") + (others > 0 ? `, and ${others} more` : ""));
+  }
   return parsed.data;
 }
 
 /** Without names of keys that are not known, for the same reason as below. */
-const describe = ({ code, message, path }: z.core.$ZodIssue): string =>
-  `${path.join(".") || "it"}: ${code === "unrecognized_keys" ? "has a key that is not known" : message}`;
+const describe = ({ code, path }: z.core.$ZodIssue): string =>
+  `${path.join(".") || "it"} ${code === "unrecognized_keys" ? "has a key that is not known" : "is missing or has another form"}`;
 
 /** Without the parser's own words, which have some of the text: it may be another file altogether, a key for one. */
 function parseJson(text: string): unknown {

@@ -281,12 +281,18 @@ function readSecret(path: string): Uint8Array {
     throw new Error(`${quotePath(path)} cannot be read: ${reasonOf(error)}`);
   }
   if (bytes.length === 0) throw new Error(`${path} is empty`);
-  if (mode & 0o077)
+  if (mode & 0o077 && !holdsCertificate(bytes))
     throw new Error(
       `${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run chmod 600 ${path}`,
     );
   return bytes;
 }
+
+/** Whether a file is a certificate without a key, which is no secret and not what was wanted. */
+const holdsCertificate = (bytes: Uint8Array): boolean => {
+  const text = Buffer.from(bytes).toString("latin1");
+  return text.includes("-----BEGIN CERTIFICATE-----") && !text.includes("PRIVATE KEY-----");
+};
 
 /** Why a file cannot be used as a private key; undefined if it can. */
 export function keyFileProblem(path: string): string | undefined {

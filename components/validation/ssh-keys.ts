@@ -47,15 +47,18 @@ export function privateKeyProblem(text: string): string | undefined {
   if (/^PuTTY-User-Key-File/.test(text))
     return "is PuTTY's format: convert it with puttygen FILE -O private-openssh";
   if (/^(ssh-|ecdsa-|sk-)/.test(text)) return "is a public key; the private one has no .pub in its name";
+  if (/-----BEGIN (TRUSTED )?CERTIFICATE-----/.test(text) && !/PRIVATE KEY-----/.test(text))
+    return "is a certificate, not the private key that belongs to it";
   const block = /-----BEGIN ([A-Z ]*)PRIVATE KEY-----\r?\n([\s\S]*?)-----END \1PRIVATE KEY-----/.exec(text);
   if (!block)
     return /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)
       ? "is cut short: the line -----END … PRIVATE KEY----- is missing"
       : "is not a private key in PEM or OpenSSH format";
   const [whole, kind = "", body = ""] = block;
-  const passphrase =
-    "has a passphrase, and nobody can type it here: take it off a copy with ssh-keygen -p -f FILE, or add the key to the SSH agent and leave this setting out";
-  if (kind.startsWith("ENCRYPTED") || /^Proc-Type: 4,ENCRYPTED/m.test(body)) return passphrase;
+  const nobody = "has a passphrase, and nobody can type it here";
+  const passphrase = `${nobody}: take it off a copy with ssh-keygen -p -f FILE, or add the key to the SSH agent and leave this setting out`;
+  if (kind.startsWith("ENCRYPTED") || /^Proc-Type: 4,ENCRYPTED/m.test(body))
+    return `${nobody}: openssl pkey -in FILE -out COPY takes it off a copy`;
   if (kind.startsWith("DSA"))
     return "is a DSA key, which OpenSSH takes no more: ssh-keygen -t ed25519 makes another";
   if (kind.trim() !== "OPENSSH") {

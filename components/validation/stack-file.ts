@@ -216,15 +216,19 @@ const digitsOf = (source: string): number =>
     .replace(/^0+|0+$/g, "").length;
 
 const shown = (value: unknown): string =>
-  value instanceof Date
-    ? `the time ${value.toISOString()}`
-    : typeof value === "string"
-      ? `"${value}"`
-      : String(value);
+  typeof value === "number" && !Number.isFinite(value)
+    ? "a number that is none"
+    : value instanceof Date
+      ? `the time ${value.toISOString()}`
+      : typeof value === "string"
+        ? `"${value}"`
+        : String(value);
 
 /** What to write in place of a word with two readings. */
 function advice(source: string, older: unknown, newer: unknown): string {
-  const plain = [older, newer].filter((value) => ["number", "boolean"].includes(typeof value));
+  const plain = [older, newer].filter(
+    (value) => typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value)),
+  );
   return `write ${[...new Set([...plain.map(String), `"${source}"`])].join(" or ")}`;
 }
 

@@ -11,7 +11,9 @@ const ofWire = ["tls", "features", "mail", "wire"];
 
 /** Everything that was given and is not used in this stack, each with the reason. */
 export function findUnused(given: Given, config: Configuration): string[] {
-  const { artifact, wire, calling, mail, firewall, ssh, machines } = config;
+  const { artifact, wire, calling, mail, firewall, ssh, machines, kubernetes } = config;
+  const below = (...keys: readonly string[]): boolean =>
+    keys.reduce<unknown>((at, key) => (at as Given | undefined)?.[key], given) !== undefined;
   const has = (key: string) => given[key] !== undefined;
   const unused = (keys: readonly string[], reason: string) =>
     keys.filter(has).map((key) => `${key}: is not used: ${reason}`);
@@ -33,8 +35,17 @@ export function findUnused(given: Given, config: Configuration): string[] {
       if (!planned.has(release))
         lines.push(`wire.values.${release}: is not used: that release is not installed here`);
   }
-  if (!calling.enabled && calling.node !== undefined)
-    lines.push("calling.node: is not used: calling.enabled is false");
+  if (!calling.enabled)
+    for (const key of ["node", "firstMediaPort"])
+      if (below("calling", key)) lines.push(`calling.${key}: is not used: calling.enabled is false`);
+  if (kubernetes.volumes.perNode === 0 && below("kubernetes", "volumes", "sizeGB"))
+    lines.push("kubernetes.volumes.sizeGB: is not used: there are no volumes (perNode is 0)");
+  machines.forEach(({ name, existing, disk }, index) => {
+    if (existing && disk !== "keep")
+      lines.push(
+        `machines[${index}].disk: is not used: ${name} exists already, and its disk is not the stack's`,
+      );
+  });
   const { relay } = mail;
   if (relay && (relay.username === undefined) !== (relay.password === undefined))
     lines.push(

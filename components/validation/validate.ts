@@ -95,6 +95,13 @@ function describeIssue(issue: z.core.$ZodIssue, lineOf: StackFile["lineOf"]): Pr
   if (issue.code === "unrecognized_keys") {
     const known = knownKeys(issue.path);
     return issue.keys.map((unknown) => {
+      const [section = "", ...below] = unknown.split(".");
+      if (below.length > 0 && known.includes(section))
+        return {
+          key: formatPath([...issue.path, section]),
+          line: lineOf(formatPath([...issue.path, unknown])),
+          message: `is written with dots, as commands take it: in the file the key stands below ${section}:, two spaces further in`,
+        };
       const near = meant(unknown, known);
       return {
         key: formatPath([...issue.path, quoteKey(unknown, known)]),

@@ -27,6 +27,10 @@ function shapeProblems(place: string, given: Section, own: Section): Problem[] {
       return isSection(there) && Object.keys(there).length > 0
         ? [{ key, message: "has no value, and would take away the whole section: leave the key out" }]
         : [];
+    if (counted.test(name))
+      return Number.isSafeInteger(value) && Number(value) >= 0
+        ? []
+        : [{ key, message: `must be a whole number, 0 or more; found ${quote(value)}` }];
     if (isSection(there) && !isSection(value))
       return [
         {
@@ -38,9 +42,7 @@ function shapeProblems(place: string, given: Section, own: Section): Problem[] {
       return there !== undefined && there !== null && !isSection(there)
         ? [{ key, message: `must be a value such as ${quote(there)}, not a section` }]
         : shapeProblems(key, value, isSection(there) ? there : {});
-    return counted.test(name) && !(Number.isSafeInteger(value) && Number(value) >= 0)
-      ? [{ key, message: `must be a whole number, 0 or more; found ${quote(value)}` }]
-      : [];
+    return [];
   });
 }
 

@@ -65,11 +65,16 @@ function parseChain(text: string): X509Certificate[] | string {
   if (line !== undefined)
     return `has a line that belongs to no certificate in PEM: ${/^-+(BEGIN|END) [A-Z0-9 ]+-+$/.test(line) ? line : quote(line)}`;
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  try {
-    return blocks.map((block) => new X509Certificate(block));
-  } catch (error) {
-    return `holds something that is not a certificate: ${(error as Error).message}`;
-  }
+  if (blocks.length < (text.match(/-----BEGIN CERTIFICATE-----/g) ?? []).length)
+    return "is cut short: a line -----END CERTIFICATE----- is missing";
+  const chain: X509Certificate[] = [];
+  for (const block of blocks)
+    try {
+      chain.push(new X509Certificate(block));
+    } catch {
+      return `holds something that is not a certificate, or was altered: number ${chain.length + 1} in the file; openssl x509 -noout -text -in FILE says more`;
+    }
+  return chain;
 }
 
 function nameProblems(leaf: X509Certificate, names: readonly string[]): string[] {
@@ -117,8 +122,10 @@ function keyProblems(leaf: X509Certificate, privateKey: string): string[] {
     return leaf.checkPrivateKey(createPrivateKey(privateKey))
       ? []
       : ["does not belong to the private key: its public key is another one"];
-  } catch (error) {
-    return [`has a private key that cannot be used (encrypted, or not PEM): ${(error as Error).message}`];
+  } catch {
+    return [
+      "has a private key that servers cannot use: it is encrypted, in OpenSSH's own format, or no key in PEM; openssl pkey -noout -in FILE tries it",
+    ];
   }
 }
 

@@ -12,6 +12,7 @@ import { labValues, stagingValues, type Values } from "../stacks";
 import { generator, mutate, tellTales } from "./mutations";
 
 const project = "wiab-staging";
+const name = "Pulumi.fuzz.yaml";
 
 /** What became of the files: how many were refused and taken, and what should not have happened. */
 export interface Findings {
@@ -51,12 +52,24 @@ const asFile = (values: Values): string =>
     config: Object.fromEntries(Object.entries(values).map(([key, value]) => [`${project}:${key}`, value])),
   });
 
-/** What is said of a file; undefined if it is taken. Anything else that is thrown is a fault of the program's. */
-export function refusalOf(text: string): string | undefined {
-  const file = readStackFile("Pulumi.fuzz.yaml", text, project);
-  if (file.syntax.length > 0) return file.syntax.map(({ message, line }) => `${line}: ${message}`).join("\n");
+/** What is said of a file; undefined if it is taken. */
+export const refusalOf = (text: string): string | undefined => judge(text).refusal;
+
+/** What a preview says of a file. */
+export interface Judgement {
+  /** Why it is refused; undefined if it is taken. */
+  readonly refusal?: string;
+  readonly warnings: readonly string[];
+}
+
+/** Judges a file as a preview does before the first resource. Whatever is thrown is a fault of the program's. */
+export function judge(text: string): Judgement {
+  const file = readStackFile(name, text, project);
+  const refused = (refusal: string): Judgement => ({ refusal, warnings: [] });
+  if (file.syntax.length > 0)
+    return refused(file.syntax.map(({ message, line }) => `${name}:${line} ${message}`).join("\n"));
   const given = valuesIn(text);
-  if (typeof given === "string") return given;
+  if (typeof given === "string") return refused(given);
   const all = Object.keys(given);
   const values = Object.fromEntries(
     all
@@ -64,7 +77,7 @@ export function refusalOf(text: string): string | undefined {
       .map((key) => [key.slice(key.lastIndexOf(":") + 1), given[key]]),
   );
   try {
-    const { config } = validate(values, {
+    const { config, warnings } = validate(values, {
       ...workstation,
       encrypted: [],
       stackFile: file,
@@ -76,19 +89,26 @@ export function refusalOf(text: string): string | undefined {
       publicInterface: config.firewall.publicInterface,
     });
     libvirtUri(config.host);
-    for (const { name, mac } of plan.machines)
-      renderUserData({ name, domain: config.domain, mac, user: config.ssh.user, authorizedKeys: [] });
-    return undefined;
+    for (const { name: machine, mac } of plan.machines)
+      renderUserData({
+        name: machine,
+        domain: config.domain,
+        mac,
+        user: config.ssh.user,
+        authorizedKeys: [],
+      });
+    return { warnings };
   } catch (error) {
-    if (error instanceof ConfigurationError) return error.message;
+    if (error instanceof ConfigurationError) return refused(error.message);
     throw error;
   }
 }
 
-/** The values as the engine would hand them over: JSON of what its reader of YAML 1.1 makes of the first document. */
+/** The values as the engine would hand them over: JSON of what its reader makes of the first document, and of no other. */
 function valuesIn(text: string): Values | string {
   try {
-    const parsed = parseYaml(text, "Pulumi.fuzz.yaml") as { config?: unknown } | null;
+    const [first] = text.split(/^(?:---|\.\.\.)\s*$/m).filter((part) => part.trim() !== "");
+    const parsed = parseYaml(first ?? "", name) as { config?: unknown } | null;
     const config = JSON.parse(JSON.stringify(parsed?.config ?? {}));
     return typeof config === "object" && !Array.isArray(config) ? config : "config is no section";
   } catch (error) {
@@ -101,5 +121,5 @@ function faultIn(message: string): string | undefined {
   const secret = tellTales.find((part) => message.includes(part));
   if (secret) return "a secret in a message";
   if (/\n\s+at .*:\d+:\d+/.test(message)) return "a stack trace in a message";
-  return /undefined|\bNaN\b|\[object /.test(message) ? "an empty place in a message" : undefined;
+  return /undefined|\bNaN\b|\bInfinity\b|\[object /.test(message) ? "an empty place in a message" : undefined;
 }

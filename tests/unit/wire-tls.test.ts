@@ -129,7 +129,7 @@ describe("a certificate of the operator's own", () => {
       publicKeyEncoding: { type: "spki", format: "pem" },
     }).privateKey as unknown as KeyObject & string;
     expect(problems(chain, encrypted)).toEqual([
-      expect.stringMatching(/^has a private key that cannot be used \(encrypted, or not PEM\): /),
+      expect.stringMatching(/^has a private key that servers cannot use: it is encrypted, /),
     ]);
   });
 
@@ -142,7 +142,9 @@ describe("a certificate of the operator's own", () => {
       "has a line that belongs to no certificate in PEM: -----BEGIN PRIVATE KEY-----",
     ]);
     expect(problems("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")).toEqual([
-      expect.stringMatching(/^holds something that is not a certificate: /),
+      expect.stringMatching(
+        /^holds something that is not a certificate, or was altered: number 1 in the file/,
+      ),
     ]);
   });
 

@@ -38,7 +38,7 @@ export function readManifest(file: string): ArtifactManifest {
     throw new Error(
       code === "ENOENT" || code === "ENAMETOOLONG"
         ? `${name} does not exist; a bundle has its manifest beside its archives, and for Wire's artifact "npm run artifact -- manifest" makes one`
-        : `${name} is not the manifest of an artifact: ${message}`,
+        : `${name} is not the manifest of an artifact: ${code === "EISDIR" ? "it is a folder" : message}`,
     );
   }
 }
