@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { projectDirectory } from "../../toolchain/environment";
-import { type Broken, editedWithLines, wholeFile } from "../fixtures/broken/base";
+import { type Broken, edited, wholeFile } from "../fixtures/broken/base";
 import { makeFiles, place } from "../fixtures/broken/files";
 import { spoiled } from "../fixtures/broken/spoiled";
 import { judge } from "../fuzz/stack-files";
@@ -68,7 +68,7 @@ describe.each(Object.entries(kinds))("a broken file: %s", (kind, least) => {
   it(`has ${least} of its kind at least`, () => expect(rows.length).toBeGreaterThanOrEqual(least));
 
   it.each(rows)("%s", (_what, edits, key, said) => {
-    const { text, lines } = editedWithLines(whole, edits);
+    const { text, lines } = edited(whole, edits);
     const message = lineFor(saidOf(text), key, said);
     const edit = [...lines.keys()].find(
       (one) => key === one || key.startsWith(`${one}.`) || key.startsWith(`${one}[`),
