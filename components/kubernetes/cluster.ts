@@ -109,7 +109,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         {
           // It pulls images.
           target: { ...installed, after: [...(installed.after ?? []), args.registry.system] },
-          script: loadScript(`${__dirname}/node`, "node.sh"),
+          script: loadScript(`${__dirname}/node`, "node.sh", `${__dirname}/node/images.sh`),
           parameters: {
             KUBEADM: program("kubeadm"),
             KUBEADM_CONFIG: config,

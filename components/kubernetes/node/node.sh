@@ -52,15 +52,3 @@ plugins() {
     [ -e "/opt/cni/bin/${plugin##*/}" ] || ln -sfn "$plugin" "/opt/cni/bin/${plugin##*/}"
   done
 }
-
-pull_images() {
-  local config present missing
-  config=$(mktemp)
-  # shellcheck disable=SC2064 # the file is known now
-  trap "rm -f '$config'" EXIT
-  printf '%s' "$KUBEADM_CONFIG" >"$config"
-  present=$(crictl images | awk 'NR > 1 { print $1 ":" $2 }')
-  # It warns of the documents that are for its other tasks.
-  missing=$("$KUBEADM" config images list --config "$config" 2>/dev/null | grep -vxF "$present") || return 0
-  xargs --max-args 1 --max-procs 4 crictl pull <<<"$missing" >/dev/null || fail "an image cannot be pulled on $(hostname)"
-}
