@@ -62,9 +62,14 @@ export function listCharts(source: ChartSource): ReadonlyMap<string, string | un
   );
 }
 
-/** Whether there is a folder of that name; what cannot be a name is none. */
-export const isFolder = (path: string): boolean =>
-  !path.includes("\0") && (statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false);
+/** Whether there is a folder of that name; what cannot be a name, or is out of reach, is none. */
+export function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
 
 /** A chart that a folder does not have. */
 export class MissingChart extends Error {}
