@@ -49,7 +49,7 @@ describe.each([
     const missing = stack === "lab" ? "mail.relay" : "host.ssh.hostKey";
     expect(preview.diagnostics).toMatch(new RegExp(`^warning: ${missing}:? is missing`));
     expect(preview.diagnostics.trimEnd().split("\n")).toHaveLength(1);
-    for (const machine of machineNames) expect(ofMachine(machine)).toHaveLength(8);
+    for (const machine of machineNames) expect(ofMachine(machine)).toHaveLength(9);
   });
 
   it("protects the disks, and nothing else", () => {
@@ -104,7 +104,7 @@ describe.each([
           name.startsWith("firewall") ||
           machineNames.some((other) => other !== machine && (name === other || name.startsWith(`${other}-`))),
       );
-      expect(strangers).toHaveLength((machineNames.length - 1) * 8 + (stack === "lab" ? 2 : 3));
+      expect(strangers).toHaveLength((machineNames.length - 1) * 9 + (stack === "lab" ? 2 : 3));
       for (const each of own) {
         const awaited = allAwaited(each);
         expect(strangers.filter((stranger) => awaited.has(stranger)).map(({ name }) => name)).toEqual([]);
@@ -131,8 +131,8 @@ describe.each([
 
   it("makes the secrets at once, without waiting for anything", () => {
     const secrets = resources.filter(({ type }) => type.startsWith("random:"));
-    // The lab's artifact brings the key of the registry.
-    expect(secrets).toHaveLength(stack === "lab" ? 34 : 33);
+    // The lab's artifact brings the key of the registry, and those of six machines that are backed up.
+    expect(secrets).toHaveLength(stack === "lab" ? 40 : 33);
     for (const { name, parent, waitsFor } of secrets) {
       expect(parent?.name, name).toBe("secrets");
       expect(waitsFor, name).toEqual([]);
