@@ -19,6 +19,12 @@ export const kubernetes = z.strictObject({
     .describe(
       "Where the workstation reaches the API if not at the first kubenode's own address: the near end of an SSH tunnel, for example `127.0.0.1:6443`.",
     ),
+  networkPolicies: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Network policies for Wire's pods (docs/security.md), where the artifact brings Calico: flannel enforces none, and none are made.",
+    ),
   volumes: z
     .strictObject({
       perNode: z.int().min(0).max(64).default(4).describe("Volumes on each kubenode."),

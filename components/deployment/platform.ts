@@ -8,6 +8,7 @@ import type { Host } from "../host/host";
 import { TimeServer } from "../host/time/time-server";
 import { KubernetesCluster, type KubernetesNode } from "../kubernetes/cluster";
 import { prepareNodes } from "../kubernetes/nodes";
+import { planKubernetes } from "../kubernetes/plan";
 import type { Machine } from "../machine/machine";
 import { MeshServices } from "../mesh/kubernetes";
 import { Mesh, resolveBy } from "../mesh/mesh";
@@ -15,6 +16,7 @@ import { planMeshPrograms } from "../mesh/plan";
 import type { Secrets } from "../secrets/secrets";
 import { Wasimoff } from "../wasimoff/wasimoff";
 import { wireServices } from "../wire/context";
+import type { NetworkPolicyArgs } from "../wire/network-policies";
 import { Wire } from "../wire/wire";
 import type { Deployment } from "./load";
 
@@ -212,8 +214,17 @@ const makeWasimoff = (
 /** Machines that are emulated in software unpack an image in minutes. */
 const patienceOf = ({ emulated }: Deployment["plan"]): number => (emulated ? 6 : 1);
 
+/** Flannel enforces no policies: there they would only look as if they did. */
+const policiesOf = (
+  { datanodes, mesh }: Deployment["plan"],
+  artifact: ArtifactPlan,
+): NetworkPolicyArgs | undefined =>
+  planKubernetes(artifact).network.kind === "calico"
+    ? { datanodes: datanodes.map(({ address }) => address), gateway: mesh?.machine.address }
+    : undefined;
+
 function makeWire(
-  { config, plan, wire, host, firewall, secrets }: PlatformArgs,
+  { config, plan, artifact, wire, host, firewall, secrets }: PlatformArgs,
   { assetHost, registry }: Artifact,
   dataServices: DataServices,
   cluster: KubernetesCluster,
@@ -229,6 +240,7 @@ function makeWire(
     viewpoint: assetHost.target,
     callingTarget: nodes.find((node) => node.plan.name === plan.callingNode?.name)?.target,
     firewall,
+    policies: config.kubernetes.networkPolicies ? policiesOf(plan, artifact) : undefined,
     firstMediaPort: config.calling.firstMediaPort,
     patience: patienceOf(plan),
     deletedWith: host.network,

@@ -8,6 +8,7 @@ import { shareMediaPorts } from "./calling/ports";
 import { releaseHooks } from "./cluster/hooks";
 import type { WireContext } from "./context";
 import { databaseSecrets } from "./database-secrets";
+import { type NetworkPolicyArgs, networkPolicies } from "./network-policies";
 import { adminCommands, urlsOf } from "./outputs";
 import { planReleases, type ReleaseRequest, type ReleaseSources } from "./plan";
 import { turnUris } from "./releases/brig";
@@ -29,6 +30,8 @@ export interface WireArgs extends ReleaseSources {
   readonly viewpoint: Target;
   /** The machine that carries calling. @default none: calling is off */
   readonly callingTarget?: Target;
+  /** What the policies between pods depend on. @default none are made */
+  readonly policies?: NetworkPolicyArgs;
   /** First UDP port of conference calls. */
   readonly firstMediaPort: number;
   /** What forwards the public ports; without it no public name answers. */
@@ -93,6 +96,13 @@ export class Wire extends pulumi.ComponentResource {
       preparations.sftd = [ports];
       preparations.coturn = [ports];
     }
+
+    for (const [policy, spec] of Object.entries(args.policies ? networkPolicies(args.policies) : {}))
+      new kubernetes.networking.v1.NetworkPolicy(
+        `${name}-policy-${policy}`,
+        { metadata: { name: policy, namespace: "default" }, spec },
+        own,
+      );
 
     const hooks = releaseHooks(name, args.kubeconfig);
     const made: Partial<Record<ReleaseName, kubernetes.helm.v3.Release>> = {};

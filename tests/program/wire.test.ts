@@ -18,6 +18,7 @@ interface Edit {
   readonly rotated?: readonly string[];
   /** Charts that have other files now. */
   readonly charts?: readonly string[];
+  readonly policies?: WireArgs["policies"];
 }
 
 interface Registered {
@@ -84,6 +85,7 @@ async function runWire(edit: Edit = {}): Promise<{ resources: Map<string, Regist
       fingerprint: edit.charts?.includes(release) ? "changed" : "same",
     }),
     values: edit.values,
+    policies: edit.policies,
     provider: new kubernetes.Provider("kubernetes", { kubeconfig: "none" }),
     images: secrets,
     kubeconfig: pulumi.output("none"),
@@ -307,4 +309,12 @@ describe("an edit changes what it has to and no more", () => {
   it("a chart's files", async () => {
     expect(await changed({ charts: ["reaper"] })).toEqual(["~ wire-reaper"]);
   });
+});
+
+it("makes network policies where they are enforced, and no release waits for them or changes", async () => {
+  expect(await changed({ policies: { datanodes: ["192.168.122.31"] } })).toEqual(
+    ["backend", "clients", "data", "federation", "outgoing", "redis"].map(
+      (policy) => `+ wire-policy-wire-${policy}`,
+    ),
+  );
 });
