@@ -44,8 +44,26 @@ def resolve(name):
     code, count = answer[3] & 15, struct.unpack(">H", answer[6:8])[0]
     if code or not count:
         raise OSError(f"the cluster's DNS has no address of {full}")
-    # Answers of one question are 16 bytes each: a pointer to the name, and an address.
-    return [socket.inet_ntoa(answer[-16 * at + 12 : -16 * at + 16 or None]) for at in range(1, count + 1)]
+    return addresses(answer, count)
+
+
+def addresses(answer, count):
+    """Those in the records of an answer to one question (RFC 1035, 4.1)."""
+    found, at = [], after_name(answer, 12) + 4
+    for _ in range(count):
+        at = after_name(answer, at)
+        kind, _, _, length = struct.unpack_from(">HHIH", answer, at)
+        at += 10 + length
+        if kind == 1:
+            found.append(socket.inet_ntoa(answer[at - 4 : at]))
+    return found
+
+
+def after_name(answer, at):
+    """Where a name ends: after a label of no length, or a pointer to where the rest of it stands."""
+    while 0 < answer[at] < 192:
+        at += answer[at] + 1
+    return at + (2 if answer[at] else 1)
 
 
 def encryption(authority):
