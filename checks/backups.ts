@@ -14,6 +14,8 @@ export interface AssetHostFacts {
     readonly made: number;
     readonly kept: number;
   }[];
+  /** When all of them were off the host as well, in seconds since 1970, and how the last run ended; null without a place. */
+  readonly offHost: { readonly done: number; readonly result: string } | null;
   /** Seconds between two backups as planned; null where none are. */
   readonly interval: number | null;
   /** Status that the files are answered with, or what went wrong. */
@@ -34,7 +36,8 @@ export async function checkAssetHost(
 ): Promise<void> {
   await report.check("files for the machines", () => answered(facts.files, "nginx"));
   await report.check("images for the machines", () => answered(facts.registry, "docker-registry"));
-  const { interval } = facts;
+  const { interval, offHost, now } = facts;
+  if (offHost) await report.check("backups off the host", () => checkOffHost(offHost, now));
   if (interval === null) return report.note("no backups are planned");
   const timers = Object.entries(machines).flatMap(([node, { backups }]) =>
     backups.map((timer) => ({ node, ...timer })),
@@ -47,6 +50,14 @@ export async function checkAssetHost(
       await report.check(name, () => checkBackup(facts, interval, service, group));
     }
   }
+}
+
+/** A timer brings them every hour, up to ten minutes late, and a large one takes its time. */
+function checkOffHost({ done, result }: NonNullable<AssetHostFacts["offHost"]>, now: number): string {
+  const look = "journalctl --unit wiab-offhost on the asset host";
+  if (result !== "success") throw new Error(`the last run has failed: ${look}`);
+  if (now - done > 3 * 3600) throw new Error(`nothing was brought there for ${hours(now - done)}: ${look}`);
+  return `complete ${hours(now - done)} ago`;
 }
 
 function answered(found: number | string, service: string): string {

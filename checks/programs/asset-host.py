@@ -33,6 +33,16 @@ def backups():
     return found
 
 
+def off_host():
+    """When all that is here was elsewhere too, and how the last run ended; None where it is brought nowhere."""
+    timer = "/etc/systemd/system/wiab-offhost.timer"
+    if not os.path.exists(timer):
+        return None
+    shown = subprocess.run(["systemctl", "show", "--property", "Result", "--value", "wiab-offhost.service"], capture_output=True, text=True)
+    done = "/var/lib/wiab-backup/offhost-done"
+    return {"result": shown.stdout.strip(), "done": os.path.getmtime(done if os.path.exists(done) else timer)}
+
+
 def interval(schedule):
     """Seconds between two times of a schedule, the longest of the next ones."""
     command = ["systemd-analyze", "calendar", "--iterations=8", schedule]
@@ -57,6 +67,7 @@ def answers(url, authority=None):
 print(json.dumps({
     "now": time.time(),
     "backups": backups(),
+    "offHost": off_host(),
     "interval": interval(PARAMETERS["schedule"]) if PARAMETERS.get("schedule") else None,
     "files": answers(PARAMETERS["url"]),
     "registry": answers(f"https://{PARAMETERS['registry']}/v2/", PARAMETERS["authority"]),

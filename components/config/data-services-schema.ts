@@ -28,24 +28,3 @@ export const dataServices = z.strictObject({
     .prefault({})
     .describe("PostgreSQL."),
 });
-
-/** Backups of the data services and of Kubernetes to the asset host. */
-export const backup = z.strictObject({
-  schedule: z
-    .string()
-    .min(1)
-    .default("*-*-* 02:30:00")
-    .describe("When each service is backed up to the asset host: a calendar event of systemd.time(7)."),
-  keep: z
-    .int()
-    .min(1)
-    .max(365)
-    .default(7)
-    .describe("Backups of each service and node that are kept however old they are: the newest."),
-  keepDays: z
-    .int()
-    .min(1)
-    .max(3650)
-    .default(7)
-    .describe("Days for which no backup is deleted, however many there are."),
-});

@@ -1,10 +1,12 @@
 import { z } from "zod";
 import { artifact } from "./artifact-schema";
+import { backup } from "./backup-schema";
 import { callingSettings } from "./calling-schema";
-import { backup, dataServices } from "./data-services-schema";
+import { dataServices } from "./data-services-schema";
 import { kubernetes } from "./kubernetes-schema";
 import { mesh } from "./mesh-schema";
 import { serverName, wrongAddress, wrongNetwork } from "./network-words";
+import { account, hostKey } from "./ssh-schema";
 import { wasimoff } from "./wasimoff-schema";
 import { wickr } from "./wickr-schema";
 import { features, tls, wire } from "./wire-schema";
@@ -18,14 +20,6 @@ import { features, tls, wire } from "./wire-schema";
 const ipv4 = z.ipv4({ error: ({ input }) => wrongAddress(input) });
 const port = z.int().min(1).max(65535);
 const path = z.string().min(1);
-
-/** A user who exists already, on the host or on a machine. */
-const account = z
-  .string()
-  .regex(
-    /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/,
-    "must be a user name: at most 32 letters, digits, dots, hyphens and underscores, a letter or underscore first",
-  );
 
 /** Where a server is; IPv6 is no goal of this program. */
 const serverAddress = z
@@ -85,13 +79,6 @@ const ssh = z.strictObject({
 
 /** Where the workstation keeps the keys of hosts, in the operator's home folder. */
 export const knownHostsFile = ".ssh/known_hosts";
-
-const hostKey = z
-  .string()
-  .regex(
-    /^ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}( .*)?$/,
-    "must be the line of an Ed25519 host key: ssh-ed25519 AAAA…",
-  );
 
 /** How the workstation reaches the KVM host. */
 export const hostSsh = z.strictObject({

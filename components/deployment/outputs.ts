@@ -94,6 +94,8 @@ export interface StackOutputs {
   readonly sshPrivateKey: string;
   /** Private key, in PEM, that opens the backups. Secret. */
   readonly backupKey: string;
+  /** What the server of `backup.offHost` has to let in, a line of `authorized_keys`; not there without one. */
+  readonly offHostPublicKey?: string;
 }
 
 /** A value any part of which may be an output still. */
@@ -177,6 +179,7 @@ export const stackOutputs = ({
   sshPublicKey: secrets.ssh.publicKey,
   sshPrivateKey: secrets.ssh.privateKey,
   backupKey: secrets.backups.privateKey,
+  ...(platform?.offHost ? { offHostPublicKey: platform.offHost.publicKey } : {}),
 });
 
 function platformOutputs(

@@ -1,6 +1,7 @@
 import { Artifact } from "../artifact/artifact";
 import { type ArtifactPlan, storePath } from "../artifact/plan";
 import { Backups } from "../backup/client";
+import { OffHost } from "../backup/offhost";
 import { BackupStore } from "../backup/store";
 import { DataServices } from "../data-services/data-services";
 import type { Firewall } from "../host/firewall/firewall";
@@ -37,6 +38,8 @@ export interface Platform {
   readonly dataServices: DataServices | undefined;
   /** Undefined where the site is on its own. */
   readonly mesh: Mesh | undefined;
+  /** Undefined where backups are brought nowhere else. */
+  readonly offHost: OffHost | undefined;
   /** Undefined without charts. */
   readonly wire: Wire | undefined;
   /** Undefined where there is none. */
@@ -55,6 +58,7 @@ export function makePlatform(args: PlatformArgs): Platform {
       cluster: undefined,
       dataServices: undefined,
       mesh: makeMesh(args, artifact, undefined),
+      offHost: undefined,
       wire: undefined,
       wasimoff: undefined,
     };
@@ -66,13 +70,14 @@ export function makePlatform(args: PlatformArgs): Platform {
     seed: args.config.artifact?.seed ?? "needed",
   });
   const cluster = makeCluster(args, artifact, nodes);
-  makeBackups(args, artifact, cluster, dataServices);
+  const offHost = makeBackups(args, artifact, cluster, dataServices);
   const wire = makeWire(args, artifact, dataServices, cluster, nodes);
   return {
     artifact,
     cluster,
     dataServices,
     mesh: makeMesh(args, artifact, cluster),
+    offHost,
     wire,
     wasimoff: makeWasimoff(args, artifact, cluster, wire),
   };
@@ -135,7 +140,7 @@ function makeBackups(
   { assetHost }: Artifact,
   cluster: KubernetesCluster,
   dataServices: DataServices,
-): void {
+): OffHost | undefined {
   const services = Object.keys(dataServices.connections);
   const nodes = [
     ...plan.kubenodes.map(({ name, address, retiring }) => ({
@@ -162,6 +167,11 @@ function makeBackups(
       services: own,
       schedule: config.backup.schedule,
     });
+  const place = config.backup.offHost;
+  return (
+    place &&
+    new OffHost("offhost", { target: assetHost.target, store, place, identity: secrets.offHostIdentity() })
+  );
 }
 
 function makeMesh(

@@ -252,6 +252,11 @@ export class Secrets extends pulumi.ComponentResource {
     return this.#keyPair(`backup-${machine}`, (seed) => openSshEd25519(seed, `backup-${machine}`));
   }
 
+  /** Makes the key with which backups are brought off the host, a child named `<name>-offhost`, in OpenSSH's formats. */
+  offHostIdentity(): { privateKey: pulumi.Output<string>; publicKey: pulumi.Output<string> } {
+    return this.#keyPair("offhost", (seed) => openSshEd25519(seed, "wiab-backups"));
+  }
+
   /** Makes what people show at the front of Wasimoff, a child named `<name>-wasimoff`. */
   wasimoffToken(): pulumi.Output<string> {
     return this.#text("wasimoff", 32);

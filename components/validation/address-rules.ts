@@ -15,7 +15,7 @@ import type { Problem } from "./problem";
 
 type Sections<K extends keyof Configuration> = Pick<Configuration, K>;
 /** The sections that have addresses in them. */
-type Addressed = Sections<"network" | "firewall" | "kubernetes" | "machines" | "host" | "mail">;
+type Addressed = Sections<"network" | "firewall" | "kubernetes" | "machines" | "host" | "mail" | "backup">;
 
 /** What no machine and no network of machines can have (RFC 6890). */
 const special = [
@@ -49,6 +49,7 @@ export function addressRules(config: Addressed): Problem[] {
     ...outsiders(config).flatMap((one) => outsiderProblems(one, [machines, ...inCluster], config)),
     ...apiProblems(config),
     ...relayProblems(config),
+    ...offHostProblems(config),
   ];
 }
 
@@ -198,6 +199,20 @@ function apiProblems({ kubernetes: { api }, machines }: Addressed): Problem[] {
   ];
 }
 
+/** What lies on the host goes with it. */
+function offHostProblems({ backup, firewall, host }: Addressed): Problem[] {
+  const address = backup.offHost?.address;
+  const own = [firewall.publicAddress, firewall.localAddress, host.ssh?.address];
+  return address !== undefined && own.includes(address)
+    ? [
+        {
+          key: "backup.offHost.address",
+          message: `${address} is the host itself, with which all backups would go; it must be a server elsewhere`,
+        },
+      ]
+    : [];
+}
+
 /** Names mean something else in a pod than on the workstation. */
 function relayProblems({ mail: { relay } }: Addressed): Problem[] {
   const key = "mail.relay.host";
@@ -234,7 +249,7 @@ export const addressWarnings = ({ network, kubernetes }: Sections<"network" | "k
         ],
   );
 
-function outsiders({ firewall, host, mail, kubernetes }: Addressed): Outsider[] {
+function outsiders({ firewall, host, mail, kubernetes, backup }: Addressed): Outsider[] {
   const api = kubernetes.api?.replace(/:\d+$/, "");
   const all = [
     [
@@ -253,6 +268,7 @@ function outsiders({ firewall, host, mail, kubernetes }: Addressed): Outsider[] 
     ],
     ["host.ssh.address", host.ssh?.address, "where the workstation reaches the host", false, true],
     ["mail.relay.host", mail.relay?.host, "a server that pods reach", true, false],
+    ["backup.offHost.address", backup.offHost?.address, "a server elsewhere", false, false],
     ["kubernetes.api", api, "where the workstation reaches the API", true, true],
   ] as const;
   return all.flatMap(([key, address, meaning, mayBeGateway, mayBeLoopback]) =>

@@ -50,7 +50,7 @@ function rule<K extends keyof Configuration>(
 export const checkRules: Rule = (config, surroundings) =>
   [
     rule(["network", "firewall", "machines", "ssh", "domain"], nameRules),
-    rule(["network", "firewall", "kubernetes", "machines", "host", "mail"], addressRules),
+    rule(["network", "firewall", "kubernetes", "machines", "host", "mail", "backup"], addressRules),
     rule(["machines"], roleRules),
     rule(["wickr", "machines", "firewall", "artifact", "mesh", "wasimoff", "wire"], wickrRules),
     rule(["host", "machines"], capacityRules),

@@ -451,6 +451,24 @@ describe.each([
   });
 });
 
+describe("the program with a second place for backups", () => {
+  it("has the asset host bring them there with a key of its own, through the firewall", async () => {
+    const values = labValues("full");
+    values.backup = {
+      offHost: {
+        ...{ address: "198.51.100.20", user: "keeper" },
+        hostKey: `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)}`,
+      },
+    };
+    const run = await runProgram("lab", values);
+    expect(run.outputs.offHostPublicKey).toMatch(/^ssh-ed25519 \S+ wiab-backups$/);
+    expect(parameter(run, "offhost-assethost", "KNOWN_HOSTS")).toMatch(/^198\.51\.100\.20 ssh-ed25519 /);
+    expect(inputsOf(run, "offhost-assethost").stdin).toContain("BEGIN OPENSSH PRIVATE KEY");
+    const rules = parameter(run, "firewall-wiab-lab", "RULESET");
+    expect(rules).toContain("ip daddr 198.51.100.20 tcp dport 22 accept");
+  });
+});
+
 describe("the program with kubenodes that retire", () => {
   it("takes the founder and another one out after the one that stays", async () => {
     const values = labValues("full");

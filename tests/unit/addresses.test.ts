@@ -7,11 +7,17 @@ const existing = (address: string) => (c: Values) =>
   Object.assign(c.machines[0], { address, existing: { user: "admin", privateKeyFile: "~/.ssh/id" } });
 const relay = (host: string) => (c: Values) => (c.mail = { relay: { host } });
 
+const offHost = (address: string) => ({
+  ...{ address, user: "keeper" },
+  hostKey: `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)}`,
+});
+
 /** All keys that have an address, with what puts one there. */
 const addressed: Record<string, (address: string) => (c: Values) => void> = {
   "firewall.publicAddress": (address) => (c) => (c.firewall.publicAddress = address),
   "host.ssh.address": (address) => (c) => (c.host.ssh.address = address),
   "mail.relay.host": relay,
+  "backup.offHost.address": (address) => (c) => (c.backup = { offHost: offHost(address) }),
   "kubernetes.api": (address) => (c) => (c.kubernetes = { api: `${address}:6443` }),
   "machines[0].address": existing,
 };
@@ -23,6 +29,13 @@ const networks: Record<string, (cidr: string) => (c: Values) => void> = {
 };
 
 describe("an address", () => {
+  it("of the host itself is no second place for backups", () => {
+    expect(problemsOf((c) => (c.backup = { offHost: offHost(c.firewall.publicAddress) }))).toEqual([
+      expect.stringMatching(/^backup\.offHost\.address: .* is the host itself/),
+    ]);
+    expect(problemsOf((c) => (c.backup = { offHost: offHost("198.51.100.77") }))).toEqual([]);
+  });
+
   it.each(Object.keys(addressed))("%s is refused in every network of the cluster's", (key) => {
     for (const address of ["10.233.64.1", "10.233.127.255", "10.233.0.0", "10.233.63.255"])
       expect(problemsOf(addressed[key]?.(address) ?? (() => {})), address).toEqual([

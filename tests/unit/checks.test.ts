@@ -85,6 +85,12 @@ describe("the asset host and the backups", () => {
       ["files for the machines", /refused: systemctl status nginx/, { files: "connection refused" }],
       ["images for the machines", /answers 502/, { registry: 502 }],
       [
+        "backups off the host",
+        /the last run has failed/,
+        { offHost: { done: 1_199_000, result: "exit-code" } },
+      ],
+      ["backups off the host", /nothing .* for 5\.6 h/, { offHost: { done: 1_180_000, result: "success" } }],
+      [
         "backup of cassandra",
         /40\.0 h old, and one is due every 24\.0 h/,
         { backups: [{ ...backup, made: 1_056_000 }] },

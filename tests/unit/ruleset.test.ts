@@ -78,6 +78,15 @@ describe("renderRuleset", () => {
     ).toEqual([...[2525, 2525, 2525, undefined, undefined]]);
   });
 
+  it("lets the asset host bring backups to a server elsewhere, and nothing else out", () => {
+    const offHost = { assetHost: "192.168.122.10", address: "198.51.100.20", port: 23 };
+    const rules = renderRuleset({ ...args, privateDeployment: true, offHost });
+    const packets = "ip saddr 192.168.122.10 ip daddr 198.51.100.20 tcp dport 23";
+    expect(rules).toContain(`    oifname != "wirebox" ${packets} snat ip to 203.0.113.1\n`);
+    expect(rules).toContain(`    ${packets} accept\n`);
+    expect(renderRuleset({ ...args, privateDeployment: true })).not.toContain("198.51.100.20");
+  });
+
   it("drops by policy in the hardened input alone", () => {
     expect(renderRuleset(args)).not.toMatch(/policy drop|hook input priority filter;/);
     const hardened = renderRuleset({ ...args, hardenInput: true, sshPort: 2222 });

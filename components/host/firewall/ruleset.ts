@@ -49,6 +49,8 @@ export interface RulesetArgs {
     /** IPv4 networks that may use it; empty for all. */
     readonly networks: readonly string[];
   };
+  /** Where the asset host brings backups: a server's IPv4 address and TCP port. @default nowhere */
+  readonly offHost?: { readonly assetHost: string; readonly address: string; readonly port: number };
   /** TCP port of a mail relay on the host, which the machines reach. @default none */
   readonly relayPort?: number;
   /** The machine of Wickr, with the address of the host's whose ports go to it. @default none */
@@ -90,6 +92,12 @@ export const planRuleset = (config: Configuration, plan: Plan): RulesetArgs => (
     internalRanges: plan.wickr.internalRanges,
   },
   privateDeployment: config.firewall.privateDeployment,
+  offHost: config.backup.offHost &&
+    plan.assethost && {
+      assetHost: plan.assethost.address,
+      address: config.backup.offHost.address,
+      port: config.backup.offHost.port,
+    },
   relayPort: relayOnHost(config, plan) ? config.mail.relay?.port : undefined,
   hardenInput: config.firewall.hardenInput,
   sshPort: config.host.ssh?.port,
@@ -169,6 +177,14 @@ export function renderRuleset(args: RulesetArgs): string {
       ]
     : [];
 
+  // Allowed by name even where machines have no way out.
+  const allowedOut = [
+    ...fromGateway,
+    ...(args.offHost
+      ? [`ip saddr ${args.offHost.assetHost} ip daddr ${args.offHost.address} tcp dport ${args.offHost.port}`]
+      : []),
+  ];
+
   const { transport } = args;
   const fromNetworks = transport?.networks.length ? `ip saddr { ${transport.networks.join(", ")} } ` : "";
 
@@ -220,7 +236,7 @@ export function renderRuleset(args: RulesetArgs): string {
       `oifname "${bridge}" ip saddr ${network} ct status dnat snat ip to ${publicAddress}`,
       // Media that the calling node sends first has to come from where the peer would send to.
       ...(callingNode ? [`oifname != "${bridge}" ${fromCalling} snat ip to ${localAddress}`] : []),
-      ...fromGateway.map((packets) => `oifname != "${bridge}" ${packets} snat ip to ${localAddress}`),
+      ...allowedOut.map((packets) => `oifname != "${bridge}" ${packets} snat ip to ${localAddress}`),
       ...(args.privateDeployment ? [] : [`oifname != "${bridge}" ip saddr ${network} masquerade`]),
     ]),
     chain("forward", [
@@ -241,7 +257,7 @@ export function renderRuleset(args: RulesetArgs): string {
       chain("from-machines", [
         "ct state established,related accept",
         ...(callingNode ? [`${fromCalling} accept`] : []),
-        ...fromGateway.map((packets) => `${packets} accept`),
+        ...allowedOut.map((packets) => `${packets} accept`),
         // A program in a machine that tries should fail at once, not hang.
         "reject with icmpx type admin-prohibited",
       ]),
