@@ -16,13 +16,51 @@ import (
 
 // Peers are those of a gateway's links.
 type Peers struct {
-	client   *wgctrl.Client
+	client   devices
 	settings *settings.Settings
 	links    [settings.LinkCount]settings.Link
 
 	mutex sync.Mutex
 	// rules are those that were written last, in nft's words.
 	rules string
+	looks [settings.LinkCount]look
+}
+
+// devices is what a wgctrl.Client does.
+type devices interface {
+	Device(name string) (*wgtypes.Device, error)
+	ConfigureDevice(name string, config wgtypes.Config) error
+}
+
+// lookLife is how long a look at a link is used unless it is changed here: an exchange takes several, and with 300 peers there are
+// more than a hundred exchanges in a second.
+const lookLife = 200 * time.Millisecond
+
+// look is what was seen of a link.
+type look struct {
+	at    time.Time
+	found *wgtypes.Device
+}
+
+func (p *Peers) look(link int) (*wgtypes.Device, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if last := p.looks[link]; last.found != nil && time.Since(last.at) < lookLife {
+		return last.found, nil
+	}
+	at := time.Now()
+	found, err := p.client.Device(p.links[link].Name)
+	if err == nil {
+		p.looks[link] = look{at, found}
+	}
+	return found, err
+}
+
+func (p *Peers) change(link int, config wgtypes.Config) error {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.looks[link] = look{}
+	return p.client.ConfigureDevice(p.links[link].Name, config)
 }
 
 // Peer is what a link knows of a site.
@@ -43,7 +81,7 @@ func NewPeers(s *settings.Settings) (*Peers, error) {
 
 // Own gives a link's public key.
 func (p *Peers) Own(link int) (wgtypes.Key, error) {
-	found, err := p.client.Device(p.links[link].Name)
+	found, err := p.look(link)
 	if errors.Is(err, fs.ErrNotExist) {
 		return wgtypes.Key{}, errors.New("the interface " + p.links[link].Name + " is not there (yet)")
 	}
@@ -55,7 +93,7 @@ func (p *Peers) Own(link int) (wgtypes.Key, error) {
 
 // All gives a link's peers by their prefixes.
 func (p *Peers) All(link int) (map[netip.Prefix]Peer, error) {
-	found, err := p.client.Device(p.links[link].Name)
+	found, err := p.look(link)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +141,7 @@ func (p *Peers) Set(link int, prefix netip.Prefix, key wgtypes.Key, endpoint *ne
 }
 
 func (p *Peers) configure(link int, peers ...wgtypes.PeerConfig) error {
-	return p.client.ConfigureDevice(p.links[link].Name, wgtypes.Config{Peers: peers})
+	return p.change(link, wgtypes.Config{Peers: peers})
 }
 
 // Route sends a site's prefix by a link, from the gateway's own address.
@@ -134,5 +172,5 @@ func (p *Peers) Remove(prefix netip.Prefix) error {
 
 // SetPrivateKey gives a link another key. It ends the link's sessions; the peers have to be told.
 func (p *Peers) SetPrivateKey(link int, key wgtypes.Key) error {
-	return p.client.ConfigureDevice(p.links[link].Name, wgtypes.Config{PrivateKey: &key})
+	return p.change(link, wgtypes.Config{PrivateKey: &key})
 }

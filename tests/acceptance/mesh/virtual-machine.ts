@@ -87,7 +87,11 @@ export class VirtualMachine extends Box {
   }
 
   override spawn(...args: string[]): ChildProcess {
-    const options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"];
+    const options = [
+      ...["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"],
+      // A machine that is gone says nothing on a connection that it had.
+      ...["ServerAliveInterval=5", "ServerAliveCountMax=2"],
+    ];
     return spawn(
       "ip",
       [
