@@ -19,6 +19,18 @@ export const kubernetes = z.strictObject({
     .describe(
       "Where the workstation reaches the API if not at the first kubenode's own address: the near end of an SSH tunnel, for example `127.0.0.1:6443`.",
     ),
+  encryptSecrets: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Kubernetes' secrets are encrypted in etcd, with a key of the stack's. A cluster that is there takes it on, one control plane after another; it cannot be taken back.",
+    ),
+  auditLog: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Each API server writes down who did what, in `/var/log/kubernetes-audit` on its node: changes, and who reads secrets, never their contents. 1.1 GB at most.",
+    ),
   networkPolicies: z
     .boolean()
     .default(true)

@@ -12,6 +12,8 @@ import { loadScript, runScript, type ScriptRun } from "../machine/script";
 import type { Target } from "../machine/target";
 import type { Secrets } from "../secrets/secrets";
 import { dnsObjects, storageObjects, volumesOf } from "./addons/objects";
+import { apiServerGuards } from "./guard/guard";
+import { encryptSecrets, prepareGuards } from "./guard/scripts";
 import { paceOf } from "./member/emulation";
 import { apiPort, discoveryFile, renderKubeadmConfig, upgradeOptions } from "./member/kubeadm";
 import { renderKubeletConfig, renderKubeletUnit } from "./member/kubelet";
@@ -78,6 +80,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
       serviceCidr: settings.serviceCidr,
       endpoint: balancerEndpoint,
       emulated: args.emulated,
+      guards: apiServerGuards(settings),
       certificateNames: [
         ...new Set(["127.0.0.1", "localhost", args.publicAddress, api.replace(/:\d+$/, "")]),
       ],
@@ -87,6 +90,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
     const program = (file: keyof typeof plan.binaries) =>
       `${directoryOf(service, plan.binaries[file])}/${file}`;
 
+    const key = settings.encryptSecrets ? args.secrets.symmetricKey("kubernetes-secrets") : undefined;
     const prepared = nodes.map(({ plan: machine, target }) => {
       const config = renderKubeadmConfig(plan, cluster, machine);
       const installed = install(
@@ -124,7 +128,14 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         },
         child,
       );
-      return { machine, config, target: { ...target, after: [run] } };
+      const guarded = prepareGuards(
+        `${name}-${machine.name}`,
+        { ...target, after: [run] },
+        settings,
+        key,
+        child,
+      );
+      return { machine, config, target: guarded };
     });
 
     const joined: ScriptRun[] = [];
@@ -174,12 +185,23 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         ),
       );
     });
+    const encrypted = key
+      ? encryptSecrets(
+          name,
+          staying.map(({ plan: node }) => ({
+            node,
+            target: { ...targetIn(prepared, node.name), after: joined },
+          })),
+          key,
+          child,
+        )
+      : joined;
     const { network } = plan;
     const addons = runScript(
       `${name}-addons`,
       {
         // After the last of them: the rolling chain has seen to the others.
-        target: { ...first.target, after: joined },
+        target: { ...first.target, after: encrypted },
         script: loadScript(`${__dirname}/addons`, "addons.sh"),
         parameters: {
           OBJECTS: JSON.stringify({
@@ -243,6 +265,11 @@ export class KubernetesCluster extends pulumi.ComponentResource {
     return target;
   }
 }
+
+const targetIn = (
+  prepared: readonly { readonly machine: MachinePlan; readonly target: Target }[],
+  node: string,
+): Target => (prepared.find(({ machine }) => machine.name === node) as { readonly target: Target }).target;
 
 const memberScript = () => {
   const room = `${__dirname}/member`;

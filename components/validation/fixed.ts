@@ -8,6 +8,7 @@ const fixed = {
   "network.dhcpRange": "the network would be made anew, and running machines would lose their way to it",
   "kubernetes.podCidr": "every node keeps the addresses of pods that it was given",
   "kubernetes.serviceCidr": "services, and the certificates of the API servers, keep their addresses",
+  "kubernetes.encryptSecrets": "no API server could read any more what is encrypted in etcd",
   "ssh.user": "machines that exist have the former user alone",
 } as const;
 
@@ -24,6 +25,7 @@ export function findFixed(
     "network.dhcpRange": `${network.dhcpRange.start} to ${network.dhcpRange.end}`,
     "kubernetes.podCidr": kubernetes.podCidr,
     "kubernetes.serviceCidr": kubernetes.serviceCidr,
+    "kubernetes.encryptSecrets": `${kubernetes.encryptSecrets}`,
     "ssh.user": ssh.user,
   };
   return fixedKeys.flatMap((key) => {

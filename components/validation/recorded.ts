@@ -26,7 +26,12 @@ export interface RecordedMachine {
 export type RecordedSettings = Readonly<
   Partial<
     Record<
-      "network.cidr" | "network.dhcpRange" | "kubernetes.podCidr" | "kubernetes.serviceCidr" | "ssh.user",
+      | "network.cidr"
+      | "network.dhcpRange"
+      | "kubernetes.podCidr"
+      | "kubernetes.serviceCidr"
+      | "kubernetes.encryptSecrets"
+      | "ssh.user",
       string
     >
   >
@@ -65,12 +70,14 @@ export function recordedSettings(resources: Resources): RecordedSettings {
     JSON.stringify(network.xml ?? "").replaceAll('\\"', '"'),
   );
   const stack = outputsOf((_, type) => type === "pulumi:pulumi:Stack");
-  const cluster = networkingIn((environment as { KUBEADM_CONFIG?: unknown } | undefined)?.KUBEADM_CONFIG);
+  const kubeadm = (environment as { KUBEADM_CONFIG?: unknown } | undefined)?.KUBEADM_CONFIG;
+  const cluster = networkingIn(kubeadm);
   const found = {
     "network.cidr": cidr,
     "network.dhcpRange": range ? `${range[1]} to ${range[2]}` : undefined,
     "kubernetes.podCidr": cluster?.podSubnet,
     "kubernetes.serviceCidr": cluster?.serviceSubnet,
+    "kubernetes.encryptSecrets": `${kubeadm}`.includes("encryption-provider-config") ? "true" : undefined,
     // Machines that exist already have users of their own.
     "ssh.user": Object.keys(login).length > 0 ? stack.sshUser : undefined,
   };

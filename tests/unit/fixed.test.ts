@@ -12,6 +12,7 @@ function state(values = stagingConfiguration(() => {})) {
   const kubeadm = `kind: InitConfiguration
 ---
 kind: ClusterConfiguration
+apiServer: { extraArgs: { encryption-provider-config: /encryption.yaml } }
 networking: { podSubnet: ${kubernetes.podCidr}, serviceSubnet: ${kubernetes.serviceCidr} }
 `;
   const command = "command:remote:Command";
@@ -48,6 +49,9 @@ const edits: Readonly<Record<(typeof fixedKeys)[number], (values: Values) => voi
   "kubernetes.serviceCidr": (values) => {
     values.kubernetes = { serviceCidr: "10.101.0.0/18" };
   },
+  "kubernetes.encryptSecrets": (values) => {
+    values.kubernetes = { encryptSecrets: false };
+  },
   "ssh.user": (values) => {
     values.ssh = { ...values.ssh, user: "somebody" };
   },
@@ -61,7 +65,9 @@ describe("what cannot change in place", () => {
   it("may stay as it is", () => {
     expect(
       findFixed(
-        stagingConfiguration(() => {}),
+        stagingConfiguration((values) => {
+          values.kubernetes = { encryptSecrets: true };
+        }),
         recordedSettings(state()),
       ),
     ).toEqual([]);

@@ -1,8 +1,10 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { parseAllDocuments } from "yaml";
+import { parse, parseAllDocuments } from "yaml";
 import type { ArtifactFile } from "../../components/artifact/manifest";
 import type { ArtifactPlan } from "../../components/artifact/plan";
 import { dnsObjects, storageObjects, volumesOf } from "../../components/kubernetes/addons/objects";
+import { apiServerGuards, auditPolicy, renderEncryption } from "../../components/kubernetes/guard/guard";
 import { renderKubeadmConfig, upgradeOptions } from "../../components/kubernetes/member/kubeadm";
 import { renderKubeletConfig } from "../../components/kubernetes/member/kubelet";
 import { renderBalancer } from "../../components/kubernetes/node/balancer";
@@ -62,10 +64,11 @@ const cluster = {
   serviceCidr: "10.233.0.0/18",
   endpoint: "127.0.0.1:7443",
   certificateNames: ["127.0.0.1"],
+  guards: apiServerGuards({ encryptSecrets: false, auditLog: false }),
 };
 const node = { name: "kubenode1", address: "192.168.122.21" };
-const documents = (artifact: ArtifactPlan, emulated = false) => {
-  const text = renderKubeadmConfig(planKubernetes(artifact), { ...cluster, emulated }, node);
+const documents = (artifact: ArtifactPlan, emulated = false, guards = cluster.guards) => {
+  const text = renderKubeadmConfig(planKubernetes(artifact), { ...cluster, emulated, guards }, node);
   const all = parseAllDocuments(text).map((document) => document.toJS());
   const of = (kind: string) => all.find((document) => document.kind === kind);
   return {
@@ -147,6 +150,48 @@ describe("kubeadm's configuration", () => {
     expect(join.discovery).not.toHaveProperty("bootstrapToken");
     for (const { nodeRegistration } of [init, join]) expect(nodeRegistration.taints).toEqual([]);
     expect(join.controlPlane.localAPIEndpoint.advertiseAddress).toBe(node.address);
+  });
+});
+
+describe("the guards of an API server", () => {
+  const all = apiServerGuards({ encryptSecrets: true, auditLog: true });
+
+  it.each([
+    ["v1beta4", lab],
+    ["v1beta3", wire],
+  ])("are among what kubeadm is told in %s", (_, artifact) => {
+    const { apiServer } = documents(artifact, false, all).cluster;
+    expect(JSON.stringify(apiServer.extraArgs)).toMatch(
+      /encryption-provider-config.*encryption\.yaml.*automatic-reload.*true.*audit-policy-file.*audit-log-path/,
+    );
+    expect(apiServer.extraVolumes.map(({ hostPath, readOnly }: any) => [hostPath, readOnly])).toEqual([
+      ["/etc/wiab/kubernetes/guard", true],
+      ["/var/log/kubernetes-audit", false],
+    ]);
+  });
+
+  it("change nothing of a cluster that has none", () => {
+    const { apiServer } = documents(lab).cluster;
+    expect(apiServer).toEqual({ certSANs: ["127.0.0.1"] });
+  });
+
+  it("read with the key first and write with it later, and read what is plain all the time", () => {
+    const key = "ab".repeat(32);
+    const providers = (writes: boolean) => parse(renderEncryption(key, writes)).resources[0].providers;
+    expect(providers(false).map((each: object) => Object.keys(each)[0])).toEqual(["identity", "secretbox"]);
+    expect(providers(true).map((each: object) => Object.keys(each)[0])).toEqual(["secretbox", "identity"]);
+    const [{ name, secret }] = providers(true)[0].secretbox.keys;
+    // What encrypt.sh looks for in etcd has the name in it.
+    expect(readFileSync("components/kubernetes/guard/encrypt.sh", "utf8")).toContain(`:${name}:`);
+    expect(Buffer.from(secret, "base64")).toHaveLength(32);
+  });
+
+  it("write down who reads a secret, and never what it says", () => {
+    const { rules } = parse(auditPolicy);
+    expect(rules.every(({ level }: any) => level === "None" || level === "Metadata")).toBe(true);
+    const first = rules.find(({ resources }: any) => resources?.[0].resources.includes("secrets"));
+    const reading = rules.find(({ verbs }: any) => verbs?.includes("get"));
+    expect(rules.indexOf(first)).toBeLessThan(rules.indexOf(reading));
   });
 });
 

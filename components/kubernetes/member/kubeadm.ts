@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import type { ApiServerGuards } from "../guard/guard";
 import { type KubernetesPlan, minorOf } from "../plan";
 import { paceOf } from "./emulation";
 
@@ -12,6 +13,7 @@ export interface ClusterSettings {
   readonly certificateNames: readonly string[];
   /** Whether the machines are emulated in software. */
   readonly emulated: boolean;
+  readonly guards: ApiServerGuards;
 }
 
 /** What a node is called, and its address. */
@@ -117,7 +119,8 @@ export function renderKubeadmConfig(plan: KubernetesPlan, cluster: ClusterSettin
       },
       apiServer: {
         certSANs: cluster.certificateNames,
-        ...withArgs(pace.apiServer),
+        ...withArgs({ ...pace.apiServer, ...cluster.guards.args }),
+        ...(cluster.guards.volumes.length > 0 ? { extraVolumes: cluster.guards.volumes } : {}),
         ...(beta4 ? {} : { timeoutForControlPlane: patience }),
       },
       controllerManager: withArgs(pace.leaders),
