@@ -27,11 +27,10 @@ export interface Findings {
  * @param seed the same gives the same files.
  */
 export function fuzzStackFiles(count: number, seed: number): Findings {
-  const random = generator(seed);
-  const bases = [stagingValues(), stagingValues(), stagingValues(), labValues("small")].map(asFile);
   const findings: Findings = { refused: 0, accepted: 0, faults: [] };
-  for (let number = 0; number < count; number++) {
-    const text = mutate(bases[number % bases.length] as string, random);
+  let number = -1;
+  for (const text of mutated(count, seed)) {
+    number++;
     try {
       const message = refusalOf(text);
       if (message === undefined) findings.accepted++;
@@ -45,6 +44,13 @@ export function fuzzStackFiles(count: number, seed: number): Findings {
     }
   }
   return findings;
+}
+
+/** Mutated files of stacks with and without an artifact. @param seed - The same gives the same files. */
+export function* mutated(count: number, seed: number): Generator<string> {
+  const random = generator(seed);
+  const bases = [stagingValues(), stagingValues(), stagingValues(), labValues("small")].map(asFile);
+  for (let number = 0; number < count; number++) yield mutate(bases[number % bases.length] as string, random);
 }
 
 const asFile = (values: Values): string =>
@@ -71,11 +77,7 @@ export function judge(text: string): Judgement {
   const given = valuesIn(text);
   if (typeof given === "string") return refused(given);
   const all = Object.keys(given);
-  const values = Object.fromEntries(
-    all
-      .filter((key) => key.startsWith(`${project}:`))
-      .map((key) => [key.slice(key.lastIndexOf(":") + 1), given[key]]),
-  );
+  const values = ownValues(given);
   try {
     const { config, warnings } = validate(values, {
       ...workstation,
@@ -103,6 +105,19 @@ export function judge(text: string): Judgement {
     throw error;
   }
 }
+
+/** The values of a file that can be read, without the project's name before their keys. */
+export function valuesOf(text: string): Values {
+  const given = valuesIn(text);
+  return typeof given === "string" ? {} : ownValues(given);
+}
+
+const ownValues = (given: Values): Values =>
+  Object.fromEntries(
+    Object.entries(given)
+      .filter(([key]) => key.startsWith(`${project}:`))
+      .map(([key, value]) => [key.slice(key.lastIndexOf(":") + 1), value]),
+  );
 
 /** The values as the engine would hand them over: JSON of what its reader makes of the first document, and of no other. */
 function valuesIn(text: string): Values | string {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { judge, mutated, valuesOf } from "../fuzz/stack-files";
 import { labValues, stagingValues, type Values } from "../stacks";
 import { type Registered, runProgram } from "./program";
 
@@ -46,6 +47,28 @@ describe("a refusal", () => {
       expect(registered).toEqual([]);
     },
   );
+
+  // What the loader takes and refuses is npm run fuzz's to say, of 10,000 files; here the whole program has some of them.
+  it("of a mutated file comes before the first resource, and one that is taken is registered to its end", async () => {
+    const files = [...mutated(200, 20261130)];
+    const taken = files.filter((text) => judge(text).refusal === undefined).slice(0, 4);
+    const refused = files.filter((text) => judge(text).refusal !== undefined).slice(0, 6);
+    expect(taken).toHaveLength(4);
+    const counts: number[] = [];
+    for (const text of [...taken, ...refused]) {
+      const registered: Registered[] = [];
+      const error = await runProgram("fuzz", valuesOf(text), [], registered).then(
+        () => undefined,
+        (reason: Error) => reason,
+      );
+      // Without its text the program does not see what is wrong with that.
+      if (error) expect(error, text).toHaveProperty("__pulumiRunError", true);
+      if (error) expect(registered, text).toEqual([]);
+      else counts.push(registered.length);
+    }
+    expect(counts.length).toBeGreaterThanOrEqual(4);
+    expect(Math.min(...counts)).toBeGreaterThan(40);
+  });
 
   it("is what registers nothing: the same stack without a mistake registers everything", async () => {
     const registered: Registered[] = [];
