@@ -26,6 +26,10 @@ const special = [
   ["240.0.0.0/4", "is reserved, and not forwarded"],
 ] as const;
 
+/** Why no packet gets to an address, or to one of a network's; undefined if they do. */
+export const unreachable = (cidr: string): string | undefined =>
+  special.find(([other]) => overlap(other, cidr.includes("/") ? cidr : `${cidr}/32`))?.join(", which ");
+
 /** A network of the configuration's, with its key. */
 type Named = readonly [key: string, cidr: string];
 

@@ -21,7 +21,8 @@ export function expectation(issue: z.core.$ZodIssue): string {
         : `${input === null ? "has no value: it " : ""}must be ${kinds[issue.expected] ?? `of type ${issue.expected}`}${otherwiseWritten(issue.expected, input, issue.path.at(-1))}`;
     case "invalid_value": {
       const values = issue.values.map(String);
-      const near = meant(String(input), values);
+      // A section may have a key toString, and is no word in any case.
+      const near = typeof input === "object" ? undefined : meant(String(input), values);
       return `must be ${values.join(" or ")}${near === undefined ? "" : `; did you mean ${near}?`}`;
     }
     case "too_small": {

@@ -9,6 +9,7 @@ import { isGatewayAlone, meshSurroundings } from "../config/plan";
 import { callingPorts } from "../config/ports";
 import { quote } from "../config/quote";
 import { planMeshPrograms } from "../mesh/plan";
+import { unreachable } from "./address-rules";
 import { certificatesIn, type FoundIdentity, IdentityError, readIdentity } from "./mesh-identity";
 import { offerProblems } from "./mesh-offers";
 import type { Problem, Sections } from "./problem";
@@ -155,7 +156,7 @@ function siteProblems(mesh: MeshConfiguration, { site, peers }: MeshPlan): Probl
 
 /** An endpoint inside one of the stack's own networks is never reached: packets for it stay here. */
 function endpointProblems(
-  { peers }: MeshConfiguration,
+  { peers, endpoint }: MeshConfiguration,
   { network, kubernetes }: Pick<Meshed, "network" | "kubernetes">,
 ): Problem[] {
   const own = [
@@ -163,16 +164,20 @@ function endpointProblems(
     ["kubernetes.podCidr", kubernetes.podCidr],
     ["kubernetes.serviceCidr", kubernetes.serviceCidr],
   ] as const;
-  return peers.flatMap(({ endpoint }, index) => {
-    const inside = isIPv4(endpoint) ? own.find(([, cidr]) => contains(cidr, endpoint)) : undefined;
-    return inside
-      ? [
-          {
-            key: `mesh.peers[${index}].endpoint`,
-            message: `${endpoint} is inside ${inside[1]} (${inside[0]}), where this site itself is`,
-          },
-        ]
-      : [];
+  const places = [
+    ["mesh.endpoint", endpoint] as const,
+    ...peers.map((peer, index) => [`mesh.peers[${index}].endpoint`, peer.endpoint] as const),
+  ];
+  return places.flatMap(([key, address]) => {
+    if (address === undefined || !isIPv4(address)) return [];
+    const inside = own.find(([, cidr]) => contains(cidr, address));
+    const reason = unreachable(address);
+    return [
+      ...(inside
+        ? [{ key, message: `${address} is inside ${inside[1]} (${inside[0]}), where this site itself is` }]
+        : []),
+      ...(reason ? [{ key, message: `${address} is in ${reason}` }] : []),
+    ];
   });
 }
 

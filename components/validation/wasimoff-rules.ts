@@ -2,12 +2,14 @@ import { X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
 import { planArtifact } from "../artifact/plan";
 import { normalise } from "../artifact/reference";
+import { isNetworkAddress, networkOf, prefixOf } from "../config/addresses";
 import { publicNames } from "../config/names";
 import { quote } from "../config/quote";
 import { variableProblem, wasimoffHost } from "../config/wasimoff";
 import { eraNames, eras, transportPort } from "../config/wasimoff-eras";
 import type { WasimoffConfiguration } from "../config/wasimoff-schema";
 import { certificateProblems } from "../wire/tls";
+import { unreachable } from "./address-rules";
 import type { Problem, Sections } from "./problem";
 import type { Surroundings } from "./surroundings";
 
@@ -26,6 +28,7 @@ export function wasimoffRules(config: Concerned, surroundings: Surroundings): Pr
       ? [
           ...placeProblems(wasimoff, config),
           ...accessProblems(wasimoff),
+          ...networkProblems(wasimoff),
           ...transportProblems(wasimoff, config),
           ...tlsProblems(wasimoff, config, surroundings),
         ]
@@ -133,6 +136,25 @@ function placeProblems(wasimoff: WasimoffConfiguration, { domain, wire }: Concer
 }
 
 /** Nothing that runs code is open to the world unless somebody says so. */
+/** The ingress takes networks by their first address, and nobody comes from those that are not routed. */
+const networkProblems = ({ access }: WasimoffConfiguration): Problem[] =>
+  access.networks.flatMap((network, index) => {
+    const key = `wasimoff.access.networks[${index}]`;
+    const reason = unreachable(network);
+    if (!isNetworkAddress(network))
+      return [
+        {
+          key,
+          message: `${network} does not name a network: its host bits must be zero, as in ${networkOf(network)}`,
+        },
+      ];
+    if (prefixOf(network) === 0)
+      return [
+        { key, message: `${network} is everybody: say so by open: true, or name the networks that may` },
+      ];
+    return reason ? [{ key, message: `nobody comes from ${network}: it has addresses of ${reason}` }] : [];
+  });
+
 function accessProblems({ era, access }: WasimoffConfiguration): Problem[] {
   const { networks, token, open } = access;
   if (open)

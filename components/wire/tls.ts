@@ -56,6 +56,8 @@ export const fingerprintOf = (certificate: string): string => new X509Certificat
 
 /** All certificates of a file, or why they cannot be read. */
 function parseChain(text: string): X509Certificate[] | string {
+  if (/^0[\u0080-\uFFFF]/.test(text))
+    return "is in DER or PKCS #12, and PEM is wanted: openssl x509 -inform der -in FILE, or openssl pkcs12 -nokeys -in FILE, writes it";
   if (text.includes("\uFEFF"))
     return "begins with a byte order mark, which OpenSSL takes for a part of the first line: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE takes it off";
   // OpenSSL, and nginx with it, is stricter than Node: upstream's example has two dashes too many.
