@@ -10,6 +10,14 @@ from brokers import NODES, SELF, SETTINGS, STAYING, Trouble, ask, divided, encry
 
 def look():
     views = {name: members(name) for name in STAYING}
+    for viewer in STAYING:
+        lost = sorted(divided(viewer))
+        # A machine that stood still: pause_minority stops only a broker that has nobody beside it any more.
+        if 2 * (len(STAYING) - len(lost)) < len(STAYING):
+            raise Trouble(
+                f"{viewer} and {', '.join(lost)} have lost sight of each other, and do not come together by themselves: "
+                f"on {viewer}, systemctl restart rabbitmq-server"
+            )
     for viewer, known in views.items():
         for name in STAYING:
             if name not in known:
