@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { runMain } from "../toolchain/commands";
+import { CommandError, runMain } from "../toolchain/commands";
 import { projectDirectory, stateFiles } from "../toolchain/environment";
 import { stateFile } from "../toolchain/states";
 import { holding, onHost, ownerOf, type Place, placeOf } from "./host-record";
@@ -17,12 +17,15 @@ export interface Adoption {
   readonly states: { readonly backend: string; readonly passphrase: string };
   /** The stack's configuration file, written if it is not there. */
   readonly configuration: string;
+  /** The copy, taken from elsewhere. @default the one that the host has */
+  readonly copy?: string;
   /** Folder of all records on the host; tests have one of their own. */
   readonly root?: string;
 }
 
 /**
- * Takes a deployment up from the copy of its state that its host has: afterwards it is this checkout's.
+ * Takes a deployment up from the copy of its state that its host has, or that was kept elsewhere: afterwards it is this
+ * checkout's. With one from elsewhere the host may be gone.
  * @returns what was done, a line each.
  * @throws Error if there is no such copy, the passphrase is not its own, or something here would be replaced.
  */
@@ -32,6 +35,7 @@ export async function adopt({
   passphrase,
   states,
   configuration,
+  copy: given,
   root,
 }: Adoption): Promise<string[]> {
   const file = stateFile(states.backend, stack);
@@ -41,36 +45,42 @@ export async function adopt({
     throw new Error(
       `the states of this checkout have another passphrase (${states.passphrase}): give the deployment a folder of its own with WIAB_STATE`,
     );
-  const text = await onHost(place, "get", "", root);
+  const text = given ?? (await onHost(place, "get", "", root));
   if (text === "") throw new Error(`the host has no copy of the state of ${place.network}`);
   const copy = open(text, passphrase);
   if (copy.stack !== stack)
     throw new Error(`that is the deployment of stack ${copy.stack}: say --stack ${copy.stack}`);
-  return holding(
-    place,
-    ownerOf(stack, states.backend),
-    async () => {
-      const done: string[] = [];
-      const put = (path: string, content: string) => {
-        mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-        writeFileSync(path, content, { mode: 0o600, flag: "wx" });
-        done.push(`wrote ${path}`);
-      };
-      put(file, copy.state);
-      if (!existsSync(states.passphrase)) put(states.passphrase, `${passphrase.trim()}\n`);
-      if (!existsSync(configuration)) put(configuration, copy.configuration);
-      return [
-        ...done,
-        `${place.network} is this checkout's; see what is different: npm run pulumi -- preview --stack ${stack}`,
-      ];
-    },
-    "take",
-    root,
-  );
+  const write = () => {
+    const done: string[] = [];
+    const put = (path: string, content: string) => {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      writeFileSync(path, content, { mode: 0o600, flag: "wx" });
+      done.push(`wrote ${path}`);
+    };
+    put(file, copy.state);
+    if (!existsSync(states.passphrase)) put(states.passphrase, `${passphrase.trim()}\n`);
+    if (!existsSync(configuration)) put(configuration, copy.configuration);
+    return done;
+  };
+  let done: string[];
+  try {
+    done = await holding(place, ownerOf(stack, states.backend), async () => write(), "take", root);
+  } catch (error) {
+    // It does not answer at all, and has not refused.
+    if (given === undefined || !(error instanceof CommandError)) throw error;
+    return [
+      ...write(),
+      `the host does not answer, so that ${place.network} on it is not taken: ${error.message}`,
+    ];
+  }
+  return [
+    ...done,
+    `${place.network} is this checkout's; see what is different: npm run pulumi -- preview --stack ${stack}`,
+  ];
 }
 
 const usage =
-  "npm run adopt -- --stack staging --passphrase-file FILE [--host user@address[:port]] [--network wirebox] [--key FILE] [--host-key 'ssh-ed25519 AAAA…']";
+  "npm run adopt -- --stack staging --passphrase-file FILE [--host user@address[:port]] [--network wirebox] [--key FILE] [--host-key 'ssh-ed25519 AAAA…'] [--copy FILE]";
 
 /** The host that `--host`, `--key` and `--host-key` describe. */
 export function typedHost(host: string, privateKeyFile?: string, hostKey?: string): HostSsh {
@@ -93,6 +103,7 @@ async function main(): Promise<number> {
       network: { type: "string" },
       key: { type: "string" },
       "host-key": { type: "string" },
+      copy: { type: "string" },
     },
   });
   const { stack, host, network, key, "host-key": hostKey } = values;
@@ -109,7 +120,9 @@ async function main(): Promise<number> {
     ssh: host === undefined ? configured?.ssh : typedHost(host, key, hostKey),
   };
   const passphrase = readFileSync(passphraseFile, "utf8");
-  for (const line of await adopt({ stack, place, passphrase, states, configuration })) console.log(line);
+  const copy = values.copy === undefined ? undefined : readFileSync(values.copy, "utf8");
+  for (const line of await adopt({ stack, place, passphrase, states, configuration, copy }))
+    console.log(line);
   return 0;
 }
 

@@ -19,6 +19,7 @@ import { changing } from "./deployment";
 import { lookAtHost } from "./host-look";
 import { refuseDestroy } from "./kept-disks";
 import { checkStackState } from "./stack-state";
+import { keepElsewhere } from "./state-elsewhere";
 
 /**
  * Refuses a stack's file that is no YAML, with the line in it: the engine's own message counts lines otherwise.
@@ -70,7 +71,13 @@ async function main(): Promise<number> {
   await refuseDestroy(env, stack, line);
   if (/^up(date)?$/.test(command))
     for (const finding of await lookAtHost(env, stack)) console.error(`warning: on the host: ${finding}`);
-  return changing(env, stack, line, work);
+  const code = await changing(env, stack, line, work);
+  if (/^up(date)?$/.test(command) && code === 0) {
+    const trouble = await keepElsewhere(env, stack);
+    if (trouble !== undefined)
+      console.error(`warning: the asset host has no copy of the state of this run: ${trouble}`);
+  }
+  return code;
 }
 
 if (require.main === module) runMain(main, undefined);

@@ -20,6 +20,8 @@ DIRECTORY = "/etc/wiab/offhost"
 ACCOUNT = "wiab-backup"
 # Touched when all that is here is there, too.
 DONE = "/var/lib/wiab-backup/offhost-done"
+# What encrypted files begin with: backups, and copies of the stack's state (cli/state-copy.ts).
+ENCRYPTED = (MARK, b"wiab-state-")
 BACKUP = re.compile(r"(?:^|/)([a-z0-9][a-z0-9.-]{0,62})/([a-z0-9][a-z0-9.-]{0,62})/(\d{8}T\d{6}Z)\.sha256$")
 
 
@@ -81,7 +83,7 @@ def here():
 
 def encrypted(service, node, name):
     with open(os.path.join(ROOT, service, node, name), "rb") as file:
-        return file.read(len(MARK)) == MARK
+        return file.read(len(MARK)).startswith(ENCRYPTED)
 
 
 def push(place):

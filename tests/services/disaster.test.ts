@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { seal } from "../../cli/state-copy";
+import { keepAmongBackups } from "../../cli/state-elsewhere";
 import { installationParameters } from "../../components/artifact/installation/installation";
 import { clientParameters } from "../../components/backup/client";
 import { offHostParameters } from "../../components/backup/offhost";
@@ -10,6 +12,7 @@ import {
   secretParameters,
 } from "../../components/data-services/postgresql/configuration";
 import { planPostgresql } from "../../components/data-services/postgresql/plan";
+import { shellQuote } from "../../components/machine/script";
 import { recipientCertificate } from "../../components/secrets/certificates";
 import { ecdsaFromRandom, ed25519FromSeed, openSshEd25519, pkcs8Pem } from "../../components/secrets/keys";
 import type { Ended } from "../acceptance/verify/namespace";
@@ -149,21 +152,33 @@ it("gives a new host back what the former one has brought elsewhere", { timeout:
   expect(before).toMatch(/^20000\|/);
   const made = await cluster.machine("datanode1").run("wiab-backup postgresql");
   const [, name] = /^postgresql is backed up as (datanode1\/\S+)$/.exec(made) ?? [];
+  // As `npm run pulumi -- up` does, with the copy of the state; machines have no sudo and no timeout to wait for.
+  const kept = seal({ stack: "staging", state: "{}", configuration: "" }, "passphrase");
+  const assetHost = {
+    root: async (command: readonly string[], input = "") => {
+      const words = command.map((word) => shellQuote(word)).join(" ");
+      return succeeds(ended(cluster.assetHost.spawn("-c", words), input));
+    },
+  };
+  const state = await keepAmongBackups(assetHost, kept);
   // One of an earlier version, which everybody could read, stays where it is.
   await cluster.assetHost.run(
     "cd /var/backups/wiab/postgresql/datanode1; echo plain >20200101T000000Z; sha256sum 20200101T000000Z | cut -c -64 | tr -d '\\n' >20200101T000000Z.sha256",
   );
   await cluster.assetHost.run("wiab-offhost push");
   expect(await cluster.assetHost.run("wiab-offhost push")).toBe("");
-  expect(await cluster.assetHost.run("wiab-offhost list")).toBe(`postgresql ${name?.replace("/", " ")}`);
+  expect(await cluster.assetHost.run("wiab-offhost list")).toBe(
+    `postgresql ${name?.replace("/", " ")}\nstate host ${state}`,
+  );
   expect((await ended(server.spawn("-c", "grep -rl letters /home/keeper/wiab-backups"))).code).toBe(1);
 
   // Everything on the host.
   await cluster.stop();
   await deploy(present);
   expect(await cluster.assetHost.run("wiab-offhost fetch")).toBe(
-    `brought back postgresql ${name?.replace("/", " ")}`,
+    `brought back postgresql ${name?.replace("/", " ")}\nbrought back state host ${state}`,
   );
+  expect(cluster.assetHost.read(`/var/backups/wiab/state/host/${state}`)).toBe(kept);
   const restore = (key: string) =>
     ended(cluster.machine("datanode1").spawn("-c", `wiab-restore postgresql ${name}`), key);
   expect((await restore(present.opens)).stderr).toContain("was sealed for another key");
@@ -182,7 +197,7 @@ it("says what is wrong with the server, and takes nothing that is not what was b
     ...{ code: 1, stdout: "" },
     stderr: expect.stringContaining("is not what was brought there: its checksum is another one"),
   });
-  expect(await cluster.assetHost.run("find /var/backups/wiab -name '2*'")).toBe("");
+  expect(await cluster.assetHost.run("find /var/backups/wiab/postgresql -name '2*'")).toBe("");
   server.write("/home/keeper/.ssh/authorized_keys", "");
   expect(await offHost("push")).toMatchObject({
     code: 1,

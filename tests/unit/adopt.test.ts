@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Adoption, adopt } from "../../cli/adopt";
 import { keepingCopy } from "../../cli/deployment";
 import { holding, onHost, ownerOf } from "../../cli/host-record";
+import { hostSshIn } from "../../cli/host-ssh";
 import { open, seal } from "../../cli/state-copy";
 import { stateFile } from "../../toolchain/states";
 
@@ -198,6 +199,23 @@ describe("adopt", () => {
     rmSync(file());
     writeFileSync(join(root, "home", "passphrase"), "another");
     await expect(adopt(adoption())).rejects.toThrow("another passphrase");
+    expect(existsSync(file())).toBe(false);
+  });
+
+  it("takes a copy from elsewhere, where the host has none or is gone", async () => {
+    await held("the checkout that is gone", async () => {});
+    const kept = seal(copy, passphrase);
+    await adopt(adoption({ copy: kept }));
+    expect(readFileSync(file(), "utf8")).toBe(copy.state);
+    await expect(held("the checkout that is gone", async () => "")).rejects.toThrow("belongs to");
+    rmSync(join(root, "home"), { recursive: true });
+    // Nothing listens there.
+    const gone = { network: "wirebox", ssh: hostSshIn({ address: "127.0.0.1", port: 1 }) };
+    expect((await adopt(adoption({ copy: kept, place: gone }))).at(-1)).toContain("the host does not answer");
+    expect(readFileSync(file(), "utf8")).toBe(copy.state);
+    rmSync(join(root, "home"), { recursive: true });
+    await expect(adopt(adoption({ copy: "rubbish", place: gone }))).rejects.toThrow("no copy");
+    await expect(adopt(adoption({ place: gone }))).rejects.toThrow();
     expect(existsSync(file())).toBe(false);
   });
 
