@@ -57,8 +57,9 @@ export function chartRules(config: Sections<"calling" | "features" | "mail" | "t
       findChart(source, release);
       return [];
     } catch (error) {
-      if (error instanceof MissingChart) missing.push(release);
-      else return [{ key: "wire.charts.directory", message: (error as Error).message }];
+      if (!(error instanceof MissingChart))
+        return [{ key: "wire.charts.directory", message: (error as Error).message }];
+      missing.push(release);
       return [];
     }
   });
