@@ -134,7 +134,7 @@ describe("a configuration with several errors", () => {
       "network.cidrr: is not a known key; did you mean cidr?",
       "machines[1].address: 10.0.0.1 is outside the network 192.168.122.0/24",
       "machines: 2 datanodes is an even number",
-      `host.ssh.privateKeyFile: ${join(files, "mi…")} cannot be read: ENOENT`,
+      `host.ssh.privateKeyFile: ${join(files, "mi…")} cannot be read: there is no such file on the workstation (ENOENT)`,
       "mail.relay.password: is a password in plain text; store it encrypted: pulumi config set --secret --path 'mail.relay.password'",
     ])
       expect(diagnostics).toContain(`  - ${problem}`);

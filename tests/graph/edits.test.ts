@@ -195,6 +195,6 @@ describe("a preview of many edits", () => {
   });
 
   it("keeps the scripts' text out of the state", async () => {
-    expect((await project.exportState()).length).toBeLessThan(4_400_000);
+    expect((await project.exportState()).length).toBeLessThan(4_700_000);
   });
 });
