@@ -277,7 +277,8 @@ interface Step {
   readonly urn: string;
   readonly oldState?: { readonly inputs?: Values };
   readonly detailedDiff?: Readonly<Record<string, unknown>> | null;
-  readonly newState: {
+  /** Undefined for what is deleted. */
+  readonly newState?: {
     readonly type: string;
     readonly custom: boolean;
     readonly parent?: string;
@@ -299,9 +300,11 @@ const readChange = ({ op, urn, oldState, newState, detailedDiff }: Step): Change
   after: newState?.inputs ?? {},
 });
 
+/** What there is after all steps. */
 function readResources(steps: readonly Step[]): Resource[] {
   const found = new Map<string, Resource & { waitsFor: Resource[] }>();
-  for (const { urn, newState } of steps)
+  const stays = steps.flatMap(({ urn, newState }) => (newState ? [{ urn, newState }] : []));
+  for (const { urn, newState } of stays)
     found.set(urn, {
       urn,
       type: newState.type,
@@ -314,7 +317,7 @@ function readResources(steps: readonly Step[]): Resource[] {
       waitsFor: [],
     });
   const resourceAt = (urn: string | undefined) => (urn === undefined ? undefined : found.get(urn));
-  for (const { urn, newState } of steps) {
+  for (const { urn, newState } of stays) {
     // A reference to a provider is its URN and its ID.
     const provider = newState.provider?.replace(/::[^:]*$/, "");
     const awaited = [
