@@ -139,5 +139,6 @@ describe("a configuration with several errors", () => {
     ])
       expect(diagnostics).toContain(`  - ${problem}`);
     expect(diagnostics).not.toContain(password);
+    expect(diagnostics).not.toContain("node:");
   });
 });
