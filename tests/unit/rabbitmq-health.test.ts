@@ -42,3 +42,9 @@ it("names the broker that a machine which stood still has cut off, and the comma
 it("tells nobody to restart one of the larger side", () => {
   expect(wrong({ a: ["b"], b: [], c: ["b"] })).toBe("a sees b as a member whose broker does not run\n");
 });
+
+it("counts no broker that leaves among those of a side", () => {
+  expect(wrong({ a: ["b", "leaving"], b: [], c: [] })).toBe(
+    "a sees b as a member whose broker does not run\n",
+  );
+});

@@ -10,12 +10,12 @@ from brokers import NODES, SELF, SETTINGS, STAYING, Trouble, ask, divided, encry
 
 def look():
     views = {name: members(name) for name in STAYING}
-    for viewer in STAYING:
-        lost = sorted(divided(viewer))
+    lost = {viewer: sorted(divided(viewer)) for viewer in STAYING}
+    for viewer, others in lost.items():
         # A machine that stood still: pause_minority stops only a broker that has nobody beside it any more.
-        if 2 * (len(STAYING) - len(lost)) < len(STAYING):
+        if 2 * sum(name not in others for name in STAYING) < len(STAYING):
             raise Trouble(
-                f"{viewer} and {', '.join(lost)} have lost sight of each other, and do not come together by themselves: "
+                f"{viewer} and {', '.join(others)} have lost sight of each other, and do not come together by themselves: "
                 f"on {viewer}, systemctl restart rabbitmq-server"
             )
     for viewer, known in views.items():
@@ -25,7 +25,7 @@ def look():
         for name, runs in known.items():
             if not runs and name not in SETTINGS["retiring"]:
                 raise Trouble(f"{viewer} sees {name} as a member whose broker does not run")
-        for name in divided(viewer):
+        for name in lost[viewer]:
             raise Trouble(f"{viewer} sees a partition of the network at {name}")
         alarms = ask(viewer, "health/checks/alarms")
         if alarms.get("status") != "ok":
