@@ -41,5 +41,16 @@ WantedBy=sysinit.target
   nft --file "/etc/wiab/$1/admit.nft"
 }
 
+# keep_timer NAME SERVICE TIMER: has systemd run the unit of that name whenever its timer says, at every boot too.
+keep_timer() {
+  local folder=/etc/systemd/system
+  holds "$folder/$1.service" "$2" || put "$folder/$1.service" "$2"
+  holds "$folder/$1.timer" "$3" || put "$folder/$1.timer" "$3"
+  systemctl --quiet is-enabled "$1.timer" 2>/dev/null || systemctl --quiet --no-reload enable "$1.timer"
+  # Reading all units anew takes a small machine seconds.
+  [[ $(systemctl show --property=NeedDaemonReload --value "$1.service" "$1.timer") != *yes* ]] || systemctl daemon-reload
+  systemctl start "$1.timer"
+}
+
 # program SERVICE NAME TEXT: an executable /opt/wiab/SERVICE/NAME that keeps no secret.
 program() { holds "/opt/wiab/$1/$2" "$3" || put "/opt/wiab/$1/$2" "$3" 0755; }

@@ -324,6 +324,33 @@ it("outlives a killed broker, and a node without network", { timeout: 15 * minut
   });
 });
 
+it("takes back a broker whose machine stood still while the others went on", {
+  timeout: 15 * minutes,
+}, async () => {
+  const asleep = cluster.machine("datanode2");
+  await whileWriting(async () => {
+    await asleep.run("pkill -STOP -x beam.smp");
+    cluster.plug("datanode2", "out");
+    try {
+      await until("the others to miss it", async () =>
+        (await cluster.machine("datanode1").run("rabbitmqctl -q cluster_status --formatter json")).includes(
+          '"running_nodes":["rabbit@datanode1","rabbit@datanode3"]',
+        ),
+      );
+    } finally {
+      cluster.plug("datanode2", "in");
+      await asleep.run("pkill -CONT -x beam.smp");
+    }
+    await until("it stays cut off", async () =>
+      (await health("datanode1")).stderr.includes("datanode2 starts its broker anew"),
+    );
+    // What the timer does on every node each minute.
+    for (const { name } of cluster.nodes())
+      await cluster.machine(name).run("systemctl start wiab-rabbitmq-rejoin.service");
+    expect(await succeeds(ready())).toContain("3 of 3");
+  });
+});
+
 it("takes back the founder, rebuilt without its data, and its share of every queue", {
   timeout: 15 * minutes,
 }, async () => {

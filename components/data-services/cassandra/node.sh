@@ -51,8 +51,7 @@ apply() {
   [ -e "$DATA/joined" ] || finish_joining
   [ "$(<"$DATA/joined")" = "$VERSION" ] || put "$DATA/joined" "$VERSION"
   with_log wait_for "every node of the ring to see every other" 1800 ring settled
-  systemctl --quiet enable wiab-cassandra-care.timer
-  systemctl start wiab-cassandra-care.timer
+  keep_timer wiab-cassandra-care "$MAINTENANCE" "$TIMER"
   say "Cassandra $VERSION serves on $NAME"
 }
 
@@ -129,10 +128,6 @@ configure() {
   holds "$SETTINGS/cassandra.yaml" "$yaml" || put "$SETTINGS/cassandra.yaml" "$yaml"
   holds "$SETTINGS/first-boot.env" "$option" || put "$SETTINGS/first-boot.env" "$option"
   holds "$SETTINGS/logback-tools.xml" "$LOGBACK_TOOLS" || put "$SETTINGS/logback-tools.xml" "$LOGBACK_TOOLS"
-  holds /etc/systemd/system/wiab-cassandra-care.service "$MAINTENANCE" ||
-    put /etc/systemd/system/wiab-cassandra-care.service "$MAINTENANCE"
-  holds /etc/systemd/system/wiab-cassandra-care.timer "$TIMER" ||
-    put /etc/systemd/system/wiab-cassandra-care.timer "$TIMER"
 }
 
 # Two conversions of the same key differ, so it is the key that is compared. The files' modes are what protects it: Java

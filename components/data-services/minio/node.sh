@@ -113,15 +113,7 @@ run() {
   if [ -z "$together" ] && elsewhere "$1"; then
     store serve
   fi
-  keep_whole
-}
-
-keep_whole() {
-  local unit=wiab-$SERVICE-care folder=/etc/systemd/system
-  holds "$folder/$unit.service" "$CARE" || put "$folder/$unit.service" "$CARE"
-  holds "$folder/$unit.timer" "$CARE_TIMER" || put "$folder/$unit.timer" "$CARE_TIMER"
-  systemctl --quiet is-enabled "$unit.timer" 2>/dev/null || systemctl --quiet --no-reload enable "$unit.timer"
-  systemctl start "$unit.timer"
+  keep_timer "wiab-$SERVICE-care" "$CARE" "$CARE_TIMER"
 }
 
 store() {

@@ -67,11 +67,31 @@ def members(node):
     return {entry["name"].split("@")[1]: entry.get("running", False) for entry in ask(node, "nodes?columns=name,running")}
 
 
+def partitions(node):
+    """Whom each broker that one sees, itself included, has lost sight of in a partition that is not healed."""
+    return {
+        entry["name"].split("@")[1]: sorted(other.split("@")[1] for other in entry.get("partitions", []))
+        for entry in ask(node, "nodes?columns=name,partitions")
+    }
+
+
 def divided(node):
-    """Names of those whom a broker lost sight of in a partition of the network that is not healed."""
-    for entry in ask(node, "nodes?columns=name,partitions"):
-        if entry.get("partitions"):
-            yield entry["name"].split("@")[1]
+    """Names of those whom a broker has lost sight of."""
+    return partitions(node).get(node, [])
+
+
+def cut_off(lost):
+    """The broker to start anew, given whom each broker that answers has lost sight of; None where that helps nobody.
+
+    A machine that stood still wakes up among others that have gone on without it: pause_minority stops only a broker
+    that has nobody beside it any more, and none of them takes the other back before it has started again.
+    """
+    if 2 * len(lost) <= len(STAYING):
+        return None
+    smaller = [viewer for viewer, others in lost.items() if 2 * sum(name not in others for name in STAYING) < len(STAYING)]
+    mutual = [viewer for viewer, others in lost.items() if any(viewer in lost.get(name, ()) for name in others)]
+    # One of two that lost each other alone: the founder stays.
+    return next(iter(smaller), mutual[-1] if mutual else None)
 
 
 def reachable(node, port, seconds=5):

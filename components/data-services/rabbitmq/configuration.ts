@@ -115,6 +115,32 @@ SuccessExitStatus=143
 WantedBy=multi-user.target
 `;
 
+/** A broker that the others went on without comes back: the systemd units of rejoin.py, which waits for no turn of this node. */
+const rejoin = {
+  service: `\
+[Unit]
+Description=Brings a broker back to the others that went on without it
+After=rabbitmq-server.service
+
+[Service]
+Type=oneshot
+ExecStartPre=/bin/mkdir -p /run/wiab
+ExecStart=/usr/bin/flock --nonblock --conflict-exit-code 0 /run/wiab/rabbitmq.lock /opt/wiab/rabbitmq/rejoin
+TimeoutStartSec=10min
+`,
+  timer: `\
+[Unit]
+Description=Brings a broker back to the others that went on without it
+
+[Timer]
+OnCalendar=minutely
+AccuracySec=10s
+
+[Install]
+WantedBy=timers.target
+`,
+} as const;
+
 /** epmd tells who asks at which port a node listens; it listens on the loopback interface too. */
 export const renderEpmdUnit = ({ address }: Pick<Node, "address">): string => `\
 [Unit]
@@ -231,10 +257,13 @@ export function nodeParameters(
     HOSTS: renderHosts(nodes),
     UNIT: renderUnit(),
     EPMD_UNIT: renderEpmdUnit(node),
+    REJOIN: rejoin.service,
+    REJOIN_TIMER: rejoin.timer,
     BROKERS_PROGRAM: program("brokers.py"),
     AMQP_PROGRAM: program("amqp.py"),
     STATE_PROGRAM: program("state.py"),
     HEALTH_PROGRAM: program("health.py"),
+    REJOIN_PROGRAM: program("rejoin.py"),
     DEFINITIONS_PROGRAM: program("definitions.py"),
     BACKUP_PROGRAM: program("backup.sh"),
     RESTORE_PROGRAM: program("restore.sh"),

@@ -5,19 +5,18 @@ import sys
 import time
 
 from amqp import Channel, Closed
-from brokers import NODES, SELF, SETTINGS, STAYING, Trouble, ask, divided, encryption, members
+from brokers import NODES, SELF, SETTINGS, STAYING, Trouble, ask, cut_off, divided, encryption, members
 
 
 def look():
     views = {name: members(name) for name in STAYING}
-    lost = {viewer: sorted(divided(viewer)) for viewer in STAYING}
-    for viewer, others in lost.items():
-        # A machine that stood still: pause_minority stops only a broker that has nobody beside it any more.
-        if 2 * sum(name not in others for name in STAYING) < len(STAYING):
-            raise Trouble(
-                f"{viewer} and {', '.join(others)} have lost sight of each other, and do not come together by themselves: "
-                f"on {viewer}, systemctl restart rabbitmq-server"
-            )
+    lost = {viewer: divided(viewer) for viewer in STAYING}
+    viewer = cut_off(lost)
+    if viewer:
+        raise Trouble(
+            f"{viewer} and {', '.join(lost[viewer])} have lost sight of each other; {viewer} starts its broker anew within three "
+            f"minutes, else on {viewer}: systemctl restart rabbitmq-server"
+        )
     for viewer, known in views.items():
         for name in STAYING:
             if name not in known:

@@ -16,6 +16,8 @@
 : "${HOSTS:?names and addresses of the nodes}"
 : "${UNIT:?rabbitmq-server.service}"
 : "${EPMD_UNIT:?wiab-epmd.service}"
+: "${REJOIN:?systemd unit}"
+: "${REJOIN_TIMER:?its timer}"
 : "${COOKIE:?what brokers know one another by}"
 : "${DEFINITIONS:?definitions.json}"
 : "${SETTINGS:?settings.json, for the programs}"
@@ -25,6 +27,7 @@
 : "${AMQP_PROGRAM:?amqp.py}"
 : "${STATE_PROGRAM:?program}"
 : "${HEALTH_PROGRAM:?program}"
+: "${REJOIN_PROGRAM:?program}"
 : "${DEFINITIONS_PROGRAM:?program}"
 : "${BACKUP_PROGRAM:?program}"
 : "${RESTORE_PROGRAM:?program}"
@@ -49,6 +52,7 @@ apply() {
   fi
   configure
   if is_member; then keep; else enter; fi
+  keep_timer wiab-rabbitmq-rejoin "$REJOIN" "$REJOIN_TIMER"
   say "RabbitMQ $VERSION on $NODE $(serves_or_waits)"
 }
 
@@ -72,6 +76,7 @@ programs() {
   program rabbitmq amqp.py "$AMQP_PROGRAM"
   program rabbitmq state "$STATE_PROGRAM"
   program rabbitmq health "$HEALTH_PROGRAM"
+  program rabbitmq rejoin "$REJOIN_PROGRAM"
   program rabbitmq definitions "$DEFINITIONS_PROGRAM"
   program rabbitmq backup "$BACKUP_PROGRAM"
   program rabbitmq restore "$RESTORE_PROGRAM"
@@ -211,6 +216,7 @@ leave() {
       forget "$peer"
     fi
   fi
+  [ ! -e /etc/systemd/system/wiab-rabbitmq-rejoin.timer ] || systemctl --quiet disable --now wiab-rabbitmq-rejoin.timer
   systemctl --quiet disable --now "$SERVICE"
   [ ! -e /etc/systemd/system/wiab-epmd.service ] || systemctl --quiet disable --now wiab-epmd
   rm -rf "$DATA/rabbit@$NODE"* "$MEMBER"

@@ -3,7 +3,7 @@
 Exit code 1, with the reason, means no, or not yet."""
 import sys
 
-from brokers import NODES, SELF, SETTINGS, STAYING, WAYS, Refused, Trouble, ask, divided, members, reachable
+from brokers import NODES, SELF, SETTINGS, STAYING, WAYS, Refused, Trouble, ask, members, partitions, reachable
 
 # While TLS is being switched on or off, a broker may still have it the other way.
 WAYS.append((15672, False) if SETTINGS["tls"] else (15671, True))
@@ -68,9 +68,9 @@ def spare():
     down = [name for name, runs in known.items() if not runs]
     if down:
         raise Trouble(f"{', '.join(down)} does not run: {SELF} is needed")
-    lost = list(divided(SELF))
+    lost = [name for name, others in partitions(SELF).items() if others]
     if lost:
-        raise Trouble(f"there is a partition of the network between {', '.join(lost)}")
+        raise Trouble(f"there is a partition of the network at {', '.join(lost)}")
     if len(known) > 1:
         for check in ("node-is-quorum-critical", "node-is-mirror-sync-critical"):
             answer = ask(SELF, f"health/checks/{check}")
