@@ -40,6 +40,13 @@ module.exports = {
       to: { path: within(["toolchain", "bundle", "checks", "cli", "lab", "tests"]) },
     },
     {
+      name: "the-certificate-library-is-set-up-once",
+      comment: "It needs another package before it, and to be told whose cryptography to use.",
+      severity: "error",
+      from: { pathNot: "^components/secrets/x509[.]ts$" },
+      to: { path: "^node_modules/(@peculiar/x509|reflect-metadata)/" },
+    },
+    {
       name: "no-development-packages-in-the-program",
       severity: "error",
       from: { path: within(["components", "index.ts"]) },

@@ -1,11 +1,8 @@
-// The certificate library asks for it before it is loaded itself.
-import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   BasicConstraintsExtension,
-  cryptoProvider,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   type Extension,
@@ -14,7 +11,7 @@ import {
   PemConverter,
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
-} from "@peculiar/x509";
+} from "../components/secrets/x509";
 import { certificateProblems } from "../components/wire/tls";
 
 /** The files of a lab's certificate, as an operator would bring them. */
@@ -101,7 +98,6 @@ interface Content {
 }
 
 async function generate({ signer, ...content }: Content): Promise<string> {
-  cryptoProvider.set(webcrypto as unknown as Parameters<typeof cryptoProvider.set>[0]);
   const now = Date.now();
   const certificate = await X509CertificateGenerator.create({
     ...content,

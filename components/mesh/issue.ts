@@ -1,31 +1,27 @@
-// The certificate library asks for it before it is loaded itself.
-import "reflect-metadata";
-import { createHash, createPrivateKey, webcrypto } from "node:crypto";
+import type { MeshSite } from "../config/mesh";
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
-  cryptoProvider,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   Extension,
+  ed25519,
   KeyUsageFlags,
   KeyUsagesExtension,
   PemConverter,
   Pkcs10CertificateRequest,
   SubjectAlternativeNameExtension,
+  serialOf,
+  signingKey,
   X509Certificate,
   X509CertificateGenerator,
   X509CrlGenerator,
-} from "@peculiar/x509";
-import type { MeshSite } from "../config/mesh";
+} from "../secrets/x509";
 
 /**
  * Certificates of sites, as pure functions of keys, names and the month. Ed25519 signatures have no random part (RFC 8032), so that a
  * run in the same month gives the same bytes and changes nothing, and the first of the next one renews.
  */
-
-cryptoProvider.set(webcrypto as unknown as Parameters<typeof cryptoProvider.set>[0]);
-const algorithm = { name: "Ed25519" } as const;
 
 const day = 24 * 3600 * 1000;
 
@@ -64,9 +60,9 @@ export async function issueCertificate(
     // A day earlier for clocks that are behind.
     notBefore: new Date(month - day),
     notAfter: new Date(month + life.holds * day),
-    signingAlgorithm: algorithm,
+    signingAlgorithm: ed25519,
     publicKey: asked.publicKey,
-    signingKey: await signingKey(authority),
+    signingKey: await signingKey(authority.privateKey),
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
@@ -97,8 +93,8 @@ export async function issueRevocations(
     thisUpdate: month,
     nextUpdate: new Date(month.getTime() + life.holds * day),
     entries: serials.map((serialNumber) => ({ serialNumber, revocationDate: month })),
-    signingAlgorithm: algorithm,
-    signingKey: await signingKey(authority),
+    signingAlgorithm: ed25519,
+    signingKey: await signingKey(authority.privateKey),
     // The CRL number (RFC 5280, section 5.2.3): a DER integer of two bytes, of which the first may not be zero.
     extensions: [
       new Extension(
@@ -110,20 +106,4 @@ export async function issueRevocations(
   });
   // The library's own label is another than that of RFC 7468, section 7.
   return `${PemConverter.encode(list.rawData, "X509 CRL")}\n`;
-}
-
-const signingKey = ({ privateKey }: Authority) =>
-  webcrypto.subtle.importKey(
-    "pkcs8",
-    createPrivateKey(privateKey).export({ format: "der", type: "pkcs8" }),
-    algorithm,
-    false,
-    ["sign"],
-  );
-
-/** A positive number of 16 bytes, in hexadecimal: another key, name or month, another number (RFC 5280, section 4.1.2.2). */
-function serialOf(parts: readonly (string | Buffer)[]): string {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(`${part.length}:`).update(part);
-  return `4${hash.digest("hex").slice(1, 32)}`;
 }

@@ -1,27 +1,24 @@
-// The certificate library asks for it before it is loaded itself.
-import "reflect-metadata";
-import { createHash, createPrivateKey, createPublicKey, webcrypto } from "node:crypto";
+import { createPublicKey, webcrypto } from "node:crypto";
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
-  cryptoProvider,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   type Extension,
+  ed25519,
   KeyUsageFlags,
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
+  serialOf,
+  signingKey,
   X509CertificateGenerator,
-} from "@peculiar/x509";
+} from "./x509";
 
 /**
  * Certificates of the stack's own authority as pure functions of keys. Ed25519 signatures have no random
  * part (RFC 8032), so the same keys and names always give the same bytes and no run sees a difference.
  */
-
-cryptoProvider.set(webcrypto as unknown as Parameters<typeof cryptoProvider.set>[0]);
-const algorithm = { name: "Ed25519" } as const;
 
 /**
  * Thirty years from the project's first: an authority within one private network, replaced by replacing its
@@ -90,7 +87,7 @@ async function generate(
 ): Promise<string> {
   const certificate = await X509CertificateGenerator.create({
     // Unique for an authority (RFC 5280, section 4.1.2.2): another key or another content, another number.
-    serialNumber: serial([
+    serialNumber: serialOf([
       commonName,
       publicDer(key),
       ...extensions.map(({ rawData }) => Buffer.from(rawData)),
@@ -98,15 +95,9 @@ async function generate(
     subject: `CN=${commonName}`,
     issuer: `CN=${authority.commonName}`,
     ...validity,
-    signingAlgorithm: algorithm,
+    signingAlgorithm: ed25519,
     publicKey: await importPublic(key),
-    signingKey: await webcrypto.subtle.importKey(
-      "pkcs8",
-      createPrivateKey(authority.key).export({ format: "der", type: "pkcs8" }),
-      algorithm,
-      false,
-      ["sign"],
-    ),
+    signingKey: await signingKey(authority.key),
     extensions,
   });
   return `${certificate.toString("pem")}\n`;
@@ -118,14 +109,7 @@ const importPublic = (key: string) =>
   webcrypto.subtle.importKey(
     "spki",
     publicDer(key),
-    createPublicKey(key).asymmetricKeyType === "ec" ? { name: "ECDSA", namedCurve: "P-256" } : algorithm,
+    createPublicKey(key).asymmetricKeyType === "ec" ? { name: "ECDSA", namedCurve: "P-256" } : ed25519,
     true,
     ["verify"],
   );
-
-/** A positive number of 16 bytes, in hexadecimal. */
-function serial(parts: readonly (string | Buffer)[]): string {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(`${part.length}:`).update(part);
-  return `4${hash.digest("hex").slice(1, 32)}`;
-}

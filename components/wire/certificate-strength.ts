@@ -1,5 +1,3 @@
-// The certificate library asks for it before it is loaded itself.
-import "reflect-metadata";
 import type { X509Certificate } from "node:crypto";
 import {
   BasicConstraintsExtension,
@@ -7,7 +5,7 @@ import {
   KeyUsageFlags,
   KeyUsagesExtension,
   X509Certificate as Parsed,
-} from "@peculiar/x509";
+} from "../secrets/x509";
 
 /** Bits of an RSA key: browsers take no fewer (CA/Browser Forum), Go's TLS takes no more. */
 const rsaBits = { least: 2048, most: 8192 } as const;

@@ -1,10 +1,9 @@
-import "reflect-metadata";
-import * as x509 from "@peculiar/x509";
 import * as kubernetes from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
 import { plain } from "../../cli/sample";
 import { Secrets } from "../../components/secrets/secrets";
+import * as x509 from "../../components/secrets/x509";
 import type { WireContext } from "../../components/wire/context";
 import { predecessors, Wire, type WireArgs } from "../../components/wire/wire";
 import type { Values } from "../stacks";

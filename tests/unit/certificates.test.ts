@@ -1,16 +1,15 @@
-import "reflect-metadata";
 import { createHash, createPrivateKey, createPublicKey, webcrypto, X509Certificate } from "node:crypto";
 import { type AddressInfo, isIP } from "node:net";
 import { connect, createServer } from "node:tls";
+import { beforeAll, describe, expect, it } from "vitest";
+import { authorityCertificate, serverCertificate } from "../../components/secrets/certificates";
+import { ed25519FromSeed, pkcs8Pem } from "../../components/secrets/keys";
 import {
   BasicConstraintsExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
   X509CertificateGenerator,
-} from "@peculiar/x509";
-import { beforeAll, describe, expect, it } from "vitest";
-import { authorityCertificate, serverCertificate } from "../../components/secrets/certificates";
-import { ed25519FromSeed, pkcs8Pem } from "../../components/secrets/keys";
+} from "../../components/secrets/x509";
 
 const keyOf = (name: string) => pkcs8Pem(ed25519FromSeed(Buffer.alloc(32, name)));
 const authority = { commonName: "wire.example.com", key: keyOf("authority") };

@@ -1,6 +1,6 @@
-// The certificate library asks for it before it is loaded itself.
-import "reflect-metadata";
 import { X509Certificate as NodeCertificate } from "node:crypto";
+import { beforeAll, describe, expect, it } from "vitest";
+import { type Authority, issueCertificate, issueRevocations } from "../../components/mesh/issue";
 import {
   ExtendedKeyUsageExtension,
   PemConverter,
@@ -8,9 +8,7 @@ import {
   PublicKey,
   X509Certificate,
   X509Crl,
-} from "@peculiar/x509";
-import { beforeAll, describe, expect, it } from "vitest";
-import { type Authority, issueCertificate, issueRevocations } from "../../components/mesh/issue";
+} from "../../components/secrets/x509";
 import { certificateRequest, MeshAuthority } from "../fixtures/mesh-authority";
 
 const site = { zone: "a.pmd.internal", prefix: "fd51:0:0:a::/64" };

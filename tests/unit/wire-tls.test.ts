@@ -1,7 +1,6 @@
-import "reflect-metadata";
 import { generateKeyPairSync, type KeyObject, type webcrypto } from "node:crypto";
-import * as x509 from "@peculiar/x509";
 import { beforeAll, describe, expect, it } from "vitest";
+import * as x509 from "../../components/secrets/x509";
 import { certificateProblems, certificateWarning } from "../../components/wire/tls";
 
 const names = ["webapp.wire.test", "sftd.wire.test"];

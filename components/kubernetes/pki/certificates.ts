@@ -1,9 +1,6 @@
-// The certificate library asks for it before it is loaded itself.
-import "reflect-metadata";
 import { createHash, createPublicKey, webcrypto } from "node:crypto";
 import {
   BasicConstraintsExtension,
-  cryptoProvider,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   type Extension,
@@ -11,15 +8,13 @@ import {
   KeyUsagesExtension,
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
-} from "@peculiar/x509";
+} from "../../secrets/x509";
 import { signDeterministically } from "./ecdsa";
 
 /**
  * The authorities of a cluster and its administrator's certificate, as pure functions of P-256 keys (PEM of PKCS#8).
  * kubeadm takes RSA and ECDSA alone, so the stack's own authority, which is Ed25519, cannot be a cluster's.
  */
-
-cryptoProvider.set(webcrypto as unknown as Parameters<typeof cryptoProvider.set>[0]);
 
 /** As long as the stack's own authority: what the nodes show, kubeadm makes for a year and the nodes renew. */
 const validity = { notBefore: new Date("2026-01-01T00:00:00Z"), notAfter: new Date("2056-01-01T00:00:00Z") };

@@ -1,16 +1,13 @@
-// The certificate library asks for it before it is loaded itself.
-import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { expectSame, type Report } from "../../../checks/report";
+import { WasimoffClient } from "../../../cli/wasimoff/client";
 import {
-  cryptoProvider,
   PemConverter,
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
-} from "@peculiar/x509";
-import { expectSame, type Report } from "../../../checks/report";
-import { WasimoffClient } from "../../../cli/wasimoff/client";
+} from "../../../components/secrets/x509";
 import { waitFor } from "../../../lab/wait";
 import { Ground, type Programs, patience, probeJob } from "../../../lab/wasimoff/ground";
 import { run } from "../../../toolchain/commands";
@@ -74,7 +71,6 @@ const badCertificates = {
 
 /** Writes a certificate of ten days that has signed itself, and its key. @returns their paths. */
 async function writeCertificate(folder: string, address: string, from: number) {
-  cryptoProvider.set(webcrypto as unknown as Parameters<typeof cryptoProvider.set>[0]);
   const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const certificate = await X509CertificateGenerator.createSelfSigned({
