@@ -85,10 +85,19 @@ export function othersAtWork(parent: string, key: string): boolean {
   for (const name of readdirSync(parent)) {
     const [, made, pid, start] = /^(.*)\.building-(\d+)-(\d*)$/.exec(name) ?? [];
     if (!pid) continue;
-    if (startOf(Number(pid)) !== start) rmSync(join(parent, name), { recursive: true, force: true });
+    if (startOf(Number(pid)) !== start) clear(join(parent, name));
     else if (made === key) atWork = true;
   }
   return atWork;
+}
+
+/** Deletes a folder of a run that is gone; what a child of that run still writes into is left to a later look. */
+function clear(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOTEMPTY") throw error;
+  }
 }
 
 /** When a process was started (proc(5), field 22), which tells it from a later one of the same number. */

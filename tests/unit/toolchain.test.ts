@@ -154,6 +154,23 @@ describe("what is cached", () => {
     expect(readdirSync(kind())).toEqual(["key"]);
   });
 
+  it("does not mind that a child of a killed run writes on, and is rid of it later", async () => {
+    const folder = leftover("key", process.pid, "1");
+    // Faster than a folder can be emptied, in many more files than a look at it takes.
+    const writing = 'i=$1; while :; do i=$((i + 8)); : >"$0/$i" || exit; done';
+    for (let number = 0; number < 8; number++)
+      children.push(spawn("sh", ["-c", writing, folder, `${number}`], { stdio: "ignore" }));
+    await vi.waitFor(() => expect(readdirSync(folder).length).toBeGreaterThan(1000), 60_000);
+    expect(await cached("things", "key", make)).toBe(join(kind(), "key"));
+    const ended = children.splice(0).map((child) => {
+      child.kill("SIGKILL");
+      return child.exitCode ?? child.signalCode ?? new Promise((resolve) => child.once("close", resolve));
+    });
+    await Promise.all(ended);
+    await cached("things", "another", make);
+    expect(readdirSync(kind()).sort()).toEqual(["another", "key"]);
+  });
+
   it("waits for a run that is making the same, and takes over if that one dies", async () => {
     const other = sleeper();
     leftover("key", other.pid as number, startOf(other.pid as number));
