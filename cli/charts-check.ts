@@ -6,7 +6,7 @@ import { Helm } from "../bundle/charts/helm";
 import { Workshop } from "../bundle/workshop";
 import { type ReleaseName, releaseNames, releases } from "../components/config/releases";
 import { chartRelease, releaseWarning } from "../components/wire/facts";
-import { helps } from "../toolchain/commands";
+import { runMain } from "../toolchain/commands";
 import { projectDirectory } from "../toolchain/environment";
 import { table } from "../toolchain/table";
 import { type ChartReport, checkChart } from "./chart";
@@ -74,11 +74,4 @@ async function main(): Promise<number> {
   }
 }
 
-if (!helps(usage))
-  main().then(
-    (code) => process.exit(code),
-    (error: Error) => {
-      console.error(error.message);
-      process.exit(2);
-    },
-  );
+runMain(main, usage, 2);

@@ -7,7 +7,7 @@ import { quote } from "../components/config/quote";
 import { configurationSchema } from "../components/config/schema";
 import { parseYaml } from "../components/config/yaml";
 import { describeIssues } from "../components/validation/validate";
-import { helps } from "../toolchain/commands";
+import { runMain } from "../toolchain/commands";
 import { projectDirectory } from "../toolchain/environment";
 import { table } from "../toolchain/table";
 
@@ -63,11 +63,4 @@ async function main(): Promise<number> {
   return reports.every(({ state }) => state === "ok") ? 0 : 1;
 }
 
-if (!helps(usage))
-  main().then(
-    (code) => process.exit(code),
-    (error: Error) => {
-      console.error(error.message);
-      process.exit(2);
-    },
-  );
+runMain(main, usage, 2);

@@ -89,7 +89,7 @@ export async function waitUntil(
 }
 
 /** Prints how a command is used if that is what it was asked for. */
-export function helps(usage: string): boolean {
+function helps(usage: string): boolean {
   const asked = process.argv.slice(2).some((word) => word === "--help" || word === "-h");
   if (asked) console.log(usage);
   return asked;
@@ -98,14 +98,15 @@ export function helps(usage: string): boolean {
 /**
  * Runs a command's main function: its result is the exit code, an error's message goes to the screen.
  * @param usage - What `--help` prints; undefined for a command that hands it on to another one.
+ * @param failed - The exit code after an error, for commands whose 1 is an answer.
  */
-export function runMain(main: () => Promise<number>, usage: string | undefined): void {
+export function runMain(main: () => Promise<number>, usage: string | undefined, failed = 1): void {
   if (usage !== undefined && helps(usage)) return;
   main().then(
     (code) => process.exit(code),
     (error: Error) => {
       console.error(`error: ${error.message}`);
-      process.exit(1);
+      process.exit(failed);
     },
   );
 }

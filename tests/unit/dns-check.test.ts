@@ -126,7 +126,7 @@ describe("npm run dns:check", () => {
     });
     expect(await check("--stack", "there-is-none")).toMatchObject({
       code: 2,
-      text: expect.stringMatching(/^there is no .*Pulumi\.there-is-none\.yaml; usage: /),
+      text: expect.stringMatching(/^error: there is no .*Pulumi\.there-is-none\.yaml; usage: /),
     });
   });
 });
