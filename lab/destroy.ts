@@ -7,7 +7,7 @@ import { pulumi, pulumiOutput } from "../toolchain/pulumi";
 import { stacksIn } from "../toolchain/states";
 import { stopContainers } from "./containers/containers";
 import { certificateFolder, chartsFolder, labEnvironment, readOptions, stackFile } from "./context";
-import { stopLibvirt } from "./host/libvirt";
+import { removeEmptyFilter, stopLibvirt } from "./host/libvirt";
 import { takeTracesAway } from "./host/traces";
 
 /** `npm run lab:destroy`: takes away everything that the lab has made on this machine. */
@@ -32,6 +32,8 @@ async function main(): Promise<number> {
   rmSync(stackFile(stack), { force: true });
   for (const folder of [certificateFolder(stack), chartsFolder(stack)])
     rmSync(folder, { recursive: true, force: true });
+  const removed = await removeEmptyFilter();
+  if (removed !== undefined) console.log(removed);
   const kept = await stopLibvirt();
   console.log(kept ?? `the lab ${stack} is gone`);
   return 0;

@@ -70,6 +70,34 @@ it("what a killed run has left in the kernel goes before the next one begins, an
   expect(gone).toMatch(/^took away the table wiab-lab-foreign of process \d+, which is gone\n0\n0$/);
 });
 
+it("libvirt's filter goes once it is empty and libvirt has nothing left that runs", async () => {
+  const remove = node(
+    `require("./lab/host/libvirt.ts").removeEmptyFilter().then((line) => console.log(line ?? "nothing"))`,
+  );
+  const { stdout, stderr, code } = await ended(
+    inside(
+      [
+        // As libvirt leaves it: ebtables makes a chain for a hook, and takes away its own chains and rules alone.
+        `printf '#!/bin/sh\ncat /run/names 2>/dev/null || :\n' >/run/virsh; chmod +x /run/virsh; PATH=/run:$PATH`,
+        "chain='type filter hook prerouting priority dstnat; policy'",
+        'nft "table bridge nat { chain PREROUTING { $chain accept; }; }; table bridge filter { }"',
+        `echo wiab-lab >/run/names; ${remove}; rm /run/names`,
+        `nft add rule bridge nat PREROUTING accept; ${remove}; nft flush chain bridge nat PREROUTING`,
+        `nft add chain bridge nat others; ${remove}; nft delete chain bridge nat others`,
+        `nft "chain bridge nat PREROUTING { $chain drop; }"; ${remove}`,
+        `nft "chain bridge nat PREROUTING { $chain accept; }"; ${remove}; nft list tables`,
+        `${remove}`,
+      ].join("\n"),
+    ),
+  );
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout.trim().split("\n")).toEqual([
+    ...["nothing", "nothing", "nothing", "nothing"],
+    "took away libvirt's table bridge nat, which was empty",
+    ...["table bridge filter", "nothing"],
+  ]);
+});
+
 it("a service that a script starts has none of the script's locks", async () => {
   const child = inside(
     [
