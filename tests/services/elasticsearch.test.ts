@@ -260,6 +260,33 @@ describe("Elasticsearch on three nodes", () => {
   );
 
   it(
+    "takes writes again after a disk was full",
+    async () => {
+      const watermarks = (share: string | null) =>
+        ask("datanode1", "PUT", "/_cluster/settings", {
+          transient: Object.fromEntries(
+            ["low", "high", "flood_stage"].map((name) => [
+              `cluster.routing.allocation.disk.watermark.${name}`,
+              share,
+            ]),
+          ),
+        });
+      const health = "/opt/wiab/elasticsearch/health 2>&1";
+      await ask("datanode1", "PUT", "/directory", { settings: { index: { number_of_replicas: 2 } } });
+      // Every disk is fuller than that: Elasticsearch does what it does at 95 %.
+      await watermarks("0.001%");
+      await eventually("datanode1", `${health} | grep -q 'directory take no writes'`);
+      await watermarks(null);
+      for (const { name } of cluster.nodes())
+        await cluster.machine(name).run("systemctl start wiab-elasticsearch-care.service");
+      await ask("datanode1", "PUT", "/directory/_doc/one", { name: "ä" });
+      await ask("datanode1", "DELETE", "/directory");
+      await eventually("datanode1", `${health} >/dev/null`);
+    },
+    minutes(10),
+  );
+
+  it(
     "has a node, rebuilt empty, join again with all that it had",
     async () => {
       await nothingIsLost(async () => {

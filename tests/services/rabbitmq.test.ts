@@ -346,7 +346,7 @@ it("takes back a broker whose machine stood still while the others went on", {
     );
     // What the timer does on every node each minute.
     for (const { name } of cluster.nodes())
-      await cluster.machine(name).run("systemctl start wiab-rabbitmq-rejoin.service");
+      await cluster.machine(name).run("systemctl start wiab-rabbitmq-care.service");
     expect(await succeeds(ready())).toContain("3 of 3");
   });
 });

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { renderCare } from "../care";
 import type { Node } from "../node";
 import { type ElasticsearchPlan, heapMiB } from "./plan";
 
@@ -112,6 +113,17 @@ export interface NodeSettings {
   readonly heapMiB?: number;
 }
 
+/** Has indices take writes again after a disk was full. */
+const care = renderCare({
+  service: "elasticsearch",
+  unit: "elasticsearch",
+  description: "Has Elasticsearch's indices take writes again after a disk was full",
+  command: "/opt/wiab/elasticsearch/cluster.py release",
+  when: "minutely",
+  spread: 0,
+  limit: 10,
+});
+
 const program = (file: string) => readFileSync(join(__dirname, file), "utf8");
 
 /** The parameters of node.sh and ready.sh for a node. */
@@ -142,6 +154,7 @@ export function nodeParameters(
     CLIENTS: [...addresses, ...clients].join(" "),
     NODE_PORTS: `${ports.transport}`,
     NODES: addresses.join(" "),
+    ...care,
     CLUSTER_PROGRAM: program("cluster.py"),
     HEALTH: program("health.py"),
     BACKUP: program("backup.py"),

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from cluster import ALLOCATION, MEMBERS, NODE, PROBES, QUORUM, Trouble, ask, configured, need_whole, view
+from cluster import ALLOCATION, MEMBERS, NODE, PROBES, QUORUM, Trouble, ask, configured, need_whole, need_writable, view
 
 
 def nodes_agree():
@@ -59,6 +59,7 @@ def check():
         raise Trouble(f"{QUORUM} is {told or 'not set'}, it should be {quorum}")
     if ALLOCATION in {**kept["persistent"], **kept["transient"]}:
         raise Trouble(f"{ALLOCATION} is set: shards get no new copies")
+    need_writable()
     need_whole()
     health = ask("GET", "/_cluster/health")
     took = round_trip()

@@ -12,6 +12,8 @@
 : "${CLIENTS:?addresses that may reach them}"
 : "${NODE_PORTS:?for nodes alone}"
 : "${NODES:?addresses that may reach them}"
+: "${CARE:?systemd unit}"
+: "${CARE_TIMER:?its timer}"
 : "${CLUSTER_PROGRAM:?cluster.py}"
 : "${HEALTH:?program}"
 : "${BACKUP:?program}"
@@ -41,6 +43,7 @@ apply() {
   holds "$CONFIG/version" "$VERSION" || put "$CONFIG/version" "$VERSION"
   # Alone it elects nobody: while a cluster is being founded, its last nodes complete it.
   [ "$others" = 0 ] || cluster serve
+  keep_timer "wiab-$SERVICE-care" "$CARE" "$CARE_TIMER"
   say "Elasticsearch $VERSION runs on $(hostname)"
 }
 
@@ -112,6 +115,7 @@ retire() {
     cluster join
     cluster drain
     systemctl --quiet disable --now "$SERVICE.service"
+    [ ! -e "/etc/systemd/system/wiab-$SERVICE-care.timer" ] || systemctl --quiet disable --now "wiab-$SERVICE-care.timer"
     cluster gone
   fi
   say "Elasticsearch has left $(hostname)"

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { renderCare } from "../care";
 import type { Node } from "../node";
 import { type MinioPlan, memoryMiB } from "./plan";
 
@@ -86,32 +87,16 @@ TimeoutStopSec=60
 WantedBy=multi-user.target
 `;
 
-/** The hourly care: its systemd units. A turn of this node waits for the lock no longer than half an hour. */
-const care = {
-  service: `\
-[Unit]
-Description=Brings the copies that MinIO's nodes have missed
-After=minio.service
-
-[Service]
-Type=oneshot
-ExecStartPre=/bin/mkdir -p /run/wiab
-ExecStart=/usr/bin/flock --nonblock --conflict-exit-code 0 /run/wiab/minio.lock /opt/wiab/minio/store.py care
-TimeoutStartSec=20min
-Nice=10
-`,
-  timer: `\
-[Unit]
-Description=Brings the copies that MinIO's nodes have missed
-
-[Timer]
-OnCalendar=hourly
-RandomizedDelaySec=10min
-
-[Install]
-WantedBy=timers.target
-`,
-} as const;
+/** Brings the copies that nodes have missed. */
+const care = renderCare({
+  service: "minio",
+  unit: "minio",
+  description: "Brings the copies that MinIO's nodes have missed",
+  command: "/opt/wiab/minio/store.py care",
+  when: "hourly",
+  spread: 600,
+  limit: 20,
+});
 
 /** What a client shows. */
 export interface Keys {
@@ -156,8 +141,7 @@ export function plainParameters(
       .join("\n"),
     SCHEME: tls ? "https" : "http",
     UNIT: renderUnit(plan, node, tls),
-    CARE: care.service,
-    CARE_TIMER: care.timer,
+    ...care,
     PORTS: `${port}`,
     ADDRESSES: [...addresses, ...clients].join(" "),
     STORE_PROGRAM: program("store.py"),

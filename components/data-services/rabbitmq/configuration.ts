@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { renderCare } from "../care";
 import type { Node } from "../node";
 import { planMemory, type RabbitMqPlan } from "./plan";
 
@@ -115,31 +116,16 @@ SuccessExitStatus=143
 WantedBy=multi-user.target
 `;
 
-/** A broker that the others went on without comes back: the systemd units of rejoin.py, which waits for no turn of this node. */
-const rejoin = {
-  service: `\
-[Unit]
-Description=Brings a broker back to the others that went on without it
-After=rabbitmq-server.service
-
-[Service]
-Type=oneshot
-ExecStartPre=/bin/mkdir -p /run/wiab
-ExecStart=/usr/bin/flock --nonblock --conflict-exit-code 0 /run/wiab/rabbitmq.lock /opt/wiab/rabbitmq/rejoin
-TimeoutStartSec=10min
-`,
-  timer: `\
-[Unit]
-Description=Brings a broker back to the others that went on without it
-
-[Timer]
-OnCalendar=minutely
-AccuracySec=10s
-
-[Install]
-WantedBy=timers.target
-`,
-} as const;
+/** Brings a broker back to the others that went on without it. */
+const care = renderCare({
+  service: "rabbitmq",
+  unit: "rabbitmq-server",
+  description: "Brings a broker back to the others that went on without it",
+  command: "/opt/wiab/rabbitmq/rejoin",
+  when: "minutely",
+  spread: 0,
+  limit: 10,
+});
 
 /** epmd tells who asks at which port a node listens; it listens on the loopback interface too. */
 export const renderEpmdUnit = ({ address }: Pick<Node, "address">): string => `\
@@ -257,8 +243,7 @@ export function nodeParameters(
     HOSTS: renderHosts(nodes),
     UNIT: renderUnit(),
     EPMD_UNIT: renderEpmdUnit(node),
-    REJOIN: rejoin.service,
-    REJOIN_TIMER: rejoin.timer,
+    ...care,
     BROKERS_PROGRAM: program("brokers.py"),
     AMQP_PROGRAM: program("amqp.py"),
     STATE_PROGRAM: program("state.py"),

@@ -16,8 +16,8 @@
 : "${HOSTS:?names and addresses of the nodes}"
 : "${UNIT:?rabbitmq-server.service}"
 : "${EPMD_UNIT:?wiab-epmd.service}"
-: "${REJOIN:?systemd unit}"
-: "${REJOIN_TIMER:?its timer}"
+: "${CARE:?systemd unit}"
+: "${CARE_TIMER:?its timer}"
 : "${COOKIE:?what brokers know one another by}"
 : "${DEFINITIONS:?definitions.json}"
 : "${SETTINGS:?settings.json, for the programs}"
@@ -52,7 +52,7 @@ apply() {
   fi
   configure
   if is_member; then keep; else enter; fi
-  keep_timer wiab-rabbitmq-rejoin "$REJOIN" "$REJOIN_TIMER"
+  keep_timer wiab-rabbitmq-care "$CARE" "$CARE_TIMER"
   say "RabbitMQ $VERSION on $NODE $(serves_or_waits)"
 }
 
@@ -216,7 +216,7 @@ leave() {
       forget "$peer"
     fi
   fi
-  [ ! -e /etc/systemd/system/wiab-rabbitmq-rejoin.timer ] || systemctl --quiet disable --now wiab-rabbitmq-rejoin.timer
+  [ ! -e /etc/systemd/system/wiab-rabbitmq-care.timer ] || systemctl --quiet disable --now wiab-rabbitmq-care.timer
   systemctl --quiet disable --now "$SERVICE"
   [ ! -e /etc/systemd/system/wiab-epmd.service ] || systemctl --quiet disable --now wiab-epmd
   rm -rf "$DATA/rabbit@$NODE"* "$MEMBER"
