@@ -3,8 +3,8 @@ import { isProgram, unpackInput } from "../components/machine/script";
 /** How the engine marks a secret in what it exports. */
 const mark = "4dabf18193072939515e22adb298388d";
 
-/** Shorter ones are words and numbers that anything may have in it. */
-const shortest = 8;
+/** Shorter ones are words and numbers that anything may have in it: of a text of several words, and of one as a whole. */
+const shortest = { word: 8, whole: 6 };
 
 /** A value of a state with its secrets in plain. */
 // biome-ignore lint/suspicious/noExplicitAny: any value
@@ -17,18 +17,27 @@ export function plain(value: any): any {
 
 /**
  * Gives a function that blots out every secret of a stack in a text: each as a whole, and each word of those that are made
- * of several, such as the lines of a private key or the password in a settings file. Words that the state has in plain as
+ * of several, such as the lines of a private key or the password in a settings file, as they stand, in Base64 and as a URL has
+ * them. Those of fewer than six characters cannot be told from other words. Words that the state has in plain as
  * well (addresses, names, certificates) stay.
  * @param deployment - As the engine exports it, with secrets marked and in plain.
  */
 export function redactor(deployment: unknown): (text: string) => string {
   const words = new Words();
   words.visit(deployment);
-  const all = [...words.secret].filter((word) => !words.open.has(word)).sort((a, b) => b.length - a.length);
+  const secret = [...words.secret].filter((word) => !words.open.has(word));
+  const all = [...new Set(secret.flatMap(formsOf))].sort((a, b) => b.length - a.length);
   if (all.length === 0) return (text) => text;
   const pattern = new RegExp(all.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"), "g");
   return (text) => text.replace(pattern, "(secret)");
 }
+
+/** A word as other texts may have it. */
+const formsOf = (word: string): string[] => [
+  word,
+  encodeURIComponent(word),
+  Buffer.from(word).toString("base64").replace(/=+$/, ""),
+];
 
 /** The words of a state, those of its secrets apart. */
 class Words {
@@ -64,7 +73,9 @@ class Words {
   /** What stands between spaces, quotes and the like. */
   private take(text: string, hidden: boolean): void {
     const into = hidden ? this.secret : this.open;
+    const whole = text.trim();
+    if (whole.length >= shortest.whole && !whole.includes("\n")) into.add(whole);
     for (const word of text.split(/[\s"'`,;<>(){}[\]\\]+/))
-      for (const part of [word, ...word.split(/[=:@|]/)]) if (part.length >= shortest) into.add(part);
+      for (const part of [word, ...word.split(/[=:@|]/)]) if (part.length >= shortest.word) into.add(part);
   }
 }

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
-import { parse } from "yaml";
 import { networkName } from "../components/config/schema";
+import { parseYaml } from "../components/config/yaml";
 import { shellQuote } from "../components/machine/script";
 import { CommandError, run } from "../toolchain/commands";
 import { type HostSsh, hostSshIn, sshTo } from "./host-ssh";
@@ -22,7 +22,10 @@ export interface Place {
  */
 export function placeOf(stackFile: string): Place | undefined {
   if (!existsSync(stackFile)) return undefined;
-  const config = parse(readFileSync(stackFile, "utf8"))?.config ?? {};
+  const file = parseYaml(readFileSync(stackFile, "utf8"), basename(stackFile)) as {
+    config?: Readonly<Record<string, { ssh?: Record<string, unknown>; name?: string } | undefined>>;
+  } | null;
+  const config = file?.config ?? {};
   const ssh = config["wiab-staging:host"]?.ssh;
   return {
     ...(ssh && { ssh: hostSshIn(ssh) }),

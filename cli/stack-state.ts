@@ -2,7 +2,7 @@ import { createDecipheriv, pbkdf2Sync } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parse } from "yaml";
+import { parseYaml } from "../components/config/yaml";
 import { projectDirectory } from "../toolchain/environment";
 import { stateFile } from "../toolchain/states";
 
@@ -37,9 +37,8 @@ export function checkStackState(stack: string, env: Environment, directory = pro
   const kept = state && existsSync(state) ? saltIn(state, stack) : undefined;
   const name = `Pulumi.${stack}.yaml`;
   const file = join(directory, name);
-  const configuration: Configuration | null = existsSync(file)
-    ? parse(readFileSync(file, "utf8"), { logLevel: "error" })
-    : null;
+  const text = existsSync(file) ? readFileSync(file, "utf8") : undefined;
+  const configuration = text === undefined ? undefined : readKeys(text, name);
   if (configuration?.secretsprovider || configuration?.encryptedkey) return;
   const passphrase = passphraseOf(env);
   if (configuration) {
@@ -58,10 +57,23 @@ export function checkStackState(stack: string, env: Environment, directory = pro
     throw new Error(wrongPassphrase(env, `${state}`));
 }
 
+/** Keys of a stack's file that say how it is encrypted. */
 interface Configuration {
   readonly encryptionsalt?: unknown;
   readonly secretsprovider?: unknown;
   readonly encryptedkey?: unknown;
+  /** Whether there are encrypted values. */
+  readonly encrypts: boolean;
+}
+
+/** @throws Error with the line if it is no YAML, and never with its text. */
+function readKeys(text: string, name: string): Configuration {
+  const keys = parseYaml(text, name);
+  return {
+    ...(typeof keys === "object" ? keys : {}),
+    // Of the text: an alias may have made a circle of what was read.
+    encrypts: /\bsecure["']?:\s*["']?v1:/.test(text),
+  };
 }
 
 function checkLostSalt(
@@ -74,7 +86,7 @@ function checkLostSalt(
     throw new Error(
       `${name} has lost its line encryptionsalt, or a part of it: the passphrase does not open what is encrypted in it. The state of ${stack} has the line; put it back at the top:\nencryptionsalt: ${kept}`,
     );
-  if (configuration.encryptionsalt !== undefined || JSON.stringify(configuration).includes('"secure":"v1:'))
+  if (configuration.encryptionsalt !== undefined || configuration.encrypts)
     throw new Error(
       `${name} has encrypted values, and its line encryptionsalt is lost or cut short: take the file from the backup, or delete that line and the values and set them again (npm run pulumi -- config set --secret)`,
     );

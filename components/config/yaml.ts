@@ -13,6 +13,8 @@ const words: Readonly<Partial<Record<ErrorCode, string>>> = {
   BLOCK_IN_FLOW: "a list or map with hyphens or lines of its own cannot stand between brackets",
   DUPLICATE_KEY: "this key is given twice",
   MISSING_CHAR: "a quotation mark, bracket or comma is missing here, or in the line above",
+  MULTIPLE_DOCS:
+    "a second document begins here (after a line ---), which nobody reads: put its keys into the first, and take that line away",
   MULTILINE_IMPLICIT_KEY: "a key has to stand on one line, with a colon and a space after it",
   TAB_AS_INDENT: "lines are indented with spaces, never with tabs",
   UNEXPECTED_TOKEN:

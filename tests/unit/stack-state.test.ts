@@ -76,6 +76,31 @@ describe("a stack's state", () => {
     check();
   });
 
+  it("is not looked at where the stack's file is no YAML, whose line is named and never its text", () => {
+    const refused = (text: string) => {
+      configure(text);
+      try {
+        check();
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return "";
+    };
+    const secret = "hunter2-Correct-Horse";
+    for (const [text, words] of [
+      [`config:\n  a:b:\n    password: ${secret}: oops\n`, "Pulumi.staging.yaml is not YAML: line 3, column"],
+      [`config: {a: "${secret}}\n`, "a quotation mark, bracket or comma is missing"],
+      [`config: {}\n---\nconfig: {a: ${secret}}\n`, "line 2, column 1: a second document begins here"],
+    ] as const) {
+      const message = refused(text);
+      expect(message).toContain(words);
+      expect(message).not.toContain("hunter2");
+    }
+    // These are the engine's and the program's to judge.
+    for (const text of ["", "hello", "- a\n", "config: &a {x: *a}\n", "encryptionsalt: 5\nconfig: 5\n"])
+      expect(refused(text)).not.toMatch(/circular|undefined|TypeError/);
+  });
+
   it("that is damaged does not stop another stack", () => {
     put("broken", "{");
     put("staging", state);

@@ -39,6 +39,8 @@ const deployment = {
       { ADDRESS: "192.168.122.31" },
     ),
     { urn: "urn:x::a", type: "random", outputs: { result: secret("Zq81WmX0c3Vb6Nn2") } },
+    { urn: "urn:x::c", type: "random", outputs: { result: secret("correct horse battery staple") } },
+    { urn: "urn:x::d", type: "random", outputs: { result: secret("S3cr3t+/=of") } },
     { urn: "urn:x::b", type: "stack", outputs: { connection: secret({ address: "192.168.122.31" }) } },
   ],
 };
@@ -51,12 +53,21 @@ describe("what support writes", () => {
         "a.txt": `login with ${password} failed\nexport P='${password}'\nurl https://u:${password}@h/`,
         "b.txt": JSON.stringify({ key, result: "Zq81WmX0c3Vb6Nn2" }),
         "c.txt": key,
+        "d.txt": `said 'correct horse battery staple', ${encodeURIComponent("S3cr3t+/=of")}, ${Buffer.from("S3cr3t+/=of").toString("base64")}`,
       },
       redactor(deployment),
     );
     for (const file of readdirSync(join(folder, "all"))) {
       const text = readFileSync(join(folder, "all", file), "utf8");
-      for (const word of [password, "Zq81WmX0c3Vb6Nn2", "MC4CAQAwBQYDK2Vw", "DeadBeefDeadBeef"])
+      for (const word of [
+        password,
+        "Zq81WmX0c3Vb6Nn2",
+        "MC4CAQAwBQYDK2Vw",
+        "DeadBeefDeadBeef",
+        "battery",
+        "S3cr3t",
+        "UzNjcjN0",
+      ])
         expect(text).not.toContain(word);
       expect(text).toContain("(secret)");
     }
