@@ -19,6 +19,7 @@ export interface Sample {
 
 const known: KnownContext = {
   domain: "wire.test",
+  federationDomain: "wire.test",
   publicAddress: "203.0.113.10",
   callingNode: { name: "kubenode3", address: "192.168.122.23" },
   kubenodes: 3,

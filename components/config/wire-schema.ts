@@ -3,6 +3,13 @@ import { releaseNames } from "./releases";
 
 const path = z.string().min(1);
 
+const backend = z
+  .string()
+  .regex(
+    /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    "must be a domain name alone, in lower case, such as wire.example.org",
+  );
+
 const email = z.email({ error: "must be a mail address such as admin@example.com" });
 
 /** Where Wire's charts come from and what the operator sets in them. */
@@ -27,6 +34,11 @@ export const wire = z.strictObject({
     })
     .optional()
     .describe("Where the charts come from. Without it nothing of Wire is installed."),
+  federationDomain: backend
+    .optional()
+    .describe(
+      "Domain that users and conversations belong to, which they keep for ever; give the former one here when `domain` changes. Default: `domain`.",
+    ),
   values: z
     .partialRecord(z.enum(releaseNames), z.record(z.string(), z.unknown()))
     .default({})
@@ -76,13 +88,7 @@ export const features = z.strictObject({
       domains: z
         .array(
           z.strictObject({
-            domain: z
-              .string()
-              .regex(
-                /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/,
-                "must be a domain name alone, in lower case, such as wire.example.org",
-              )
-              .describe("The other backend's domain."),
+            domain: backend.describe("The other backend's domain."),
             search: z
               .enum(["no_search", "exact_handle_search", "full_search"])
               .default("exact_handle_search")

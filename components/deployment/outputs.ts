@@ -46,6 +46,8 @@ export interface StackOutputs {
   readonly wire: {
     /** Public URLs by the first label of their names: `webapp`, `nginz-https`, … */
     readonly urls: Readonly<Record<string, string>>;
+    /** Domain that users and conversations belong to. */
+    readonly federationDomain: string;
     /** The relays that clients are told of; none where calling is off. */
     readonly turnUris: readonly string[];
     /** The server of conference calls; null where calling is off. */
@@ -199,6 +201,7 @@ function platformOutputs(
     wire: wire
       ? {
           urls: wire.urls,
+          federationDomain: wire.federationDomain,
           turnUris: wire.turnUris,
           sftUrl: wire.sftUrl ?? null,
           adminCommands: wire.adminCommands,

@@ -9,6 +9,9 @@ const fixed = {
   "kubernetes.podCidr": "every node keeps the addresses of pods that it was given",
   "kubernetes.serviceCidr": "services, and the certificates of the API servers, keep their addresses",
   "kubernetes.encryptSecrets": "no API server could read any more what is encrypted in etcd",
+  artifact: "the data services and Kubernetes would be let go with it",
+  "wire.federationDomain":
+    "users, conversations and clients keep the domain that they were made with. Where `domain` changes, give this key the former one",
   "ssh.user": "machines that exist have the former user alone",
 } as const;
 
@@ -17,15 +20,18 @@ export const fixedKeys = Object.keys(fixed) as (keyof typeof fixed)[];
 
 /** Finds edits of what cannot change in place. @param recorded - As the last run has left it. */
 export function findFixed(
-  { network, kubernetes, ssh }: Pick<Configuration, "network" | "kubernetes" | "ssh">,
+  config: Pick<Configuration, "network" | "kubernetes" | "ssh" | "artifact" | "wire" | "domain">,
   recorded: RecordedSettings,
 ): Problem[] {
+  const { network, kubernetes, ssh, artifact, wire, domain } = config;
   const now: Readonly<Record<keyof typeof fixed, string>> = {
     "network.cidr": network.cidr,
     "network.dhcpRange": `${network.dhcpRange.start} to ${network.dhcpRange.end}`,
     "kubernetes.podCidr": kubernetes.podCidr,
     "kubernetes.serviceCidr": kubernetes.serviceCidr,
     "kubernetes.encryptSecrets": `${kubernetes.encryptSecrets}`,
+    artifact: artifact ? "given" : "none",
+    "wire.federationDomain": wire.federationDomain ?? domain,
     "ssh.user": ssh.user,
   };
   return fixedKeys.flatMap((key) => {

@@ -199,6 +199,7 @@ function planWire(config: Configuration, plan: Plan, artifact: ArtifactPlan): Wi
     values: config.wire.values,
     known: {
       domain: config.domain,
+      federationDomain: config.wire.federationDomain ?? config.domain,
       publicAddress: config.firewall.publicAddress,
       callingNode: plan.callingNode,
       kubenodes: plan.servingKubenodes.length,

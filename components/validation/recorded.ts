@@ -31,7 +31,9 @@ export type RecordedSettings = Readonly<
       | "kubernetes.podCidr"
       | "kubernetes.serviceCidr"
       | "kubernetes.encryptSecrets"
-      | "ssh.user",
+      | "ssh.user"
+      | "artifact"
+      | "wire.federationDomain",
       string
     >
   >
@@ -79,6 +81,13 @@ export function recordedSettings(resources: Resources): RecordedSettings {
     "kubernetes.serviceCidr": cluster?.serviceSubnet,
     "kubernetes.encryptSecrets": `${kubeadm}`.includes("encryption-provider-config") ? "true" : undefined,
     // Machines that exist already have users of their own.
+    artifact: all.some(([, { type }]) => /^wiab:(data-services|kubernetes):/.test(type))
+      ? "given"
+      : undefined,
+    // Versions that had no key for it gave Wire the stack's domain.
+    "wire.federationDomain":
+      (stack.wire as { federationDomain?: unknown } | null | undefined)?.federationDomain ??
+      (stack.wire ? stack.domain : undefined),
     "ssh.user": Object.keys(login).length > 0 ? stack.sshUser : undefined,
   };
   return Object.fromEntries(Object.entries(found).filter(([, value]) => typeof value === "string"));

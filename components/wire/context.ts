@@ -60,6 +60,8 @@ export interface Federation {
 /** Everything that a value of a chart may follow from. */
 export interface WireContext {
   readonly domain: string;
+  /** Domain that users and conversations belong to. */
+  readonly federationDomain: string;
   /** The host's address that clients use. */
   readonly publicAddress: string;
   /** The machine that carries calling; undefined where calling is off. */

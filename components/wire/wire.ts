@@ -58,6 +58,7 @@ const frontSeconds = { own: 300, acme: 900 } as const;
  */
 export class Wire extends pulumi.ComponentResource {
   readonly urls: Readonly<Record<string, string>>;
+  readonly federationDomain: string;
   /** The relays that brig tells clients of; none without calling. */
   readonly turnUris: readonly string[];
   /** The server of conference calls. @default none without calling */
@@ -153,6 +154,7 @@ export class Wire extends pulumi.ComponentResource {
     );
 
     this.urls = urlsOf(context);
+    this.federationDomain = context.federationDomain;
     this.turnUris = callingNode ? turnUris(publicAddress) : [];
     this.sftUrl = this.urls.sftd;
     this.adminCommands = adminCommands(domain);

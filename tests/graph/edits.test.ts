@@ -115,6 +115,7 @@ const edits: Readonly<Record<string, Edit>> = {
   "the domain": {
     change: (values) => {
       values.domain = domain;
+      values.wire.federationDomain = "lab.wiab.test";
     },
     resource: "datanode1-cloud-init",
     path: "environment.USER_DATA",

@@ -19,7 +19,7 @@ networking: { podSubnet: ${kubernetes.podCidr}, serviceSubnet: ${kubernetes.serv
   return {
     [urn("pulumi:pulumi:Stack", "wiab-staging-staging")]: {
       type: "pulumi:pulumi:Stack",
-      outputs: { sshUser: ssh.user },
+      outputs: { sshUser: ssh.user, domain: values.domain, wire: { urls: {} } },
     },
     [urn("wiab:host:Host$libvirt:index/network:Network", "host-network")]: {
       type: "libvirt:index/network:Network",
@@ -28,6 +28,10 @@ networking: { podSubnet: ${kubernetes.podCidr}, serviceSubnet: ${kubernetes.serv
     [urn(`wiab:host:VirtualMachine$${command}`, "kubenode1-login")]: {
       type: command,
       outputs: { stdout: "kubenode1" },
+    },
+    [urn("wiab:kubernetes:KubernetesCluster", "kubernetes")]: {
+      type: "wiab:kubernetes:KubernetesCluster",
+      outputs: {},
     },
     [urn(`wiab:kubernetes:KubernetesCluster$${command}`, "kubernetes-member-kubenode1")]: {
       type: command,
@@ -52,10 +56,22 @@ const edits: Readonly<Record<(typeof fixedKeys)[number], (values: Values) => voi
   "kubernetes.encryptSecrets": (values) => {
     values.kubernetes = { encryptSecrets: false };
   },
+  artifact: (values) => {
+    values.artifact = undefined;
+  },
+  "wire.federationDomain": (values) => {
+    values.domain = "other.example.com";
+  },
   "ssh.user": (values) => {
     values.ssh = { ...values.ssh, user: "somebody" };
   },
 };
+
+/** A staging with an artifact, which is all that matters of that. */
+const withArtifact = (change?: (values: Values) => void) => ({
+  ...stagingConfiguration(change),
+  artifact: {} as NonNullable<ReturnType<typeof stagingConfiguration>["artifact"]>,
+});
 
 describe("what cannot change in place", () => {
   it("is found in the state of what was made with it", () => {
@@ -65,12 +81,28 @@ describe("what cannot change in place", () => {
   it("may stay as it is", () => {
     expect(
       findFixed(
-        stagingConfiguration((values) => {
+        withArtifact((values) => {
           values.kubernetes = { encryptSecrets: true };
         }),
         recordedSettings(state()),
       ),
     ).toEqual([]);
+  });
+
+  it("lets the domain change where Wire's users keep theirs", () => {
+    const edited = withArtifact((values) => {
+      values.wire = { federationDomain: values.domain };
+      values.domain = "other.example.com";
+      values.kubernetes = { encryptSecrets: true };
+    });
+    expect(findFixed(edited, recordedSettings(state()))).toEqual([]);
+  });
+
+  it("knows what domain users have from the outputs, whatever the stack's domain was", () => {
+    const outputs = { domain: "later.example.com", wire: { federationDomain: "first.example.com" } };
+    const type = "pulumi:pulumi:Stack";
+    expect(recordedSettings({ a: { type, outputs } })["wire.federationDomain"]).toBe("first.example.com");
+    expect(recordedSettings({ a: { type, outputs: { ...outputs, wire: null } } })).toEqual({});
   });
 
   it("may be anything before it was made", () => {

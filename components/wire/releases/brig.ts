@@ -9,7 +9,8 @@ const [key, code] = ["key", "code"].map((name) => `\${${name}}`);
 
 /** The part of wire-server's values that is about users, their mail and their calls. */
 export function brig(context: WireContext): Values {
-  const { domain, features, federation, callingNode, publicAddress, services, secrets } = context;
+  const { domain, federationDomain, features, federation, callingNode, publicAddress, services, secrets } =
+    context;
   const { cassandra, elasticsearch, postgresql, rabbitmq } = connections(context);
   const { https, sftd } = hostNames(domain);
   const urls = pageUrls(domain);
@@ -30,7 +31,7 @@ export function brig(context: WireContext): Values {
         ...(features.teamSettings && { teamSettings: urls.teams }),
       },
       optSettings: {
-        setFederationDomain: domain,
+        setFederationDomain: federationDomain,
         // The chart leaves out a `false`, and the service takes that for one.
         ...(!features.registration && { setRestrictUserCreation: true }),
         ...(callingNode && { setSftStaticUrl: `https://${sftd}:443` }),

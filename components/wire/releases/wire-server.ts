@@ -6,7 +6,7 @@ import { connections } from "./databases";
 
 /** Wire's backend: an umbrella over one chart for each of its services. */
 export function wireServer(context: WireContext): Values {
-  const { domain, features, federation, services, secrets } = context;
+  const { domain, federationDomain, features, federation, services, secrets } = context;
   const { https, ssl, assets, account, teams } = hostNames(domain);
   const { cassandra, elasticsearch, postgresql, rabbitmq, administration, replicationFactor } =
     connections(context);
@@ -31,7 +31,7 @@ export function wireServer(context: WireContext): Values {
       config: {
         aws: { s3Bucket: services.minio.bucket, s3DownloadEndpoint: `https://${assets}` },
         enableFederation,
-        settings: { federationDomain: domain },
+        settings: { federationDomain },
       },
       secrets: {
         awsKeyId: services.minio.accessKey,
@@ -48,7 +48,7 @@ export function wireServer(context: WireContext): Values {
         enableFederation,
         settings: {
           conversationCodeURI: `https://${account}/conversation-join/`,
-          federationDomain: domain,
+          federationDomain,
           featureFlags: {
             sso: features.sso ? "enabled-by-default" : "disabled-by-default",
             legalhold: features.legalhold ? "disabled-by-default" : "disabled-permanently",
@@ -95,7 +95,7 @@ export function wireServer(context: WireContext): Values {
     }),
     "background-worker": {
       config: {
-        federationDomain: domain,
+        federationDomain,
         rabbitmq: { ...rabbitmq, ...administration },
         cassandra,
         cassandraGalley: cassandra,

@@ -60,6 +60,8 @@ export const editDrills: readonly Drill[] = [
       );
       const found = await ground.preview(async (settings, folder) => {
         settings.domain = domain;
+        // What Wire's users have for ever.
+        settings.wire.federationDomain = outputs.domain;
         await certify(settings, folder, domain);
       });
       expectEqual(found, expected);
