@@ -139,7 +139,8 @@ func status(node *exchange.Node, peers *tunnel.Peers) (*exchange.Status, error) 
 		return nil, err
 	}
 	result.Names, result.Trouble = found.Names, found.Trouble
-	return result, nil
+	result.Remote, err = settings.ReadRemote(node.Settings())
+	return result, err
 }
 
 func forwardNames(ctx context.Context, file string, s *settings.Settings) error {
@@ -149,12 +150,16 @@ func forwardNames(ctx context.Context, file string, s *settings.Settings) error 
 		if err != nil {
 			return err
 		}
-		return forwarder.Adopt(ctx, now)
+		remote, err := settings.ReadRemote(now)
+		if err != nil {
+			return err
+		}
+		return forwarder.Adopt(ctx, now, remote)
 	}
 	if err := adopt(); err != nil {
 		log.Print(err)
 	}
-	settings.Watch(ctx, func() []string { return []string{file, s.OfferedFile()} }, adopt)
+	settings.Watch(ctx, func() []string { return []string{file, s.OfferedFile(), s.RemoteFile()} }, adopt)
 	return nil
 }
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isIpv6Network } from "./mesh-addresses";
-import { serverName } from "./network-words";
+import { serverName, wrongNetwork } from "./network-words";
 
 const label = z
   .string()
@@ -122,6 +122,12 @@ export const mesh = z.strictObject({
   prefix: network
     .optional()
     .describe("The site's own /64 within `range`. Default: one that follows from its zone."),
+  ipv4Network: z
+    .cidrv4({ error: ({ input }) => wrongNetwork(input) })
+    .default("198.18.0.0/16")
+    .describe(
+      "Addresses by which this site's machines and pods, which have no IPv6, reach names of other sites: one for each name. The site's own; others may have the same.",
+    ),
   endpoint: host
     .optional()
     .describe("Name or address where the others reach the gateway. Default: `firewall.publicAddress`."),

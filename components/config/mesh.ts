@@ -43,6 +43,8 @@ export interface MeshSurroundings {
   readonly machines: readonly { readonly name: string; readonly address: string }[];
   /** Addresses of the nodes that take what clients of Wire send. */
   readonly ingress: readonly string[];
+  /** IPv4 network of the pods. @default there are none */
+  readonly pods?: string;
 }
 
 /** All that follows from the configuration of a mesh. */
@@ -59,6 +61,10 @@ export interface MeshPlan {
   readonly port: number;
   /** Bytes. */
   readonly mtu: number;
+  /** IPv4 network with an address for each name of another site's. */
+  readonly ipv4Network: string;
+  /** IPv4 networks that may use it. */
+  readonly callers: readonly string[];
   readonly peers: readonly MeshSite[];
   readonly services: readonly MeshService[];
   readonly access: readonly MeshAccess[];
@@ -97,6 +103,11 @@ export function planMesh(mesh: MeshConfiguration, around: MeshSurroundings): Mes
     gatewayAddress: addressAt(site.prefix, 0xff),
     port: mesh.port,
     mtu: mesh.mtu,
+    ipv4Network: mesh.ipv4Network,
+    callers: [
+      ...around.machines.map(({ address }) => `${address}/32`),
+      ...(around.pods ? [around.pods] : []),
+    ],
     peers,
     services: offers.flatMap(({ source, name, protocol, port, targets, peers: allowed }) => {
       const label = labels.get(`${source}/${name}`);

@@ -147,17 +147,19 @@ export const isGatewayAlone = ({
 }: Pick<Configuration, "machines"> & Partial<Pick<Configuration, "mesh">>): boolean =>
   mesh !== undefined && machines.length === 1 && machines[0]?.role === "assethost";
 
-/** What of a stack its peers in a mesh may reach. */
+/** What of a stack its peers in a mesh may reach, and who reaches them. */
 export const meshSurroundings = ({
   firewall,
   machines,
-}: Pick<Configuration, "firewall" | "machines">): MeshSurroundings => ({
+  kubernetes,
+}: Pick<Configuration, "firewall" | "machines" | "kubernetes">): MeshSurroundings => ({
   publicAddress: firewall.publicAddress,
   // Who may reach Wickr's is said with Wickr.
   machines: machines.filter(({ role }) => role !== "wickr"),
   ingress: machines.flatMap(({ role, retiring, address }) =>
     role === "kubenode" && !retiring ? [address] : [],
   ),
+  ...(machines.some(({ role }) => role === "kubenode") && { pods: kubernetes.podCidr }),
 });
 
 /** The machines that the stack makes, without those that exist already. */

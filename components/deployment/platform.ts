@@ -180,7 +180,7 @@ function makeMesh(
   cluster: KubernetesCluster | undefined,
 ): Mesh | undefined {
   if (!plan.mesh || !identity) return undefined;
-  const { machine, gateway, domain } = plan.mesh;
+  const { machine, gateway } = plan.mesh;
   const mesh = new Mesh("mesh", {
     plan: plan.mesh,
     programs: planMeshPrograms(artifact),
@@ -190,7 +190,7 @@ function makeMesh(
     identity,
   });
   for (const { name } of plan.wireMachines)
-    resolveBy(`mesh-${name}-names`, { domain, gateway: machine.address }, supplied.targetOf(name), mesh);
+    resolveBy(`mesh-${name}-names`, plan.mesh, machine.address, supplied.targetOf(name), mesh);
   if (cluster)
     new MeshServices("mesh-services", {
       target: mesh.target,

@@ -11,6 +11,7 @@
 : "${INTERFACES:?names of the WireGuard interfaces}"
 : "${TABLE:?name of the nft table}"
 : "${PREFIX:?IPv6 network of the site}"
+: "${NETWORK:?IPv4 network by which the site reaches names of others}"
 : "${DIRECTORY:?of the files}"
 : "${STATE:?directory of what is made here, such as the private key}"
 
@@ -20,7 +21,7 @@ read -ra interfaces <<<"$INTERFACES"
 apply() {
   local service former
   one_at_a_time /run/wiab-mesh.lock
-  nobody_else_has_the_prefix
+  nobody_else_has_the_networks
   install -d -m 0700 "$DIRECTORY" "$STATE"
   switch_on_ipv6
   # A site that had another prefix has addresses of it.
@@ -92,10 +93,12 @@ net.ipv6.conf.lo.disable_ipv6 = 0
 }
 
 # Another network with the same addresses, such as another VPN's, would take the packets that are for this one.
-nobody_else_has_the_prefix() {
+nobody_else_has_the_networks() {
   local other
   other=$(ip -6 -o address show to "$PREFIX" | awk -v own=" lo ${interfaces[*]} " '!index(own, " " $2 " ") { print $2 " has " $4; exit }')
   [ -z "$other" ] || fail "$(hostname) is in another network with addresses of $PREFIX: $other; choose another mesh.prefix"
+  other=$(ip -4 -o address show to "$NETWORK" | awk '{ print $2 " has " $4; exit }')
+  [ -z "$other" ] || fail "$(hostname) is in another network with addresses of $NETWORK: $other; choose another mesh.ipv4Network"
 }
 
 # switch_off_ipv6: where it was off before the mesh.
@@ -127,6 +130,8 @@ remove() {
     ip link delete dev "$interface" 2>/dev/null || true
   done
   drop_addresses "$PREFIX"
+  # Those of the relay (mesh/tunnel/device.go).
+  ip -4 route flush table local proto 92
   switch_off_ipv6
   rm -rf /run/wiab-mesh /etc/sysctl.d/60-wiab-mesh.conf
   if [ -n "$PRIVATE_KEY" ]; then

@@ -122,10 +122,11 @@ export class Mesh extends pulumi.ComponentResource {
   }
 }
 
-/** Has a machine of the site ask the gateway for names of the mesh. */
+/** Has a machine of the site ask the gateway, by its IPv4 address, for names of the mesh, and go through it to them. */
 export const resolveBy = (
   name: string,
-  { domain, gateway }: { readonly domain: string; readonly gateway: string },
+  { domain, ipv4Network }: Pick<MeshPlan, "domain" | "ipv4Network">,
+  gateway: string,
   target: Target,
   mesh: Mesh,
 ): ScriptRun =>
@@ -135,7 +136,7 @@ export const resolveBy = (
       // Not before there is somebody to ask.
       target: { ...target, after: [...(target.after ?? []), ...(mesh.target.after ?? [])] },
       script: loadScript(__dirname, "resolve.sh"),
-      parameters: { DOMAIN: domain, GATEWAY: gateway },
+      parameters: { DOMAIN: domain, GATEWAY: gateway, NETWORK: ipv4Network },
       removes: true,
     },
     { parent: mesh },
@@ -155,6 +156,7 @@ export const gatewayParameters = (
   INTERFACES: meshInterfaces.join(" "),
   TABLE: meshTable,
   PREFIX: plan.site.prefix,
+  NETWORK: plan.ipv4Network,
   DIRECTORY: directories.settings,
   STATE: directories.state,
 });

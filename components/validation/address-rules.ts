@@ -57,7 +57,8 @@ export function addressRules(config: Addressed): Problem[] {
   ];
 }
 
-function networkProblems([key, cidr]: Named): Problem[] {
+/** A network is named by its first address, and has none that packets cannot be sent to. */
+export function networkProblems([key, cidr]: Named): Problem[] {
   const reserved = special.find(([other]) => overlap(cidr, other));
   return [
     ...(isNetworkAddress(cidr)
@@ -240,11 +241,16 @@ const unrouted = [
 ];
 
 /** Networks of the internet's that the configuration takes for itself: whoever has them cannot be reached from there. */
-export const addressWarnings = ({ network, kubernetes }: Sections<"network" | "kubernetes">): string[] =>
+export const addressWarnings = ({
+  network,
+  kubernetes,
+  mesh,
+}: Sections<"network" | "kubernetes" | "mesh">): string[] =>
   [
     ["network.cidr", network.cidr] as const,
     ["kubernetes.podCidr", kubernetes.podCidr] as const,
     ["kubernetes.serviceCidr", kubernetes.serviceCidr] as const,
+    ...(mesh ? [["mesh.ipv4Network", mesh.ipv4Network] as const] : []),
   ].flatMap(([key, cidr]) =>
     unrouted.some((one) => contains(one, addressIn(cidr, 0)) && prefixOf(one) <= prefixOf(cidr))
       ? []
@@ -253,7 +259,14 @@ export const addressWarnings = ({ network, kubernetes }: Sections<"network" | "k
         ],
   );
 
-function outsiders({ firewall, host, mail, kubernetes, backup }: Addressed): Outsider[] {
+/** All addresses of the configuration that are no machine's. */
+export function outsiders({
+  firewall,
+  host,
+  mail,
+  kubernetes,
+  backup,
+}: Omit<Addressed, "network" | "machines">): Outsider[] {
   const api = kubernetes.api?.replace(/:\d+$/, "");
   const all = [
     [

@@ -18,6 +18,7 @@ import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
 import { addressRules, addressWarnings } from "./address-rules";
 import { knownHostRules } from "./known-hosts";
+import { meshNetworkRules } from "./mesh-network-rules";
 import { meshAloneRules, meshProgramRules, meshRules } from "./mesh-rules";
 import { pathRules } from "./path-rules";
 import type { Problem, Sections } from "./problem";
@@ -77,6 +78,10 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["machines", "dataServices", "wire"], connectionRules),
     rule(["mesh", "machines", "wire", "wasimoff"], meshAloneRules),
     rule(["mesh", "artifact"], meshProgramRules),
+    rule(
+      ["mesh", "network", "kubernetes", "machines", "firewall", "host", "mail", "backup"],
+      meshNetworkRules,
+    ),
     rule(["mesh", "machines", "network", "kubernetes", "firewall", "domain", "calling", "host"], meshRules),
     rule(["wasimoff", "domain", "tls", "wire", "machines", "firewall", "host", "kubernetes"], wasimoffRules),
     rule(["wasimoff", "artifact"], wasimoffImageRules),

@@ -81,6 +81,8 @@ type peer struct {
 	trouble string
 	// cut is why it is kept out.
 	cut string
+	// said are the services that it lets this site use, as it has said last, and services what of them is usable.
+	said, services []Service
 }
 
 // Offer is what both sides of an exchange say.
@@ -94,6 +96,8 @@ type Offer struct {
 	Leave int `json:"leave"`
 	// Preshared is a digest of the pre-shared key that the sender has for the other; empty without one.
 	Preshared string `json:"preshared"`
+	// Services of the sender's that the other may use; a site of an earlier release says none.
+	Services []Service `json:"services"`
 	// Roll has both take a new pre-shared key from the very connection that this offer comes by.
 	Roll bool `json:"roll"`
 	// RevocationsNumber is that of the sender's revocation list, and Revocations a list with a higher number than the other's.
@@ -105,8 +109,14 @@ type Offer struct {
 func New(s *settings.Settings, who *identity.Identity, t Tunnel) (*Node, error) {
 	node := &Node{tunnel: t, settings: s, identity: who, peers: map[string]*peer{}, leave: none}
 	certificates := map[netip.Prefix]bool{}
+	remote, err := settings.ReadRemote(s)
+	if err != nil {
+		log.Print(err)
+	}
 	for _, site := range s.Peers {
 		one := newPeer(site)
+		one.services = recall(site, remote)
+		one.said = one.services
 		node.peers[site.Zone] = one
 		certificate, err := node.remembered(site)
 		if err == nil {
@@ -189,7 +199,9 @@ func (n *Node) Adopt(ctx context.Context, s *settings.Settings, who *identity.Id
 			wake(one)
 		}
 	}
-	return errors.Join(gone, n.expel())
+	failed := n.expel()
+	n.tellMachines()
+	return errors.Join(gone, failed)
 }
 
 // Expel cuts off whose certificate was revoked or has run out.
@@ -209,7 +221,9 @@ func (n *Node) expel() error {
 			log.Printf("%s: cut off: %v", zone, err)
 			one.cut = err.Error()
 			one.using, one.preshared, one.joined = none, wgtypes.Key{}, time.Time{}
+			one.said, one.services = nil, nil
 			failed = errors.Join(failed, n.tunnel.Remove(one.site.Prefix))
+			n.tellMachines()
 		}
 	}
 	return failed
@@ -223,7 +237,7 @@ func (n *Node) offer(one *peer, number *big.Int) (*Offer, error) {
 	list, ours := n.identity.Revocations()
 	result := &Offer{
 		Endpoint: n.settings.Site.Endpoint, Using: one.using, Leave: n.leaving(),
-		Preshared: digest(one.preshared), RevocationsNumber: ours,
+		Preshared: digest(one.preshared), RevocationsNumber: ours, Services: n.servicesFor(one.site.Zone),
 	}
 	for link := range settings.LinkCount {
 		own, err := n.tunnel.Own(link)

@@ -25,6 +25,8 @@ type Status struct {
 	// Names are those that were found besides the settings', and those that were refused; Trouble what could not be asked.
 	Names   []settings.Name `json:"names"`
 	Trouble []string        `json:"trouble,omitempty"`
+	// Remote are the names of other sites that this one may use, and the addresses by which its machines reach them.
+	Remote []settings.Remote `json:"remote"`
 }
 
 // PeerStatus is what it says of a peer.

@@ -46,6 +46,7 @@ func (n *Node) take(one *peer, certificate *x509.Certificate, theirs *Offer, pla
 		one.unchanged = 0
 	}
 	one.cut, one.sending, one.leaves = "", theirs.Using, theirs.Leave
+	n.hearServices(one, theirs.Services)
 	if theirs.Endpoint != one.announced {
 		one.announced = theirs.Endpoint
 		wake(one)

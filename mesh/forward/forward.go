@@ -1,5 +1,5 @@
 // Package forward brings what arrives for a name of the site to where it is served in the site's own network, which has no
-// IPv6: the overlay ends here.
+// IPv6, and what the site's machines send to another site's name into the overlay: the overlay ends here.
 package forward
 
 import (
@@ -45,15 +45,19 @@ func New() *Forwarder {
 	return &Forwarder{running: map[service]context.CancelFunc{}, addresses: map[netip.Addr]bool{}}
 }
 
-// Adopt starts what is new and stops what has gone; connections of what stays go on.
-func (f *Forwarder) Adopt(ctx context.Context, s *settings.Settings) error {
+// Adopt starts what is new and stops what has gone; connections of what stays go on. Remote are the names of other sites.
+func (f *Forwarder) Adopt(ctx context.Context, s *settings.Settings, remote []settings.Remote) error {
 	wanted := map[service]bool{}
 	addresses := map[netip.Addr]bool{}
 	for _, one := range s.Services {
 		wanted[service{one.Address, one.Protocol, one.Port, strings.Join(one.Targets, ",")}] = true
 		addresses[one.Address] = true
 	}
-	var failed error
+	for _, one := range remote {
+		target := netip.AddrPortFrom(one.Address, one.Port).String()
+		wanted[service{one.IPv4, one.Protocol, one.Port, target}] = true
+	}
+	failed := tunnel.SiteNetwork(s.IPv4Network)
 	for one, stop := range f.running {
 		if !wanted[one] {
 			stop()

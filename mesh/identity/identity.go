@@ -225,3 +225,11 @@ func WriteFile(path string, content []byte, mode fs.FileMode) error {
 	}
 	return os.Rename(file.Name(), path)
 }
+
+// Replace writes a file for root alone if it is another than before: its readers look at the time of its last change.
+func Replace(path string, content []byte) error {
+	if former, err := os.ReadFile(path); err == nil && bytes.Equal(former, content) {
+		return nil
+	}
+	return WriteFile(path, content, 0o600)
+}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,8 +19,9 @@ import (
 // patience is how long a source may take to answer.
 const patience = 10 * time.Second
 
-// Containers asks Docker which containers have joined the network. What a container offers are the ports that its image exposes.
-func Containers(ctx context.Context, s *settings.Containers) ([]Claim, error) {
+// Containers asks Docker which containers have joined the network, and what the network's addresses are. What a container offers are
+// the ports that its image exposes.
+func Containers(ctx context.Context, s *settings.Containers) (claims []Claim, networks []netip.Prefix, err error) {
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -27,7 +30,7 @@ func Containers(ctx context.Context, s *settings.Containers) ([]Claim, error) {
 	}}
 	filters, err := json.Marshal(map[string][]string{"network": {s.Network}})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var found []struct {
 		ID      string `json:"Id"`
@@ -38,17 +41,25 @@ func Containers(ctx context.Context, s *settings.Containers) ([]Claim, error) {
 			Type        string
 		}
 		NetworkSettings struct {
-			Networks map[string]struct{ IPAddress string }
+			Networks map[string]struct {
+				IPAddress   string
+				IPPrefixLen int
+			}
 		}
 	}
 	if err := get(ctx, client, "http://docker/containers/json?filters="+url.QueryEscape(string(filters)), "", &found); err != nil {
-		return nil, fmt.Errorf("containers: %w", err)
+		return nil, nil, fmt.Errorf("containers: %w", err)
 	}
-	var result []Claim
 	for _, one := range found {
-		address := one.NetworkSettings.Networks[s.Network].IPAddress
+		place := one.NetworkSettings.Networks[s.Network]
+		address := place.IPAddress
 		if len(one.Names) == 0 || address == "" {
 			continue
+		}
+		if at, err := netip.ParseAddr(address); err == nil && place.IPPrefixLen > 0 {
+			if network, err := at.Prefix(place.IPPrefixLen); err == nil && !slices.Contains(networks, network) {
+				networks = append(networks, network)
+			}
 		}
 		claim := Claim{Source: "container", ID: one.ID, Name: strings.TrimPrefix(one.Names[0], "/"), Created: time.Unix(one.Created, 0)}
 		seen := map[string]bool{}
@@ -65,9 +76,9 @@ func Containers(ctx context.Context, s *settings.Containers) ([]Claim, error) {
 		if len(claim.Offers) == 0 {
 			claim.Refused = "has no port: its image exposes none"
 		}
-		result = append(result, claim)
+		claims = append(claims, claim)
 	}
-	return result, nil
+	return claims, networks, nil
 }
 
 func get(ctx context.Context, client *http.Client, address, token string, answer any) error {

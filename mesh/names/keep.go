@@ -1,12 +1,11 @@
 package names
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"log"
-	"os"
+	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -39,6 +38,8 @@ func Keep(ctx context.Context, file string) error {
 type keeper struct {
 	// last are the claims of each source as it has said last.
 	last map[string][]Claim
+	// callers are the networks of containers, as Docker has said last.
+	callers []netip.Prefix
 }
 
 func (k *keeper) once(ctx context.Context, file string) error {
@@ -50,6 +51,7 @@ func (k *keeper) once(ctx context.Context, file string) error {
 	if found.Trouble = k.ask(ctx, s); ctx.Err() != nil {
 		return nil
 	}
+	found.Callers = k.callers
 	held := map[string]string{}
 	for _, service := range s.Services {
 		held[service.Label] = "the configuration"
@@ -78,7 +80,7 @@ func (k *keeper) once(ctx context.Context, file string) error {
 		return err
 	}
 	s.Services = append(s.Services, found.Services...)
-	return errors.Join(keep(s.OfferedFile(), text), keep(ZoneFile(s), []byte(Zone(s))))
+	return errors.Join(identity.Replace(s.OfferedFile(), text), identity.Replace(ZoneFile(s), []byte(Zone(s))))
 }
 
 // ask asks all sources and says what went wrong.
@@ -91,10 +93,14 @@ func (k *keeper) ask(ctx context.Context, s *settings.Settings) (trouble []strin
 		k.last[source] = claims
 	}
 	if s.Containers != nil {
-		claims, err := Containers(ctx, s.Containers)
+		claims, networks, err := Containers(ctx, s.Containers)
 		take("containers", claims, err)
+		if err == nil {
+			k.callers = networks
+		}
 	} else {
 		delete(k.last, "containers")
+		k.callers = nil
 	}
 	cluster, err := ReadCluster(s.KubernetesFile)
 	switch {
@@ -107,12 +113,4 @@ func (k *keeper) ask(ctx context.Context, s *settings.Settings) (trouble []strin
 		take("kubernetes", claims, err)
 	}
 	return trouble
-}
-
-// keep writes a file if it is another than before: its readers look at the time of its last change.
-func keep(path string, content []byte) error {
-	if former, err := os.ReadFile(path); err == nil && bytes.Equal(former, content) {
-		return nil
-	}
-	return identity.WriteFile(path, content, 0o600)
 }

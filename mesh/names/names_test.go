@@ -90,7 +90,7 @@ func docker(t *testing.T, containers *string) string {
 
 const one = `{"Id": "1", "Names": ["/_my.awesome_container_.123."], "Created": 5,
 "Ports": [{"PrivatePort": 80, "Type": "tcp"}, {"PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}],
-"NetworkSettings": {"Networks": {"wgnet": {"IPAddress": "172.31.0.2"}, "bridge": {"IPAddress": "172.17.0.2"}}}}`
+"NetworkSettings": {"Networks": {"wgnet": {"IPAddress": "172.31.0.2", "IPPrefixLen": 16}, "bridge": {"IPAddress": "172.17.0.2"}}}}`
 
 const mute = `{"Id": "2", "Names": ["/mute"], "Created": 6, "Ports": [], "NetworkSettings": {"Networks": {"wgnet": {"IPAddress": "172.31.0.3"}}}}`
 
@@ -140,6 +140,9 @@ func TestContainersComeAndGo(t *testing.T) {
 	}
 	if peers := all.Services[0].Peers; len(peers) != 1 || peers[0] != "b.internal" || offered.Names[0].Closed {
 		t.Errorf("it is declared, and %v may use it", peers)
+	}
+	if len(all.Callers) != 1 || all.Callers[0].String() != "172.31.0.0/16" {
+		t.Errorf("names of other sites are for %v", all.Callers)
 	}
 	if len(offered.Names) != 2 || offered.Names[1].Refused == "" {
 		t.Errorf("names are %+v", offered.Names)

@@ -49,6 +49,11 @@ type Settings struct {
 	Suffix bool `json:"suffix"`
 	// Containers is where names come from by themselves: Docker on the gateway. Default: they do not.
 	Containers *Containers `json:"containers"`
+	// IPv4Network has the addresses by which the site's own machines, pods and containers, which have no way into the overlay, reach
+	// names of other sites. Default: they do not.
+	IPv4Network netip.Prefix `json:"ipv4Network"`
+	// Callers are the IPv4 networks that may use those addresses, besides the gateway itself.
+	Callers []netip.Prefix `json:"callers"`
 	// KubernetesFile says how services of the cluster are found that ask for a name (names.Cluster); a file that is not there means
 	// none.
 	KubernetesFile string `json:"kubernetesFile"`
@@ -118,6 +123,12 @@ func (s *Settings) Links() [LinkCount]Link {
 // OfferedFile has the services that names.Keep has found besides those of the settings.
 func (s *Settings) OfferedFile() string { return filepath.Join(s.StateDirectory, "offered.json") }
 
+// RemoteFile has what other sites have said that this one may use of theirs.
+func (s *Settings) RemoteFile() string { return filepath.Join(s.StateDirectory, "remote.json") }
+
+// HostsFile has the same names with their addresses, as the name server reads it for the site's own machines.
+func (s *Settings) HostsFile() string { return filepath.Join(s.StateDirectory, "remote-hosts") }
+
 // Site is one site of the mesh.
 type Site struct {
 	// Zone is the DNS zone that the site answers for, and its name in certificates.
@@ -139,6 +150,18 @@ type Service struct {
 	Targets []string `json:"targets"`
 	// Peers are the zones that may use it.
 	Peers []string `json:"peers"`
+}
+
+// Remote is a port of another site's name that this site may use.
+type Remote struct {
+	Zone  string `json:"zone"`
+	Label string `json:"label"`
+	// Address of the name in the overlay.
+	Address netip.Addr `json:"address"`
+	// IPv4 is the address in IPv4Network by which the site's own machines reach it.
+	IPv4     netip.Addr `json:"ipv4"`
+	Protocol string     `json:"protocol"`
+	Port     uint16     `json:"port"`
 }
 
 // NameServer is the address on which a site answers for its zone.
@@ -196,6 +219,7 @@ func ReadAll(path string) (*Settings, error) {
 		return nil, err
 	}
 	result.Services = append(result.Services, found.Services...)
+	result.Callers = append(result.Callers, found.Callers...)
 	if err := result.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", result.OfferedFile(), err)
 	}
@@ -205,23 +229,35 @@ func ReadAll(path string) (*Settings, error) {
 // ReadOffered reads what was found besides the settings' services; a file that is not there yet is nothing.
 func ReadOffered(s *Settings) (*Offered, error) {
 	result := &Offered{Services: []Service{}, Names: []Name{}}
-	text, err := os.ReadFile(s.OfferedFile())
+	return result, readIfThere(s.OfferedFile(), result)
+}
+
+// ReadRemote reads what other sites have said that this one may use; a file that is not there yet is nothing.
+func ReadRemote(s *Settings) (result []Remote, err error) {
+	err = readIfThere(s.RemoteFile(), &result)
+	return result, err
+}
+
+func readIfThere(path string, result any) error {
+	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return result, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := json.Unmarshal(text, result); err != nil {
-		return nil, fmt.Errorf("%s: %w", s.OfferedFile(), err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	return result, nil
+	return nil
 }
 
 // Offered is what names.Keep has found.
 type Offered struct {
 	Services []Service `json:"services"`
 	Names    []Name    `json:"names"`
+	// Callers are the networks of containers that have a name: they use those of other sites, too.
+	Callers []netip.Prefix `json:"callers"`
 	// Trouble says which source could not be asked, and why; what it has said last stays.
 	Trouble []string `json:"trouble,omitempty"`
 }
@@ -255,6 +291,9 @@ func (s *Settings) check() error {
 				return fmt.Errorf("sites %q and %q have the same zone or prefix", site.Zone, other.Zone)
 			}
 		}
+	}
+	if s.IPv4Network.IsValid() && (!s.IPv4Network.Addr().Is4() || s.IPv4Network.Bits() > 30 || s.IPv4Network != s.IPv4Network.Masked()) {
+		return fmt.Errorf("ipv4Network: %s is no IPv4 network of at most 30 bits", s.IPv4Network)
 	}
 	for _, service := range s.Services {
 		if service.Protocol != "tcp" && service.Protocol != "udp" {

@@ -11,7 +11,7 @@ import (
 )
 
 // Admit lets in what the site offers, to those it is offered to, and nothing else: neither other ports of the gateway nor
-// what lies behind it. WireGuard has seen to it that a peer's packets come from its own prefix.
+// what lies behind it. Names of other sites are for the site's own networks alone. WireGuard has seen to it that a peer's packets come from its own prefix.
 func (p *Peers) Admit(s *settings.Settings) error {
 	if err := command(Rules(s), "nft", "-f", "-"); err != nil {
 		return err
@@ -39,14 +39,22 @@ func table(s *settings.Settings) string {
 func Rules(s *settings.Settings) string {
 	name, links := table(s), s.Links()
 	names := fmt.Sprintf("{ %q, %q }", links[0].Name, links[1].Name)
+	fromSite := ""
+	if s.IPv4Network.IsValid() {
+		fromSite = fmt.Sprintf("iifname != \"lo\" ip daddr %s goto from-site", s.IPv4Network)
+	}
 	lines := []string{
 		"add table inet " + name, "delete table inet " + name, "table inet " + name + " {",
-		"chain input { type filter hook input priority filter; policy accept;", fmt.Sprintf("iifname %s goto from-mesh", names), "}",
-		// The overlay ends at the gateway.
+		"chain input { type filter hook input priority filter; policy accept;", fmt.Sprintf("iifname %s goto from-mesh", names), fromSite, "}",
+		// The overlay ends at the gateway; a container that has IPv6 and tries fails at once, and takes the IPv4 address.
 		"chain forward { type filter hook forward priority filter; policy accept;",
-		fmt.Sprintf("iifname %s drop", names), fmt.Sprintf("oifname %s drop", names), "}",
-		"chain from-mesh {", "ct state established,related accept",
+		fmt.Sprintf("iifname %s drop", names), fmt.Sprintf("oifname %s reject with icmpx type admin-prohibited", names), "}",
+		"chain from-site {",
 	}
+	for _, network := range s.Callers {
+		lines = append(lines, fmt.Sprintf("ip saddr %s accept", network))
+	}
+	lines = append(lines, "drop", "}", "chain from-mesh {", "ct state established,related accept")
 	for _, peer := range s.Peers {
 		lines = append(lines,
 			fmt.Sprintf("ip6 saddr %s ip6 daddr %s icmpv6 type echo-request accept", peer.Prefix, s.Site.Prefix),

@@ -35,3 +35,21 @@ func TestOnlyWhatIsOfferedIsLetIn(t *testing.T) {
 		t.Errorf("the rules are\n%s", rules)
 	}
 }
+
+func TestNamesOfOtherSitesAreForTheSitesOwnNetworks(t *testing.T) {
+	s := &settings.Settings{Interface: "wiab-mesh", Site: settings.Site{Zone: "a.internal", Prefix: netip.MustParsePrefix("fd51:1::/64")}}
+	if rules := Rules(s); strings.Contains(rules, "goto from-site") {
+		t.Errorf("without a network the rules are\n%s", rules)
+	}
+	s.IPv4Network = netip.MustParsePrefix("198.18.0.0/16")
+	s.Callers = []netip.Prefix{netip.MustParsePrefix("192.168.122.0/24"), netip.MustParsePrefix("10.0.0.7/32")}
+	rules := Rules(s)
+	for _, wanted := range []string{
+		"iifname != \"lo\" ip daddr 198.18.0.0/16 goto from-site\n}",
+		"chain from-site {\nip saddr 192.168.122.0/24 accept\nip saddr 10.0.0.7/32 accept\ndrop\n}",
+	} {
+		if !strings.Contains(rules, wanted) {
+			t.Errorf("%q is not in\n%s", wanted, rules)
+		}
+	}
+}

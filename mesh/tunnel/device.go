@@ -3,10 +3,12 @@ package tunnel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,6 +113,47 @@ func AddAddress(address netip.Addr) error {
 // RemoveAddress takes it away again.
 func RemoveAddress(address netip.Addr) error {
 	return ip("-6", "address", "delete", address.String()+"/128", "dev", "lo")
+}
+
+// siteProtocol marks the route of SiteNetwork among the kernel's, by a number that nobody else has (/etc/iproute2/rt_protos).
+const siteProtocol = "92"
+
+// SiteNetwork has all addresses of a network be the gateway's own, whether somebody listens there or not, and those of a former
+// network no longer.
+func SiteNetwork(network netip.Prefix) error {
+	there, err := siteNetworks()
+	if err != nil {
+		return err
+	}
+	for _, one := range there {
+		if one != network {
+			err = errors.Join(err, ip("-4", "route", "delete", "local", one.String(), "dev", "lo", "proto", siteProtocol))
+		}
+	}
+	if !network.IsValid() || slices.Contains(there, network) {
+		return err
+	}
+	return errors.Join(err, ip("-4", "route", "add", "local", network.String(), "dev", "lo", "proto", siteProtocol))
+}
+
+// siteNetworks are those that are the gateway's own by SiteNetwork.
+func siteNetworks() (result []netip.Prefix, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	text, err := exec.CommandContext(ctx, "ip", "-4", "route", "show", "table", "local", "proto", siteProtocol).Output()
+	if err != nil {
+		return nil, fmt.Errorf("ip route show: %w", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "local" {
+			network, err := netip.ParsePrefix(fields[1])
+			if err != nil {
+				return nil, err
+			}
+			result = append(result, network)
+		}
+	}
+	return result, nil
 }
 
 func ip(arguments ...string) error { return command("", "ip", arguments...) }

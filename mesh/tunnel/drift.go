@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"wiab-staging/mesh/settings"
 )
@@ -54,6 +55,11 @@ func (p *Peers) Drift(s *settings.Settings) (result []string) {
 		if err == nil && !addresses[wanted] {
 			say("the address %s is not on lo", wanted)
 		}
+	}
+	if networks, err := siteNetworks(); err != nil {
+		say("%v", err)
+	} else if s.IPv4Network.IsValid() && !slices.Contains(networks, s.IPv4Network) {
+		say("the addresses of %s are not the gateway's own", s.IPv4Network)
 	}
 	p.mutex.Lock()
 	written := p.rules

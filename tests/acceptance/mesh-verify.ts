@@ -3,6 +3,7 @@ import { Report } from "../../checks/report";
 import { ensurePackages } from "../../lab/host/packages";
 import { runMain } from "../../toolchain/commands";
 import { checkDocker } from "./mesh/checks/docker";
+import { checkMachines } from "./mesh/checks/machines";
 import { checkNames } from "./mesh/checks/names";
 import { checkPrivacy } from "./mesh/checks/privacy";
 import { checkRecovery } from "./mesh/checks/recovery";
@@ -34,6 +35,7 @@ interface Also {
 export async function verify(lab: MeshLab, report = new Report(), also: Also = {}): Promise<number> {
   const began = Date.now();
   await checkNames(report, lab);
+  await checkMachines(report, lab);
   await checkPrivacy(report, lab);
   await checkThirdSite(report, lab);
   await checkRenewal(report, lab);

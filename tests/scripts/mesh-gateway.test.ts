@@ -7,6 +7,7 @@ import { issueCertificate } from "../../components/mesh/issue";
 import { gatewayParameters } from "../../components/mesh/mesh";
 import { Box } from "../acceptance/mesh/box";
 import type { MeshPrograms } from "../acceptance/mesh/site";
+import { until } from "../fixtures/machine";
 import { MeshAuthority } from "../fixtures/mesh-authority";
 import { meshPrograms } from "../fixtures/mesh-programs";
 
@@ -70,6 +71,12 @@ describe("gateway.sh", () => {
     const { code, stderr } = await gateway.script(gatewayScript, parameters());
     expect(code).not.toBe(0);
     expect(stderr).toContain(`another network with addresses of ${plan().site.prefix}: other has`);
+    await gateway.run("ip address replace 198.18.7.7/24 dev other && ip -6 address flush dev other");
+    const again = await gateway.script(gatewayScript, parameters());
+    expect(again.code).not.toBe(0);
+    expect(again.stderr).toContain(
+      "addresses of 198.18.0.0/16: other has 198.18.7.7/24; choose another mesh.ipv4Network",
+    );
     expect(await gateway.run(`ls -d ${directories.settings} ${directories.state} || true`)).toBe("");
     await gateway.run("ip link delete dev other");
   });
@@ -86,6 +93,22 @@ describe("gateway.sh", () => {
     const { nameServer, services: offered } = plan();
     expect(await ask(nameServer, "AF_INET6")).toBe(offered[0]?.address);
     expect(await ask("127.0.0.2", "AF_INET")).toBe(offered[0]?.address);
+  });
+
+  it("has the addresses of other sites' names, and those of another network instead after a change", async () => {
+    const own = () => gateway.run("ip -4 route show table local proto 92");
+    const changed = "10.9.0.0/16";
+    for (const [changes, wanted] of [
+      [{}, "198.18.0.0/16"],
+      [{ ipv4Network: changed }, changed],
+      [{}, "198.18.0.0/16"],
+    ] as const) {
+      expect(await gateway.script(gatewayScript, parameters(changes))).toMatchObject({ code: 0 });
+      await until(
+        `${wanted} is its own`,
+        async () => (await own()).trim() === `local ${wanted} dev lo scope host`,
+      );
+    }
   });
 
   it("changes nothing the second time, and restarts nothing for another peer", async () => {
@@ -126,6 +149,7 @@ describe("gateway.sh", () => {
         "ip -6 -o address show dev lo | grep -v ' ::1/128 ' || true",
         "nft list tables",
         "ip -6 route show | grep fd51 || true",
+        "ip -4 route show table all proto 92",
       ].join("\n"),
     );
     expect(left).toBe("");
@@ -171,16 +195,54 @@ describe("keys.sh", () => {
 });
 
 describe("resolve.sh", () => {
+  const script = "components/mesh/resolve.sh";
+  const asks = { DOMAIN: "pmd.internal", GATEWAY: "192.168.122.10", NETWORK: "198.18.0.0/16" };
+  /** The network of the site, with nobody else in it. */
+  const network = () =>
+    gateway.run(
+      "ip link delete dev site 2>/dev/null; ip link add dev site type bridge && ip address add 192.168.122.7/24 dev site && ip link set site up",
+    );
+  const routes = async () =>
+    (await gateway.run("ip -4 route show proto 92")).replace(/ *\n?( linkdown)? *$/, "");
+
   it("has a machine ask the gateway first, once, and gives back what was there", async () => {
+    await network();
     const before = await gateway.run("cat /etc/resolv.conf");
-    const asks = { DOMAIN: "pmd.internal", GATEWAY: "192.168.122.10" };
     for (let round = 0; round < 2; round++) {
-      expect(await gateway.script("components/mesh/resolve.sh", asks)).toMatchObject({ code: 0, stderr: "" });
+      expect(await gateway.script(script, asks)).toMatchObject({ code: 0, stderr: "" });
       expect(await gateway.run("cat /etc/resolv.conf")).toBe(
         `nameserver 192.168.122.10 # the gateway of the mesh\n${before}`,
       );
+      expect(await routes()).toBe("198.18.0.0/16 via 192.168.122.10 dev site");
+      // Whatever has taken it away, the next run has it there again.
+      await gateway.run("ip -4 route flush proto 92");
     }
-    expect(await gateway.script("components/mesh/resolve.sh", asks, "remove")).toMatchObject({ code: 0 });
+    expect(await gateway.script(script, asks, "remove")).toMatchObject({ code: 0, stderr: "" });
     expect(await gateway.run("cat /etc/resolv.conf")).toBe(before);
+    expect(await routes()).toBe("");
+    expect(await gateway.run("ls /etc/systemd/system | grep mesh || true")).toBe("");
+  });
+
+  it("has no route on the gateway itself, nor to one behind a router, which is said", async () => {
+    await network();
+    expect(await gateway.script(script, asks)).toMatchObject({ code: 0 });
+    await gateway.run("ip address add 192.168.122.10/32 dev site");
+    expect(await gateway.script(script, asks)).toMatchObject({ code: 0, stderr: "" });
+    expect(await routes()).toBe("");
+    await gateway.run("ip address delete 192.168.122.10/32 dev site");
+    await gateway.run("ip route add 10.77.0.0/16 via 192.168.122.1");
+    const beyond = await gateway.script(script, { ...asks, GATEWAY: "10.77.0.1" });
+    expect(beyond).toMatchObject({ code: 0, stderr: "" });
+    expect(beyond.stdout).toContain("is behind a router");
+    expect(await routes()).toBe("");
+    expect(await gateway.script(script, asks, "remove")).toMatchObject({ code: 0 });
+  });
+
+  it("refuses a network that the machine is in already", async () => {
+    await network();
+    await gateway.run("ip address add 198.18.9.1/24 dev site");
+    const refused = await gateway.script(script, asks);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain("site has 198.18.9.1/24; choose another mesh.ipv4Network");
   });
 });

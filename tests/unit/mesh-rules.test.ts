@@ -66,6 +66,26 @@ describe("a mesh", () => {
       [/^mesh.port: 40000 is one of calling's media ports/, (m) => (m.port = 40000)],
       [/^mesh.port: 29292 stays with the host/, (_, c) => (c.firewall.hostPorts = ["udp/29292"])],
       [/^mesh.mtu: /, (m) => (m.mtu = 1279)],
+      [/^mesh.ipv4Network: must be an IPv4 network with the length/, (m) => (m.ipv4Network = "10.9.0.0")],
+      [/^mesh.ipv4Network: .* does not name a network/, (m) => (m.ipv4Network = "10.9.0.1/16")],
+      [/^mesh.ipv4Network: .* must have a prefix from \/8 to \/28/, (m) => (m.ipv4Network = "10.9.0.0/29")],
+      [/^mesh.ipv4Network: .*multicast/, (m) => (m.ipv4Network = "224.0.0.0/16")],
+      [
+        /^mesh.ipv4Network: 198.18.0.0\/16 has addresses of 198.18.4.0\/22 \(kubernetes.podCidr\)/,
+        (_, c) => (c.kubernetes = { podCidr: "198.18.4.0/22" }),
+      ],
+      [
+        /^mesh.ipv4Network: .* has addresses of 192.168.122.0\/24 \(network.cidr\) in it/,
+        (m) => (m.ipv4Network = "192.168.0.0/16"),
+      ],
+      [
+        /^mesh.ipv4Network: .* has addresses of 198.18.0.9 \(mesh.peers\[0\].endpoint\) in it/,
+        (m) => (m.peers[0].endpoint = "198.18.0.9"),
+      ],
+      [
+        /^mesh.ipv4Network: .* has addresses of 198.18.0.9 \(mail.relay.host\) in it/,
+        (_, c) => (c.mail = { relay: { host: "198.18.0.9" } }),
+      ],
       [/^mesh.domain: .* has the public domain/, (m, c) => (m.domain = c.domain)],
       [/^mesh.peers\[0\].site: a is that of mesh already/, (m) => (m.peers[0].site = "a")],
       [/^mesh.peers\[0\].zone: .* lies in, or has in it/, (m) => (m.peers[0].zone = "x.a.pmd.internal")],

@@ -112,6 +112,21 @@ describe("names of the site's own network", () => {
   });
 });
 
+describe("who reaches names of other sites by IPv4", () => {
+  it("is the site's machines and pods", () => {
+    expect(plan("a", []).callers).toEqual(["192.168.122.31/32"]);
+    const { ipv4Network, callers } = JSON.parse(
+      renderSettings({ ...plan("a", [], { ipv4Network: "10.9.0.0/16" }), callers: ["10.233.64.0/18"] }),
+    );
+    expect([ipv4Network, callers]).toEqual(["10.9.0.0/16", ["10.233.64.0/18"]]);
+  });
+
+  it("leaves the gateway's keys alone", () => {
+    const other = { ...plan("a", ["b"], { ipv4Network: "10.9.0.0/16" }), callers: [] };
+    expect(renderKeySettings(other)).toBe(renderKeySettings(plan("a", ["b"])));
+  });
+});
+
 describe("the files of a gateway", () => {
   it("hold no secret, and name the files that do", () => {
     const settings = JSON.parse(renderSettings(plan("a", ["b"])));
@@ -123,7 +138,13 @@ describe("the files of a gateway", () => {
   it("have each zone asked for where it is answered", () => {
     const b = plan("b", []);
     const corefile = renderCorefile(plan("a", ["b"]), "192.168.122.10");
-    expect(corefile).toContain(`b.pmd.internal {\n  bind ${plan("a", []).nameServer} 192.168.122.10\n`);
+    expect(corefile).toContain(
+      `b.pmd.internal {\n  bind ${plan("a", []).nameServer}\n  errors\n  forward . ${b.nameServer}\n`,
+    );
+    // The site's own get the addresses by which they reach what they may use.
+    expect(corefile).toContain(
+      "b.pmd.internal {\n  bind 192.168.122.10\n  errors\n  hosts /var/lib/wiab/mesh/remote-hosts {",
+    );
     expect(corefile).toContain(`forward . ${b.nameServer}\n`);
   });
 

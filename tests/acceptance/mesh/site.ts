@@ -33,6 +33,7 @@ export interface Status {
   readonly drift: readonly string[];
   readonly names: readonly { readonly name: string; readonly label?: string; readonly refused?: string }[];
   readonly peers: readonly PeerStatus[];
+  readonly remote: readonly { readonly zone: string; readonly label: string; readonly ipv4: string }[];
 }
 
 /** Who a site is, in PEM. */
@@ -79,8 +80,8 @@ export class MeshSite {
   }
 
   /** The parameters by which a machine of the site asks its gateway for names. */
-  asks({ domain }: MeshPlan): Record<string, string> {
-    return { DOMAIN: domain, GATEWAY: this.address };
+  asks({ domain, ipv4Network }: MeshPlan): Record<string, string> {
+    return { DOMAIN: domain, GATEWAY: this.address, NETWORK: ipv4Network };
   }
 
   /** Says what the gateway's program answers. */
