@@ -10,6 +10,7 @@ import { editDrills } from "./drills/edits";
 import { failoverDrills } from "./drills/failover";
 import { type Drill, DrillGround, expectEqual } from "./drills/ground";
 import { imageDrills } from "./drills/images";
+import { meshDrills } from "./drills/mesh";
 import { releaseDrills } from "./drills/releases";
 import { withInternet } from "./verify/internet";
 import { reachBy } from "./verify/machine";
@@ -20,6 +21,7 @@ const drills: readonly Drill[] = [
   ...imageDrills,
   ...editDrills,
   ...releaseDrills,
+  ...meshDrills,
 ];
 
 /** How a drill has ended. */

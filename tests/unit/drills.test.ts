@@ -1,10 +1,15 @@
 import { describe, expect, it } from "vitest";
+import { planMesh } from "../../components/config/mesh";
+import { mesh as schema } from "../../components/config/mesh-schema";
 import { reportIn, verdict, writerPod, writesAgain } from "../acceptance/drills/failover";
 import { expectEqual } from "../acceptance/drills/ground";
+import { callerPod, joinMesh, otherPlan, publishing } from "../acceptance/drills/mesh";
 import { faults } from "../acceptance/faults/faults";
 import { isAcknowledged, type WriterReport } from "../acceptance/faults/writer";
 import { dataServices } from "../acceptance/verify/data-services";
 import { failing, type Summary } from "../acceptance/verify/page";
+import type { Values } from "../stacks";
+import { problemsOf } from "./refused";
 
 const check = (name: string, ok: boolean) => ({ name, ok, at: "2026-06-01T00:00:00Z" });
 
@@ -63,6 +68,55 @@ describe("a drill", () => {
     expect(() => expectEqual([], [])).not.toThrow();
     expect(() => expectEqual(["a", "c"], ["a", "b"])).toThrow(/^too much: c; missing: b$/);
     expect(() => expectEqual([], ["b"])).toThrow(/^missing: b$/);
+  });
+});
+
+describe("the drill of the mesh", () => {
+  const sources = [{ manifest: "/bundle/manifest.json", location: "/bundle" }];
+  const programs = { manifest: "/mesh/manifest.json", location: "/mesh" };
+  const identity = { authorityFile: "authority.pem", authorityKeyFile: "authority.key" };
+
+  it("has both sites know each other as they are, in a configuration that is accepted", () => {
+    const settings = { artifact: { sources } };
+    joinMesh(settings, identity, programs);
+    expect(settings.artifact.sources).toEqual([...sources, programs]);
+    const { mesh } = settings as unknown as { mesh: Values };
+    const refusals = problemsOf(
+      (config) => {
+        delete config.artifact;
+        config.mesh = mesh;
+      },
+      // The authority is the drill's to make.
+      { readText: () => "" },
+    );
+    expect(refusals.filter((line) => !line.startsWith("mesh.identity"))).toEqual([]);
+    const around = { publicAddress: "198.51.100.7", machines: [], ingress: ["192.168.122.21"] };
+    const here = planMesh(schema.parse(mesh), around);
+    const there = otherPlan("198.51.100.7");
+    expect(here.peers).toEqual([there.site]);
+    expect(there.peers).toEqual([here.site]);
+  });
+
+  it("has a service ask for its own name, with the pods of another", () => {
+    const webapp = { spec: { selector: { app: "webapp" }, ports: [{ port: 80, targetPort: 8080 }] } };
+    expect(publishing(webapp)).toMatchObject({
+      metadata: { name: "drill-page", labels: { "mesh.wiab-staging/name": "" } },
+      spec: { type: "NodePort", selector: { app: "webapp" }, ports: [{ port: 8000, targetPort: 8080 }] },
+    });
+  });
+
+  it("has a pod call by names alone, with a program of the node that it cannot write to", () => {
+    const { spec } = callerPod("brig:1") as {
+      spec: {
+        containers: { command: string[]; volumeMounts: { name: string; readOnly: boolean }[] }[];
+        volumes: { name: string }[];
+      };
+    };
+    const [container] = spec.containers;
+    expect(container?.volumeMounts.map(({ name }) => name)).toEqual(spec.volumes.map(({ name }) => name));
+    expect(container?.volumeMounts.every(({ readOnly }) => readOnly)).toBe(true);
+    expect(container?.command.at(-1)).toContain("web.other.pmd.internal");
+    expect(container?.command.at(-1)).not.toMatch(/\d+\.\d+\.\d+\.\d+/);
   });
 });
 
