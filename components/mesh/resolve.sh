@@ -20,12 +20,12 @@ Domains=~$DOMAIN
     resolv_conf_says "nameserver $GATEWAY $mark
 "
   fi
-  case $(ip -4 route get "$GATEWAY") in
+  case $(ip -4 route get "$GATEWAY" 2>/dev/null) in
     # The gateway itself, where they are at home.
     local*) no_route ;;
-    *" via "*)
+    *" via "* | "")
       no_route
-      say "the gateway $GATEWAY is behind a router, which does not know $NETWORK: names of the mesh are resolved here, and not reached"
+      say "the gateway $GATEWAY is behind a router or not reached at all, and the way there does not know $NETWORK: names of the mesh are resolved here, and not reached"
       ;;
     *) route_by_gateway ;;
   esac

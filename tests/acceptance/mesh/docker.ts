@@ -3,19 +3,21 @@ import type { Box } from "./box";
 
 /**
  * A stand-in for Docker's API on a gateway; gives what has it list containers, which are none: their addresses are of the site's
- * network, their image exposes port 8080.
+ * network, or of one that they have to themselves, and their image exposes port 8080.
  */
 export async function docker(box: Box) {
-  const list = (containers: readonly { name: string; created: number; address: string }[]) =>
+  const list = (
+    containers: readonly { name: string; created: number; address: string; prefixLength?: number }[],
+  ) =>
     box.write(
       "/run/containers.json",
       JSON.stringify(
-        containers.map(({ name, created, address }) => ({
+        containers.map(({ name, created, address, prefixLength }) => ({
           Id: name,
           Names: [`/${name}`],
           Created: created,
           Ports: [{ PrivatePort: 8080, Type: "tcp" }],
-          NetworkSettings: { Networks: { wgnet: { IPAddress: address } } },
+          NetworkSettings: { Networks: { wgnet: { IPAddress: address, IPPrefixLen: prefixLength } } },
         })),
       ),
     );

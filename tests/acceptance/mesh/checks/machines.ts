@@ -1,5 +1,7 @@
 import { expectSame, type Report } from "../../../../checks/report";
 import { until } from "../../../fixtures/machine";
+import { cable, Namespace } from "../../verify/namespace";
+import { docker } from "../docker";
 import { type MeshLab, siteNames, zoneOf } from "../lab";
 import { secondsUntil, webOf } from "../probes";
 
@@ -33,6 +35,7 @@ export async function checkMachines(report: Report, lab: MeshLab): Promise<void>
     return `${webOf("b")} is ${await addressOf(lab, webOf("b"))}, first reached after ${seconds}; a second run changes nothing`;
   });
   await report.check("a machine reaches nothing else, and nobody else the addresses", () => closed(lab));
+  await report.check("a container on wgnet reaches the other site's names", () => container(lab));
   await report.check("a name keeps its address, whatever ends", () => stays(lab));
   await report.check("nothing is left on a machine that is let go", async () => {
     await as("remove");
@@ -72,6 +75,29 @@ async function closed(lab: MeshLab): Promise<string> {
     router.run("ip", "route", "del", ipv4Network);
   }
   return "names that are not offered have no address, ports are refused; the router gets no answer";
+}
+
+/** A namespace where Docker would have a container; Docker's API is a stand-in. */
+async function container(lab: MeshLab): Promise<string> {
+  const { box } = lab.sites.a;
+  const web = await addressOf(lab, webOf("b"));
+  const inside = new Namespace("container");
+  const list = await docker(box);
+  try {
+    cable(box.network, "wgnet", inside, "eth0");
+    box.network.run("ip", "address", "add", "172.31.0.1/16", "dev", "wgnet");
+    inside.run("ip", "address", "add", "172.31.0.2/16", "dev", "eth0");
+    inside.run("ip", "route", "add", "default", "via", "172.31.0.1");
+    const fetched = async () =>
+      (await inside.pipe("", "curl", "--silent", "--max-time", "2", `http://${web}/`)).stdout;
+    expectSame(await fetched(), "");
+    await list([{ name: "web.box", created: 1, address: "172.31.0.2", prefixLength: 16 }]);
+    return `after ${await secondsUntil("it reaches the page", async () => (await fetched()) === "b\n", 30)}; closed to it before Docker listed it`;
+  } finally {
+    await list([]);
+    // The cable goes along.
+    inside.remove();
+  }
 }
 
 async function stays(lab: MeshLab): Promise<string> {
