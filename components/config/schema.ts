@@ -288,7 +288,9 @@ const firewall = z.strictObject({
   privateDeployment: z
     .boolean()
     .default(false)
-    .describe("`true`: the machines get no way out to the internet (no masquerading)."),
+    .describe(
+      "`true`: the machines get no way out to the internet (no masquerading), nor an answer of the host's name server but for the deployment's own names.",
+    ),
   hardenInput: z
     .boolean()
     .default(true)

@@ -15,7 +15,7 @@ import { until } from "../fixtures/machine";
 const stack = (name: string, number: number): RulesetArgs => ({
   ...{ name, bridge: name, network: `192.168.${number}.0/24`, publicAddress: `203.0.113.${number}` },
   ...{ kubenodes: [`192.168.${number}.21`], callingNode: `192.168.${number}.21` },
-  ...{ privateDeployment: true, hardenInput: true, hostPorts: ["udp/51820"] },
+  ...{ privateDeployment: true, names: ["kubenode1"], hardenInput: true, hostPorts: ["udp/51820"] },
 });
 const stacks = [stack("wirebox", 122), stack("beside", 123)] as const;
 const uplink = "198.51.100.1";
@@ -127,7 +127,9 @@ async function scan(from: Namespace, address: string, expected: Answers): Promis
 const hosts = (ports: readonly string[]): Answers =>
   Object.fromEntries(ports.map((port) => [port, `${port} host`]));
 const kept = "udp/51820";
-const listed = hosts([...machineServices.map(({ protocol, port }) => `${protocol}/${port}`), kept]);
+// Without a way out they ask for names that are listed, and what is sent here is no question (tests/scripts/firewall.test.ts).
+const answering = machineServices.filter(({ port }) => port !== 53);
+const listed = hosts([...answering.map(({ protocol, port }) => `${protocol}/${port}`), kept]);
 const listedTcp = Object.fromEntries(Object.entries(listed).filter(([port]) => port.startsWith("tcp")));
 const forwarded = (name: string): Answers =>
   Object.fromEntries(

@@ -14,6 +14,7 @@ const uplinkAddress = "198.51.100.1";
 const internetAddress = "198.51.100.2";
 const kubenodes = ["192.168.122.21", "192.168.122.22", "192.168.122.23"];
 const datanode = "192.168.122.31";
+const bridgeFilter = "net/bridge/bridge-nf-call-iptables";
 
 const root = mkdtempSync(join(tmpdir(), "wiab-firewall-"));
 const directory = join(root, "etc/wiab/wirebox");
@@ -127,8 +128,8 @@ beforeAll(async () => {
     internet.run("ip", "route", "add", wanted, "via", uplinkAddress);
   }
 
-  const tcp = [22, 80, 443, 3478, 8080, 31772, 31773];
-  const udp = [67, 3478, 32767, 32768, 50000, 65535];
+  const tcp = [22, 53, 80, 443, 3478, 8080, 31772, 31773];
+  const udp = [53, 67, 3478, 32767, 32768, 50000, 65535];
   await Promise.all(namespaces.map((each) => each.listen(tcp, udp)));
 
   writeFileSync(
@@ -301,8 +302,7 @@ describe("a host behind a router that translates the public address to its own",
 describe.each([1, 0])("from inside, bridged packets filtered: %i", (filtered) => {
   beforeAll(async () => {
     // Only where the kernel has br_netfilter, which Docker and Kubernetes load, is there a choice.
-    const key = "net/bridge/bridge-nf-call-iptables";
-    if (existsSync(join("/proc/sys", key))) host.set(key, filtered);
+    if (existsSync(join("/proc/sys", bridgeFilter))) host.set(bridgeFilter, filtered);
     await apply(plain);
   });
 
@@ -358,7 +358,13 @@ describe.each([1, 0])("from inside, bridged packets filtered: %i", (filtered) =>
 });
 
 describe("a private deployment", () => {
-  beforeAll(() => apply({ ...plain, privateDeployment: true }));
+  const names = ["kubenode1", "21.122.168.192.in-addr.arpa", "nginz-https.a-rather-long-name.example.com"];
+  const server = "192.168.122.1";
+  beforeAll(async () => {
+    // Else a machine does not reach itself, see above.
+    if (existsSync(join("/proc/sys", bridgeFilter))) host.set(bridgeFilter, 0);
+    await apply({ ...plain, privateDeployment: true, names });
+  });
 
   it("refuses what machines start towards the outside, at once", async () => {
     expect(await data.probe("tcp", internetAddress, 443)).toEqual({ none: "EHOSTUNREACH" });
@@ -366,18 +372,45 @@ describe("a private deployment", () => {
       none: "EHOSTUNREACH",
     });
     await data.knock("udp", internetAddress, 50000);
-    // The way that stays open, see below: whatever was sent before has arrived if it could.
-    await (kubes[2] as Namespace).probe("udp", internetAddress, 3478, 40004);
-    expect((await internet.arrivals()).map(({ port }) => port)).toEqual([3478]);
+    expect(await internet.arrivals()).toEqual([]);
+  });
+
+  it("lets the calling node begin nothing, and a call that a client begins takes the very same ports", async () => {
+    const calling = kubes[2] as Namespace;
+    for (const port of [3478, 50000]) await calling.knock("udp", internetAddress, port);
+    for (const port of [3478, 65535])
+      expect(await calling.knock("udp", internetAddress, port, 40021)).toEqual({ none: "no answer" });
+    expect(await internet.arrivals()).toEqual([]);
+    expect(await internet.probe("udp", publicAddress, 50000, 40021)).toMatchObject({ machine: "kubenode3" });
+  });
+
+  it("answers for the names that are listed, to no other question, and over UDP alone", async () => {
+    for (const name of names)
+      expect(await data.resolve(server, name, 15_000), name).toMatchObject({ machine: "host", port: 53 });
+    await host.arrivals();
+    const others = [
+      ...["example.com", "kubenode", "kubenode11", "a.kubenode1", "kubenode1.example.com", "kubenode2"],
+      ...["a.nginz-https.a-rather-long-name.example.com", "nginz-https.a-rather-long-name.example.org"],
+    ];
+    for (const name of others) await data.resolve(server, name, 300);
+    // From a port that has just been answered, too.
+    expect(await data.resolve(server, "kubenode1", 15_000, 45_000)).toMatchObject({ machine: "host" });
+    for (const name of others) await data.resolve(server, name, 300, 45_000);
+    await data.knock("udp", server, 53);
+    await data.knock("tcp", server, 53);
+    expect(await host.arrivals()).toHaveLength(1);
+    // A call's ports are no way past.
+    await (kubes[2] as Namespace).resolve(server, "example.com", 300, 50_001);
+    expect(await host.arrivals()).toEqual([]);
   });
 
   it("serves the outside and the machines themselves as before, calls included", async () => {
     expect(await internet.probe("tcp", publicAddress, 443)).toMatchObject({ port: 31773 });
     expect(await internet.probe("udp", publicAddress, 50000)).toMatchObject({ machine: "kubenode3" });
     expect(await data.probe("tcp", publicAddress, 443)).toMatchObject({ port: 31773 });
-    expect(await (kubes[2] as Namespace).probe("udp", internetAddress, 3478, 40002)).toMatchObject({
-      from: publicAddress,
-      fromPort: 40002,
+    // Two relays meet, each with the public address.
+    expect(await (kubes[2] as Namespace).probe("udp", publicAddress, 65535, 40002)).toMatchObject({
+      ...{ machine: "kubenode3", from: publicAddress, fromPort: 40002 },
     });
   });
 });

@@ -60,6 +60,28 @@ describe("renderRuleset", () => {
     expect(privately).toContain('iifname "wirebox" goto from-machines');
   });
 
+  it("has the host answer for the names that are needed alone where there is no way out", () => {
+    const planned = (privateDeployment: boolean) => {
+      const config = stagingConfiguration((c) => {
+        c.firewall.privateDeployment = privateDeployment;
+        c.mail = { relay: { host: "Mail.example.com", port: 2525 } };
+      });
+      return planRuleset(config, planDeployment(config));
+    };
+    const { names = [] } = planned(true);
+    for (const name of [
+      ...["kubenode1", "21.122.168.192.in-addr.arpa", "mail.example.com"],
+      ...planDeployment(stagingConfiguration()).dnsRecords.map(({ name }) => name),
+    ])
+      expect(names).toContain(name);
+    expect(renderRuleset(planned(true))).toContain("th dport 53 goto names");
+    expect(renderRuleset(planned(false))).not.toContain("goto names");
+    // 0x09 "kubenode1" 0x00, with one question.
+    expect(renderRuleset({ ...args, privateDeployment: true, names: ["kubenode1"] })).toContain(
+      "    meta l4proto udp @th,96,16 1 @th,160,88 0x096b7562656e6f64653100 meta mark set",
+    );
+  });
+
   it("lets machines have of the host what is listed, and a relay that may be there", () => {
     const chain = (text: string) => /chain to-host \{([^}]*\{[^}]*\})*[^}]*\}/.exec(text)?.[0] ?? "";
     const admitted = "meta mark set 0x77696162 accept";

@@ -5,6 +5,7 @@ import type { Configuration } from "../../config/schema";
 import { transportPort } from "../../config/wasimoff-eras";
 import { wickrPorts } from "../../config/wickr";
 import { admittedMark, machineServices, portsOf } from "./host-services";
+import { askableNames, questionFor } from "./names";
 
 /** What the rules depend on; all of it is known before anything is deployed. */
 export interface RulesetArgs {
@@ -29,11 +30,10 @@ export interface RulesetArgs {
   readonly callingNode?: string;
   /** First UDP port of a call's media. @default that of the deployment guide */
   readonly firstMediaPort?: number;
-  /**
-   * Whether the machines are kept away from everything outside the host: what they start towards it is
-   * refused, except a call's media.
-   */
+  /** Whether the machines are kept away from everything outside the host: what they start towards it is refused. */
   readonly privateDeployment: boolean;
+  /** What machines may ask the host's name server for where they are kept away from the outside. @default nothing */
+  readonly names?: readonly string[];
   /**
    * The gateway of a mesh: its port goes to it, UDP and TCP, and the next one for UDP; it reaches those of its peers.
    * @default none
@@ -92,6 +92,7 @@ export const planRuleset = (config: Configuration, plan: Plan): RulesetArgs => (
     internalRanges: plan.wickr.internalRanges,
   },
   privateDeployment: config.firewall.privateDeployment,
+  names: config.firewall.privateDeployment ? askableNames(config, plan) : undefined,
   offHost: config.backup.offHost &&
     plan.assethost && {
       assetHost: plan.assethost.address,
@@ -235,7 +236,9 @@ export function renderRuleset(args: RulesetArgs): string {
       // address is what TURN permissions name, so that two relayed calls can meet.
       `oifname "${bridge}" ip saddr ${network} ct status dnat snat ip to ${publicAddress}`,
       // Media that the calling node sends first has to come from where the peer would send to.
-      ...(callingNode ? [`oifname != "${bridge}" ${fromCalling} snat ip to ${localAddress}`] : []),
+      ...(callingNode && !args.privateDeployment
+        ? [`oifname != "${bridge}" ${fromCalling} snat ip to ${localAddress}`]
+        : []),
       ...allowedOut.map((packets) => `oifname != "${bridge}" ${packets} snat ip to ${localAddress}`),
       ...(args.privateDeployment ? [] : [`oifname != "${bridge}" ip saddr ${network} masquerade`]),
     ]),
@@ -256,10 +259,11 @@ export function renderRuleset(args: RulesetArgs): string {
     chains.push(
       chain("from-machines", [
         "ct state established,related accept",
-        ...(callingNode ? [`${fromCalling} accept`] : []),
         ...allowedOut.map((packets) => `${packets} accept`),
-        // A program in a machine that tries should fail at once, not hang.
-        "reject with icmpx type admin-prohibited",
+        // Calls need no more than that answers go out: each client sends to the relay's and the conference's ports first, and
+        // two relays meet at the public address. What they try before gets silence, as from any router that translates.
+        ...(callingNode ? [`${fromCalling} drop`] : []),
+        refusal,
       ]),
     );
   }
@@ -273,14 +277,20 @@ export function renderRuleset(args: RulesetArgs): string {
       `iifname "${bridge}" goto to-host`,
     ]),
     chain("to-host", [
+      // Before what is established: an answer to one question lets no other follow from the same port.
+      ...(args.privateDeployment ? ["meta l4proto { tcp, udp } th dport 53 goto names"] : []),
       "ct state established,related accept",
       ...["meta l4proto { icmp, ipv6-icmp }", own("udp"), own("tcp"), ...kept].map(
         (what) => `${what} ${admitted}`,
       ),
       ...(args.relayPort ? [`tcp dport ${args.relayPort} ${admitted}`] : []),
-      "reject with icmpx type admin-prohibited",
+      refusal,
     ]),
   );
+  if (args.privateDeployment)
+    chains.push(
+      chain("names", [...(args.names ?? []).map((name) => `${questionFor(name)} ${admitted}`), refusal]),
+    );
   if (args.hardenInput) {
     chains.push(
       chain("input", [
@@ -314,6 +324,9 @@ export function renderRuleset(args: RulesetArgs): string {
     "",
   ].join("\n");
 }
+
+/** A program in a machine that tries should fail at once, not hang. */
+const refusal = "reject with icmpx type admin-prohibited";
 
 function chain(name: string, rules: readonly string[]): string {
   return [`  chain ${name} {`, ...rules.map((rule) => `    ${rule}`), "  }"].join("\n");

@@ -21,6 +21,8 @@ export interface Probe {
   /** Milliseconds after which no answer counts as none. */
   readonly patience: number;
   readonly sourcePort?: number;
+  /** What a datagram has in it, in base64. @default a question mark */
+  readonly payload?: string;
 }
 
 export type Request =
@@ -81,12 +83,16 @@ async function probeTcp({ address, port, patience }: Probe, keep: boolean): Prom
   return result;
 }
 
-async function probeUdp({ address, port, patience, sourcePort }: Probe): Promise<unknown> {
+async function probeUdp({ address, port, patience, sourcePort, payload }: Probe): Promise<unknown> {
   const socket = createSocket("udp4");
   if (sourcePort) {
     await new Promise<void>((done, failed) => socket.once("error", failed).bind(sourcePort, done));
   }
-  const result = await exchange(socket, () => socket.send("?", port, address), patience);
+  const result = await exchange(
+    socket,
+    () => socket.send(payload ? Buffer.from(payload, "base64") : "?", port, address),
+    patience,
+  );
   socket.close();
   return result;
 }

@@ -69,8 +69,17 @@ export class Namespace {
   }
 
   /** Reaches out where nothing should answer: what tells is that nothing arrives, see `arrivals`. */
-  knock(protocol: Probe["protocol"], address: string, port: number): Promise<Outcome> {
-    return this.ask({ do: "probe", probe: { protocol, address, port, patience: 500 } });
+  knock(protocol: Probe["protocol"], address: string, port: number, sourcePort?: number): Promise<Outcome> {
+    return this.ask({ do: "probe", probe: { protocol, address, port, patience: 500, sourcePort } });
+  }
+
+  /** Asks a name server for a name's address, as a resolver does. @param sourcePort - @default any */
+  resolve(address: string, name: string, patience: number, sourcePort?: number): Promise<Outcome> {
+    const payload = question(name).toString("base64");
+    return this.ask({
+      do: "probe",
+      probe: { protocol: "udp", address, port: 53, patience, sourcePort, payload },
+    });
   }
 
   /** Opens a TCP connection and keeps it for `again`. */
@@ -116,6 +125,12 @@ export class Namespace {
     });
     return agent;
   }
+}
+
+/** A question for the IPv4 addresses of a name (RFC 1035, 4.1). */
+export function question(name: string): Buffer {
+  const labels = name.split(".").flatMap((label) => [label.length, ...Buffer.from(label)]);
+  return Buffer.from([0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...labels, 0, 0, 1, 0, 1]);
 }
 
 /** Lays a cable between two namespaces; each end gets the name given. */
