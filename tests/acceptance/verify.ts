@@ -12,6 +12,7 @@ import { withInternet } from "./verify/internet";
 import { checkKubernetes } from "./verify/kubernetes";
 import { reachBy } from "./verify/machine";
 import { checkMachines } from "./verify/machines";
+import { checkScans } from "./verify/scan";
 import { checkSupplies } from "./verify/supplies";
 import { checkWire } from "./verify/wire";
 
@@ -53,6 +54,8 @@ async function main(): Promise<number> {
               ? checkWire(section, outputs, wire, internet, reach, certificateFolder(stack))
               : section.note("left out of this stack (wire.charts)"),
         });
+        // By themselves: before, others listen for a while where nothing should answer.
+        await report.sections({ "what answers": (section) => checkScans(section, outputs, reach, internet) });
       } finally {
         await foreign(report);
       }

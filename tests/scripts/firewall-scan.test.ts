@@ -1,12 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { firewallScript, scriptParameters } from "../../components/host/firewall/firewall";
-import { machineServices } from "../../components/host/firewall/host-services";
+import { admittedMark, machineServices } from "../../components/host/firewall/host-services";
 import type { RulesetArgs } from "../../components/host/firewall/ruleset";
 import { renderInput } from "../../components/machine/script";
 import { cable, Namespace } from "../acceptance/verify/namespace";
+import { compareScan, everyPort, expectedOfHost } from "../acceptance/verify/scan";
 import { until } from "../fixtures/machine";
 
 // Two stacks beside each other on a hardened host, and the internet, as network namespaces that listen everywhere. What
@@ -172,6 +173,33 @@ it("a stack that goes takes none of the other's rules along", async () => {
   host.run("nft", "delete", "table", "inet", "beside");
   await scan(at("wirebox-datanode1"), "192.168.122.1", listed);
   await apply(stacks[1]);
+});
+
+describe("the scan of lab:verify", () => {
+  /** What it says of the host, as a machine finds it, up to port 8100: the others take minutes. */
+  const said = async () => {
+    const args = everyPort("192.168.122.1", "kubenode1").map((arg) => arg.replace("65535", "8100"));
+    const program = readFileSync("tests/acceptance/verify/guest/scan.py", "utf8");
+    const { stdout, stderr } = await at("wirebox-datanode1").pipe(program, "python3", "-", ...args);
+    expect(stderr).toBe("");
+    try {
+      // The host of these namespaces answers at every port that it is asked at, that of DHCP too.
+      return compareScan(stdout, { ...expectedOfHost, may: (port) => ["udp/67", kept].includes(port) });
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  afterAll(() => apply(stacks[0]));
+
+  it("finds what is listed, a port too many, and one that is missing", async () => {
+    expect(await said()).toBe("udp/123, udp/51820, udp/53, udp/67 and nothing else");
+    const open = ["tcp", "dport", "8080", "meta", "mark", "set", admittedMark, "accept"];
+    host.run("nft", "insert", "rule", "inet", "wirebox", "to-host", ...open);
+    host.run("nft", "flush", "chain", "inet", "wirebox", "names");
+    expect(await said()).toBe(
+      "tcp/8080 answers and is on no list\nudp/53 is on the list and does not answer",
+    );
+  }, 120_000);
 });
 
 it("docs/security.md shows the list", () => {
