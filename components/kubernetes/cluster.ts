@@ -11,7 +11,7 @@ import { keepMembership } from "../machine/membership";
 import { loadScript, runScript, type ScriptRun } from "../machine/script";
 import type { Target } from "../machine/target";
 import type { Secrets } from "../secrets/secrets";
-import { dnsObjects, storageObjects, volumesOf } from "./addons/objects";
+import { dnsObjects, standardsObjects, storageObjects, volumesOf } from "./addons/objects";
 import { apiServerGuards } from "./guard/guard";
 import { encryptSecrets, prepareGuards } from "./guard/scripts";
 import { paceOf } from "./member/emulation";
@@ -113,7 +113,12 @@ export class KubernetesCluster extends pulumi.ComponentResource {
         {
           // It pulls images.
           target: { ...installed, after: [...(installed.after ?? []), args.registry.system] },
-          script: loadScript(`${__dirname}/node`, "node.sh", `${__dirname}/node/images.sh`),
+          script: loadScript(
+            `${__dirname}/node`,
+            "node.sh",
+            `${__dirname}/node/images.sh`,
+            `${__dirname}/container-runtime/image-ids.sh`,
+          ),
           parameters: {
             KUBEADM: program("kubeadm"),
             KUBEADM_CONFIG: config,
@@ -124,6 +129,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
               .filter(({ node }) => node === machine.name)
               .map(({ path }) => path)
               .join("\n"),
+            IMAGE_IDS: plan.imageIds,
           },
         },
         child,
@@ -211,6 +217,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
               ...(network.kind === "flannel"
                 ? flannelObjects({ image: network.image, podCidr: settings.podCidr })
                 : []),
+              ...standardsObjects(),
               ...storageObjects(volumes, settings.volumes.sizeGB),
               ...dnsObjects(args.machines, args.forwards),
             ],

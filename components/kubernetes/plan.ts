@@ -22,6 +22,8 @@ export interface KubernetesPlan {
   /** The plugins that connect pods; undefined where they are a Debian package. */
   readonly cniPlugins: ArtifactFile | undefined;
   readonly network: PodNetwork;
+  /** The images of Kubernetes itself that have a tag: reference and identifier, one a line. */
+  readonly imageIds: string;
 }
 
 /** What lays the network between pods. */
@@ -74,6 +76,11 @@ export function planKubernetes(artifact: ArtifactPlan): KubernetesPlan {
     etcdTools: etcdToolsOf(artifact),
     cniPlugins: findBinary(artifact, "cni-plugins"),
     network: networkOf(artifact, references),
+    imageIds: artifact.images
+      .flatMap(({ image }) =>
+        image?.set === "system" && !image.reference.includes("@") ? `${image.reference} ${image.id}` : [],
+      )
+      .join("\n"),
   };
   const { network } = plan;
   if (plan.etcdTools.length === 0) lacking.push("etcdctl and etcdutl, and an archive of etcd too");

@@ -8,13 +8,14 @@ import {
   renderCrictlConfig,
   renderHosts,
 } from "../../components/kubernetes/container-runtime/configuration";
+import { runtimeScript } from "../../components/kubernetes/container-runtime/container-runtime";
+import { renderInput } from "../../components/machine/script";
 import { packTar, sha256 } from "../fixtures/archives";
-import { kill, Machine, scriptInput, until } from "../fixtures/machine";
+import { ended, kill, Machine, until } from "../fixtures/machine";
 
 // The container runtime of a node on a machine that is its own asset host. The programs are stand-ins: containerd only
 // runs, ctr writes down what it imports, and crictl says what was imported.
 
-const script = "components/kubernetes/container-runtime/container-runtime.sh";
 const url = "http://127.0.0.1:8080";
 const assets = "/opt/assets";
 
@@ -60,6 +61,7 @@ const crictl = `#!/bin/bash
 case $* in
   "--timeout 10s version") ;;
   "images --no-trunc --quiet") cat /var/log/images 2>/dev/null || true ;;
+  "images --no-trunc") echo "IMAGE TAG IMAGE ID SIZE"; cat /var/log/tags 2>/dev/null || true ;;
   *) exit 2 ;;
 esac
 `;
@@ -84,7 +86,8 @@ async function startWebServer(): Promise<void> {
   );
 }
 
-const apply = (changes: Record<string, string> = {}) => machine.script(script, { ...parameters, ...changes });
+const apply = (changes: Record<string, string> = {}) =>
+  ended(machine.spawn("-s", "--", "apply"), renderInput(runtimeScript, { ...parameters, ...changes }));
 /** What was fetched since it was asked last. */
 const requests = () => {
   const found = [...machine.read("/var/log/requests").matchAll(/"GET (\S+) HTTP[^"]*" (\d+)/g)];
@@ -230,7 +233,7 @@ describe("container-runtime.sh", () => {
     const original = existsSync(machine.path(standIn)) ? machine.read(standIn) : undefined;
     machine.write(standIn, "#!/bin/bash\ntouch /run/reached\nexec sleep 100\n", 0o755);
     const child = machine.spawn("-s", "--", "apply");
-    child.stdin?.end(scriptInput(script, { ...parameters, ...changed }));
+    child.stdin?.end(renderInput(runtimeScript, { ...parameters, ...changed }));
     await until("it is there", () => existsSync(machine.path("/run/reached")));
     await kill(child);
     rmSync(machine.path(standIn));
@@ -293,6 +296,22 @@ describe("images that are imported beforehand", () => {
     requests();
     expect(await apply({ SEED_IMAGES: images() })).toMatchObject(succeeded);
     expect(requests()).toEqual(["/binaries/image1.tar", "/binaries/image2.tar"]);
+  });
+
+  it("are refused where a name leads to another image, which is named", async () => {
+    const [first = "", second = ""] = references;
+    const tags = (ofSecond: string) =>
+      [[first, id(first)] as const, [second, ofSecond] as const]
+        .map(([reference, of]) => `${reference.replace(/:(?=[^:]*$)/, " ")} ${of} 10MB\n`)
+        .join("");
+    machine.write("/var/log/tags", tags("sha256:another"));
+    const refused = await apply({ SEED_IMAGES: images() });
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain("images on kubenode1 are not those of the artifact");
+    expect(refused.stderr).toContain(`${second} is sha256:another, not ${id(second)}`);
+    expect(refused.stderr).not.toContain(first);
+    machine.write("/var/log/tags", tags(id(second)));
+    expect(await apply({ SEED_IMAGES: images() })).toMatchObject(succeeded);
   });
 
   it("stop at one that the asset host has not as the manifest says", async () => {

@@ -3,7 +3,12 @@ import { describe, expect, it } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import type { ArtifactFile } from "../../components/artifact/manifest";
 import type { ArtifactPlan } from "../../components/artifact/plan";
-import { dnsObjects, storageObjects, volumesOf } from "../../components/kubernetes/addons/objects";
+import {
+  dnsObjects,
+  standardsObjects,
+  storageObjects,
+  volumesOf,
+} from "../../components/kubernetes/addons/objects";
 import { apiServerGuards, auditPolicy, renderEncryption } from "../../components/kubernetes/guard/guard";
 import { renderKubeadmConfig, upgradeOptions } from "../../components/kubernetes/member/kubeadm";
 import { renderKubeletConfig } from "../../components/kubernetes/member/kubelet";
@@ -97,6 +102,12 @@ describe("the plan of a cluster", () => {
       network: { kind: "calico", manifests: { name: "calico-crds" } },
     });
     expect(minorOf("v1.29.10")).toBe(29);
+    const pinned = `registry.k8s.io/pause@sha256:${"2".repeat(64)}`;
+    const { imageIds } = planKubernetes(
+      artifactOf(binaries, [...lab.images.flatMap(({ name }) => name ?? []), pinned]),
+    );
+    expect(imageIds.split("\n")).toHaveLength(lab.images.length);
+    expect(imageIds).toContain(`registry.k8s.io/etcd:3.6.8-0 sha256:${"1".repeat(64)}\n`);
   });
 
   it("says all that an artifact lacks", () => {
@@ -106,6 +117,22 @@ describe("the plan of a cluster", () => {
     const mixed = [...components("v1.36.3").slice(0, 3), "registry.k8s.io/kube-proxy:v1.35.0"];
     expect(() => planKubernetes(artifactOf(binaries, mixed))).toThrow(/kube-proxy:v1.36.3, it has v1.35.0/);
   });
+});
+
+it("the namespace of Wire's releases says which standard their pods keep, and takes those of calling all the same", () => {
+  expect(standardsObjects()).toEqual([
+    {
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: {
+        name: "default",
+        labels: {
+          "pod-security.kubernetes.io/audit": "baseline",
+          "pod-security.kubernetes.io/warn": "baseline",
+        },
+      },
+    },
+  ]);
 });
 
 describe("kubeadm's configuration", () => {

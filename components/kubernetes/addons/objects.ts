@@ -56,6 +56,23 @@ export const storageObjects = (volumes: readonly Volume[], sizeGB: number): read
 ];
 
 /**
+ * The namespace of Wire's releases, with the standard of Pod Security that they should keep. It is not enforced: calling is in its
+ * node's own network, which `baseline` refuses, and all releases share the namespace.
+ */
+export const standardsObjects = (): readonly object[] => [
+  {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: {
+      name: "default",
+      labels: Object.fromEntries(
+        ["audit", "warn"].map((mode) => [`pod-security.kubernetes.io/${mode}`, "baseline"]),
+      ),
+    },
+  },
+];
+
+/**
  * The cluster's DNS: its own names, then the machines', then whatever the node asks, which is the host's server.
  * `forwards` names a domain that another server is asked for. kubeadm has made the deployment and reads this one back at an upgrade.
  */

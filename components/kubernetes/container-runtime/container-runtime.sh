@@ -102,4 +102,5 @@ seed() {
     ctr --namespace k8s.io images import --digests "$file" >/dev/null || fail "$reference cannot be imported on $(hostname)"
     say "imported $reference"
   done <<<"$SEED_IMAGES"
+  refuse_other_images "$(cut -d ' ' -f 3,4 <<<"$SEED_IMAGES")"
 }

@@ -21,6 +21,9 @@ export interface ContainerRuntimeArgs {
   readonly seed: "needed" | "all";
 }
 
+/** The script that {@link ContainerRuntime} runs. */
+export const runtimeScript = loadScript(__dirname, "container-runtime.sh", `${__dirname}/image-ids.sh`);
+
 /** containerd on a Kubernetes node, with the stack's registry in the place of all others. */
 export class ContainerRuntime extends pulumi.ComponentResource {
   /** The node, once containerd runs on it. */
@@ -34,7 +37,7 @@ export class ContainerRuntime extends pulumi.ComponentResource {
       `${name}-containerd`,
       {
         target: args.target,
-        script: loadScript(__dirname, "container-runtime.sh"),
+        script: runtimeScript,
         parameters: {
           BINARIES: assetHost.url.apply((url) =>
             binaries.map((file) => `${url}/${file.path} ${file.sha256} ${file.name}`).join("\n"),

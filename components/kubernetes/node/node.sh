@@ -5,6 +5,7 @@
 : "${BALANCER_CONFIG:?haproxy.cfg}"
 : "${BALANCER_UNIT:?its systemd unit}"
 : "${VOLUMES?paths of the folders that become volumes, one a line}"
+: "${IMAGE_IDS?images of Kubernetes that the artifact has: reference and identifier, one a line}"
 
 apply() {
   local volume
