@@ -28,8 +28,13 @@ export interface Reach {
   readonly other: (destination: string) => Remote;
 }
 
+/** What of a stack's state tells how its machines are reached. */
+interface Reachable extends Pick<StackRecord, "resources"> {
+  readonly outputs: { readonly machines: readonly { readonly name: string }[] };
+}
+
 /** The connections that a stack's scripts were run by: of the host (undefined where it is this machine), and by machine. */
-export function connectionsIn({ resources, outputs }: Pick<StackRecord, "resources" | "outputs">) {
+export function connectionsIn({ resources, outputs }: Reachable) {
   const inputsOf = (name: string) => resources.find((resource) => resource.name === name)?.inputs;
   return {
     host: inputsOf("host-preflight-host")?.connection as Connection | undefined,
@@ -84,10 +89,7 @@ function hostKeyOptions(name: string, hostKey: string | undefined, knownHosts: s
 }
 
 /** Does something with the ways to a stack's machines; the keys are in an agent that ends with it. */
-export async function withReach<T>(
-  record: Pick<StackRecord, "resources" | "outputs">,
-  work: (reach: Reach) => Promise<T>,
-): Promise<T> {
+export async function withReach<T>(record: Reachable, work: (reach: Reach) => Promise<T>): Promise<T> {
   const { host, machines } = connectionsIn(record);
   const proxy = [...machines.values()].find((connection) => connection.proxy)?.proxy;
   const jump = host ?? proxy;

@@ -26,17 +26,22 @@ export async function readRecord(env: Readonly<Record<string, string>>, stack: s
   return recordIn(JSON.parse(text).deployment, stack);
 }
 
-/** {@link readRecord} of what the engine has exported. */
-export function recordIn(deployment: unknown, stack: string): StackRecord {
+/** The resources of what the engine has exported, of a stack that is not up yet as well. */
+export function recordedResources(deployment: unknown): readonly RecordedResource[] {
   // biome-ignore lint/suspicious/noExplicitAny: as the engine exports it
   const all: any[] = (deployment as any)?.resources ?? [];
-  const resources = all.map(({ urn, type, inputs = {}, outputs = {} }) => ({
+  return all.map(({ urn, type, inputs = {}, outputs = {} }) => ({
     name: urn.slice(urn.lastIndexOf("::") + 2),
     type,
     inputs: plain(inputs),
     outputs: plain(outputs),
   }));
-  const outputs = plain(all.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs);
+}
+
+/** {@link readRecord} of what the engine has exported. */
+export function recordIn(deployment: unknown, stack: string): StackRecord {
+  const resources = recordedResources(deployment);
+  const outputs = resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs;
   if (!outputs?.machines)
     throw new Error(`the stack ${stack} is not up: npm run pulumi -- up --stack ${stack}`);
   return { outputs, resources, deployment };

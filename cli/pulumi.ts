@@ -16,7 +16,7 @@ import {
   stackOf,
 } from "./command-line";
 import { changing } from "./deployment";
-import { lookAtHost } from "./host-look";
+import { warnOfHost } from "./host-look";
 import { refuseDestroy } from "./kept-disks";
 import { checkStackState } from "./stack-state";
 import { keepElsewhere } from "./state-elsewhere";
@@ -69,8 +69,7 @@ async function main(): Promise<number> {
   const work = () => pulumi(env, args);
   if (!stack || !changes(line)) return work();
   await refuseDestroy(env, stack, line);
-  if (/^up(date)?$/.test(command))
-    for (const finding of await lookAtHost(env, stack)) console.error(`warning: on the host: ${finding}`);
+  if (/^up(date)?$/.test(command)) await warnOfHost(env, stack);
   const code = await changing(env, stack, line, work);
   if (/^up(date)?$/.test(command) && code === 0) {
     const trouble = await keepElsewhere(env, stack);

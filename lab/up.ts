@@ -1,4 +1,5 @@
 import { asOwner } from "../cli/deployment";
+import { warnOfHost } from "../cli/host-look";
 import { recover } from "../cli/recover";
 import { runMain } from "../toolchain/commands";
 import { toolchainParts } from "../toolchain/install";
@@ -55,6 +56,7 @@ async function main(): Promise<number> {
   await configureLab({ stack, size, facts, image, artifact });
 
   await createStack(env, stack);
+  await warnOfHost(env, stack);
   const code = await asOwner(env, stack, async () => {
     for (const line of await recover(env, home, stack, async () => true)) console.log(line);
     return pulumi(env, ["up", "--yes", "--skip-preview", "--stack", stack, "--suppress-outputs"]);
