@@ -67,12 +67,18 @@ export async function refuseLosses(): Promise<void> {
 
 /** The configuration and Wire as {@link refuseLosses} has found them; undefined where nothing of Wire is installed. */
 export function planWireAgain():
-  | { readonly config: Configuration; readonly artifact: ArtifactPlan; readonly wire: WirePlan }
+  | {
+      readonly config: Configuration;
+      readonly plan: Plan;
+      readonly artifact: ArtifactPlan;
+      readonly wire: WirePlan;
+    }
   | undefined {
   const { config } = readConfiguration();
   const artifact = loadArtifact(config);
-  const wire = artifact && planWire(config, planDeployment(config), artifact);
-  return wire && { config, artifact, wire };
+  const plan = planDeployment(config);
+  const wire = artifact && planWire(config, plan, artifact);
+  return wire && { config, plan, artifact, wire };
 }
 
 type Read = Validated & { readonly stackFile: StackFile | undefined };

@@ -1,13 +1,9 @@
-import * as pulumi from "@pulumi/pulumi";
 import { closest } from "fastest-levenshtein";
 import type { ArtifactPlan } from "../artifact/plan";
 import { fileNameOf, formatReference, parseReference } from "../artifact/reference";
-import { planKubernetes } from "../kubernetes/plan";
 import { containerImages } from "../wire/images";
-import { withPlaceholders } from "../wire/placeholders";
-import { planReleases, type ReleaseRequest } from "../wire/plan";
-import { ChartRenderer, type RenderRelease } from "../wire/render";
-import { planWireAgain } from "./load";
+import type { ReleaseRequest } from "../wire/plan";
+import type { RenderRelease } from "../wire/render";
 
 /** What the check of the images needs of an artifact. */
 export type PackedImages = Pick<ArtifactPlan, "images" | "unusable">;
@@ -34,24 +30,6 @@ export async function imageProblems(
   return releases.flatMap(({ name }, index) =>
     (problems[index] ?? []).map((problem) => `${name}: ${problem}`),
   );
-}
-
-/**
- * Refuses a stack whose releases need images that its artifact does not have.
- * @throws RunError with every image that is not there, before anything is made.
- */
-export async function refuseMissingImages(): Promise<void> {
-  const planned = planWireAgain();
-  if (!planned) return;
-  const { config, artifact, wire } = planned;
-  const { known, ...sources } = wire;
-  const { render } = new ChartRenderer("charts", planKubernetes(artifact).version);
-  const releases = planReleases(withPlaceholders(known, config.dataServices.tls), sources);
-  const problems = await imageProblems(releases, artifact, render);
-  if (problems.length > 0)
-    throw new pulumi.RunError(
-      `the artifact cannot run what is to be installed, nothing was changed:\n${problems.map((text) => `  - ${text}`).join("\n")}`,
-    );
 }
 
 /** Why an image cannot be had from the artifact; undefined if it can. */

@@ -566,6 +566,25 @@ describe("the program before it makes anything", () => {
     expect(registered(run)).toContain("wiab:wire:Wire wire");
   });
 
+  it("refuses pods that no kubenode has room for, before anything is made", async () => {
+    const resources: Registered[] = [];
+    const containers = [{ resources: { requests: { memory: "3Gi" } } }];
+    const brig = {
+      ...{ kind: "Deployment", metadata: { name: "brig" } },
+      spec: { replicas: 2, template: { spec: { containers } } },
+    };
+    const failure: Error = await runProgram("lab", labValues("full"), [], resources, (release) =>
+      release === "wire-server" ? [brig] : [],
+    ).then(
+      () => expect.fail("it was not refused"),
+      (error) => error,
+    );
+    expect(failure.message).toMatch(
+      /^the Kubernetes nodes have no room for what is to be installed, nothing was changed:\n {2}- the pods on the kubenodes together ask for 9356 MiB of memory, .* wire-server: Deployment brig, 3 × 3072 MiB \(wire\.values\.wire-server\.brig\)/,
+    );
+    expect(resources.map(({ name }) => name)).toEqual(["charts", "charts-helm"]);
+  });
+
   it("refuses an image that the artifact lacks: release, image, and the nearest that is there", async () => {
     const resources: Registered[] = [];
     const failure: Error = await runProgram("lab", labValues("full"), [], resources, (release) =>

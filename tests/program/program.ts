@@ -35,8 +35,8 @@ const readable = (inputs: Values): Values =>
 /** What `stdout` the stand-in for a host answers to every script. */
 export const scriptOutput = "libvirt 10.0.0";
 
-/** The images that the pods of a release have when its chart is rendered with values. */
-export type RenderedImages = (release: string, values: Values) => readonly string[];
+/** What comes of the chart of a release with values: the images that its pods have, and whole objects. */
+export type Rendered = (release: string, values: Values) => readonly (string | object)[];
 
 /**
  * Runs index.ts with a configuration, as main.ts does once the stack's state lets it go, against a stand-in for the engine that makes every resource as it
@@ -48,7 +48,7 @@ export async function runProgram(
   secretKeys: readonly string[] = [],
   /** Takes the resources as they are registered, also of a run that fails. */
   resources: Registered[] = [],
-  rendered: RenderedImages = () => [],
+  rendered: Rendered = () => [],
   /** What scripts print, by the names of their resources. @default {@link scriptOutput} */
   printed: Readonly<Record<string, string>> = {},
 ): Promise<Run> {
@@ -58,7 +58,11 @@ export async function runProgram(
       call: ({ token, inputs }) => {
         if (token !== "kubernetes:helm:template") return {};
         const { release_name: release, values } = JSON.parse(inputs.jsonOpts);
-        return { result: [{ spec: { containers: rendered(release, values).map((image) => ({ image })) } }] };
+        const parts = rendered(release, values);
+        const images = parts.flatMap((part) => (typeof part === "string" ? [{ image: part }] : []));
+        return {
+          result: [{ spec: { containers: images } }, ...parts.filter((part) => typeof part === "object")],
+        };
       },
       newResource: ({ type, name, inputs }) => {
         const marked = Object.keys(inputs).filter((key) => isMarked(inputs[key]));
@@ -96,8 +100,8 @@ export async function runProgram(
     secretKeys.map((key) => `wiab-staging:${key}`),
   );
   vi.resetModules();
-  const { refuseMissingImages } = await import("../../components/validation/wire-images");
-  await refuseMissingImages();
+  const { refuseCharts } = await import("../../components/validation/wire-charts");
+  await refuseCharts();
   const { default: exported } = (await import("../../index")) as unknown as { default: Values };
   const outputs: Values = {};
   const secretOutputs: string[] = [];

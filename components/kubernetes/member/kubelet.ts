@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
 import { minorOf } from "../plan";
+import { type Amount, reservedOn } from "../room";
 
 /** Arguments of {@link renderKubeletConfig}. */
 export interface KubeletArgs {
@@ -16,12 +17,12 @@ export const kubeletConfigFile = "/etc/wiab/kubernetes/kubelet.yaml";
 /** Which name server pods ask in the end: node.sh makes it a link, for systemd-resolved's own is on the node alone. */
 export const resolvConf = "/etc/wiab/kubernetes/resolv.conf";
 
-/**
- * The kubelet's configuration on one node. Part of the node is kept for kubelet, containerd and the system, so that
- * pods that take all they can get leave a node that still answers.
- */
-export const renderKubeletConfig = ({ version, memoryGiB, dns }: KubeletArgs): string =>
-  stringify({
+const quantities = ({ cpu, memory }: Amount) => ({ cpu: `${cpu}m`, memory: `${memory}Mi` });
+
+/** The kubelet's configuration on one node. */
+export function renderKubeletConfig({ version, memoryGiB, dns }: KubeletArgs): string {
+  const { kubernetes, system, eviction } = reservedOn({ memoryGiB });
+  return stringify({
     apiVersion: "kubelet.config.k8s.io/v1beta1",
     kind: "KubeletConfiguration",
     authentication: {
@@ -40,14 +41,18 @@ export const renderKubeletConfig = ({ version, memoryGiB, dns }: KubeletArgs): s
     resolvConf,
     rotateCertificates: true,
     staticPodPath: "/etc/kubernetes/manifests",
-    // They run in memory that grows with the number of pods, hence a share of it.
-    kubeReserved: { cpu: "100m", memory: `${Math.round(128 + 0.03 * memoryGiB * 1024)}Mi` },
-    systemReserved: { cpu: "100m", memory: "128Mi" },
-    evictionHard: { "memory.available": "100Mi", "nodefs.available": "10%", "imagefs.available": "10%" },
+    kubeReserved: quantities(kubernetes),
+    systemReserved: quantities(system),
+    evictionHard: {
+      "memory.available": `${eviction.memory}Mi`,
+      "nodefs.available": "10%",
+      "imagefs.available": "10%",
+    },
     // Pods are told to end before the machine is switched off.
     shutdownGracePeriod: "30s",
     shutdownGracePeriodCriticalPods: "10s",
   });
+}
 
 /** The kubelet's service. kubeadm restarts it by this name. */
 export const renderKubeletUnit = (address: string): string => `\

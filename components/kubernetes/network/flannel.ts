@@ -68,7 +68,7 @@ export const flannelObjects = ({ image, podCidr }: FlannelArgs): readonly object
                 { name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
                 { name: "POD_NAMESPACE", valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } } },
               ],
-              resources: { requests: { cpu: "50m", memory: "50Mi" } },
+              resources: { requests: { cpu: "50m", memory: "50Mi" } }, // components/kubernetes/room.ts counts them
               securityContext: { capabilities: { add: ["NET_ADMIN", "NET_RAW"] } },
               volumeMounts: [
                 { name: "run", mountPath: "/run/flannel" },
