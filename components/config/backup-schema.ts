@@ -1,9 +1,10 @@
 import { z } from "zod";
+import { wrongAddress } from "./network-words";
 import { account, hostKey } from "./ssh-schema";
 
 const offHost = z.strictObject({
   address: z
-    .ipv4({ error: "must be an IPv4 address such as 198.51.100.20" })
+    .ipv4({ error: ({ input }) => wrongAddress(input) })
     .describe(
       "Address of an SSH server that has SFTP. The asset host brings every encrypted backup there, within the hour.",
     ),
@@ -17,8 +18,8 @@ const offHost = z.strictObject({
   directory: z
     .string()
     .regex(
-      /^[A-Za-z0-9._/-]*[A-Za-z0-9._-]$/,
-      "must be a path of letters, digits, dots, hyphens and underscores",
+      /^(?!(.*\/)?\.\.(\/|$))[A-Za-z0-9._/-]*[A-Za-z0-9._-]$/,
+      "must be a path of letters, digits, dots, hyphens and underscores, without a part .. that leads out of it",
     )
     .default("wiab-backups")
     .describe(

@@ -1,6 +1,9 @@
 import { z } from "zod";
+import { serverName, wrongAddress, wrongNetwork } from "./network-words";
 
-const range = z.cidrv4({ error: "must be an IPv4 network such as 192.168.122.0/24" });
+const range = z.cidrv4({ error: ({ input }) => wrongNetwork(input) });
+
+const nameOrAddress = "must be a name in lower case or an IPv4 address alone, without a port";
 
 /**
  * Rules of the guide, and of its installer's own check, that an operator may waive one by one. What the volume and the
@@ -29,6 +32,7 @@ const disk = z.strictObject({
   sizeGB: z
     .number()
     .positive()
+    .max(17_592)
     .default(120)
     .describe("Size in GB (10⁹ bytes) of the disk that a machine of the stack's own gets; thin."),
   guideKey: z
@@ -62,13 +66,11 @@ const disk = z.strictObject({
 export const wickr = z.strictObject({
   hostname: z
     .string()
-    .regex(
-      /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/,
-      "must be a name in lower case or an IPv4 address alone, without a port",
-    )
+    .regex(serverName, nameOrAddress)
+    .regex(/^[^A-Z]*$/, nameOrAddress)
     .describe("Name or IPv4 address under which clients reach the server; its certificate has to be for it."),
   publicAddress: z
-    .ipv4({ error: "must be an IPv4 address such as 203.0.113.11" })
+    .ipv4({ error: ({ input }) => wrongAddress(input) })
     .optional()
     .describe(
       "The host's address whose ports go to the machine, for one that the stack makes. Beside Wire it is a second address, which the host has already. Default without Wire: `firewall.publicAddress`.",

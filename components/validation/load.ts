@@ -279,7 +279,7 @@ function readSecret(path: string): Uint8Array {
   if (/^[~$]/.test(file))
     throw new Error(`${quotePath(path)} has to be written out: of a shell's signs only ~/ is known here`);
   let mode: number;
-  let bytes: Uint8Array;
+  let bytes: Buffer;
   try {
     accessSync(file, constants.R_OK);
     mode = statSync(file).mode;
@@ -288,6 +288,9 @@ function readSecret(path: string): Uint8Array {
     throw new Error(`${quotePath(path)} cannot be read: ${reasonOf(error)}`);
   }
   if (bytes.length === 0) throw new Error(`${path} is empty`);
+  // It is open to others by right: its mode is not what is wrong with it.
+  if (/^(ssh-|ecdsa-|sk-)/.test(bytes.toString("latin1", 0, 10)))
+    throw new Error(`${path} is a public key; the private one has no .pub in its name`);
   if (mode & 0o077 && !holdsCertificate(bytes))
     throw new Error(
       `${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run chmod 600 ${path}`,

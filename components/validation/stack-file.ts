@@ -122,7 +122,7 @@ function firstFault(document: Document, name: string, lineAt: (offset: number) =
       const at = node.range?.[0] ?? 0;
       if (!isAlias(node)) {
         if (node.anchor) anchors.add(node.anchor);
-        if (node.tag && !node.tag.startsWith("tag:yaml.org,2002:"))
+        if (node.tag && !/^tag:yaml\.org,2002:(str|int|float|bool|null|map|seq)$/.test(node.tag))
           faults.push({
             at,
             message: "has a tag (!…), which nobody reads: take it away, or put the text in quotes",
