@@ -34,7 +34,9 @@ export const backup = z.strictObject({
     .string()
     .min(1)
     .default("*-*-* 02:30:00")
-    .describe("When each service is backed up to the asset host: a calendar event of systemd.time(7)."),
+    .describe(
+      "When each service is backed up to the asset host: `hourly`, `daily`, `weekly`, `monthly`, or a time with weekdays, days of the month and a zone as systemd.time(7) has them: `02:30`, `Mon..Fri 22:00`, `*-*-01,15 03:00 Europe/Berlin`, `8..17:00`, and `*:0/15` for each quarter of an hour, every 5 minutes at most. Without a zone it is the machine's own.",
+    ),
   keep: z
     .int()
     .min(1)

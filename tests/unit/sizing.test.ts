@@ -75,7 +75,7 @@ describe("what fails late", () => {
     [
       "a schedule of cron",
       (c) => (c.backup = { schedule: "30 2 * * *" }),
-      "backup.schedule: is a schedule of cron; a calendar",
+      "backup.schedule: is a schedule of cron; one of systemd.time(7) is wanted",
     ],
   ])("is refused: %s", (_name, change, message) => {
     expect(problemsOf(change).join("\n")).toContain(message);
@@ -103,6 +103,8 @@ describe("a schedule of cron", () => {
     ["0 3 1,15 * *", "*-*-01,15 03:00:00"],
     ["@daily", "daily"],
     ["@midnight", "daily"],
+    ["@yearly", "monthly"],
+    ["0 3 1 1 *", "*-*-* 02:30:00"],
   ])("%s is refused with the same in systemd's language: %s", (cron, event) => {
     expect(calendarProblem(cron)).toContain(`"${event}"`);
     expect(calendarProblem(event)).toBeUndefined();
