@@ -1,4 +1,4 @@
-import { createPrivateKey } from "node:crypto";
+import { createPrivateKey, createPublicKey } from "node:crypto";
 
 /** What sshd of the machines takes, with the bytes of the key's fields where they are fixed. */
 const publicKeyTypes: Readonly<Record<string, { readonly fields: number; readonly lastField?: number }>> = {
@@ -11,8 +11,11 @@ const publicKeyTypes: Readonly<Record<string, { readonly fields: number; readonl
   "sk-ecdsa-sha2-nistp256@openssh.com": { fields: 4 },
 };
 
-/** Shorter keys are within reach of who has time and money (NIST SP 800-131A). */
-const minimumRsaBits = 2048;
+/** Bits of an RSA key: shorter ones are within reach of who has time and money (NIST SP 800-131A), OpenSSH takes no longer ones. */
+const rsaBits = { least: 2048, most: 16384 } as const;
+
+/** What OpenSSH encrypts private keys with (`ssh -Q cipher`): any other word is a damaged key. */
+const keyCiphers = /^(3des-cbc|aes(128|192|256)-(cbc|ctr|gcm@openssh\.com)|chacha20-poly1305@openssh\.com)$/;
 
 /** Why a line cannot stand in `authorized_keys`; undefined if it can. Never has the line in it. */
 export function publicKeyProblem(line: string): string | undefined {
@@ -35,11 +38,30 @@ export function publicKeyProblem(line: string): string | undefined {
   const last = fields.at(-1) as Buffer;
   if (known.lastField !== undefined && last.length !== known.lastField)
     return `is cut short or damaged: copy the whole line of the .pub file (${type})`;
+  const [, curve, point] = fields;
+  if (type.includes("ecdsa") && !isOnCurve(`${curve}`, point as Buffer, type))
+    return `is damaged: it is no point of its curve; copy the whole line of the .pub file (${type})`;
   if (type !== "ssh-rsa") return undefined;
   const bits = BigInt(`0x${last.toString("hex") || "0"}`).toString(2).length;
-  return bits < minimumRsaBits
-    ? `is an RSA key of ${bits} bits; ${minimumRsaBits} or more are needed: ssh-keygen -t ed25519 makes another`
+  if (bits < rsaBits.least)
+    return `is an RSA key of ${bits} bits; ${rsaBits.least} or more are needed: ssh-keygen -t ed25519 makes another`;
+  return bits > rsaBits.most
+    ? `is an RSA key of ${bits} bits; OpenSSH takes ${rsaBits.most} at most: ssh-keygen -t ed25519 makes another`
     : undefined;
+}
+
+/** Whether the fields of an ECDSA key are of the curve that its type names, and a point on it (RFC 5656, 3.1). */
+function isOnCurve(curve: string, point: Buffer, type: string): boolean {
+  const size = (point.length - 1) / 2;
+  const [x, y] = [point.subarray(1, 1 + size), point.subarray(1 + size)].map((one) =>
+    one.toString("base64url"),
+  );
+  try {
+    createPublicKey({ format: "jwk", key: { kty: "EC", crv: curve.replace("nistp", "P-"), x, y } });
+    return point[0] === 4 && type.includes(curve);
+  } catch {
+    return false;
+  }
 }
 
 /** Why the text of a file cannot be used as a private key without anybody to ask; undefined if it can. */
@@ -49,12 +71,16 @@ export function privateKeyProblem(text: string): string | undefined {
   if (/^(ssh-|ecdsa-|sk-)/.test(text)) return "is a public key; the private one has no .pub in its name";
   if (/-----BEGIN (TRUSTED )?CERTIFICATE-----/.test(text) && !/PRIVATE KEY-----/.test(text))
     return "is a certificate, not the private key that belongs to it";
-  const block = /-----BEGIN ([A-Z ]*)PRIVATE KEY-----\r?\n([\s\S]*?)-----END \1PRIVATE KEY-----/.exec(text);
+  const form = formProblem(text);
+  if (form !== undefined) return form;
+  const block = /-----BEGIN ([A-Z ]*)PRIVATE KEY-----[ \t]*\r?\n([\s\S]*?)-----END \1PRIVATE KEY-----/.exec(
+    text,
+  );
   if (!block)
     return /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)
       ? "is cut short: the line -----END … PRIVATE KEY----- is missing"
       : "is not a private key in PEM or OpenSSH format";
-  const [whole, kind = "", body = ""] = block;
+  const [, kind = "", body = ""] = block;
   const nobody = "has a passphrase, and nobody can type it here";
   const passphrase = `${nobody}: take it off a copy with ssh-keygen -p -f FILE, or add the key to the SSH agent and leave this setting out`;
   if (kind.startsWith("ENCRYPTED") || /^Proc-Type: 4,ENCRYPTED/m.test(body))
@@ -63,7 +89,7 @@ export function privateKeyProblem(text: string): string | undefined {
     return "is a DSA key, which OpenSSH takes no more: ssh-keygen -t ed25519 makes another";
   if (kind.trim() !== "OPENSSH") {
     try {
-      createPrivateKey(whole);
+      createPrivateKey(text);
       return undefined;
     } catch {
       return "is cut short or damaged: it is no key in PEM";
@@ -75,12 +101,58 @@ export function privateKeyProblem(text: string): string | undefined {
   if (!bytes.subarray(0, magic.length).equals(Buffer.from(magic))) return damaged;
   const head = readFields(bytes.subarray(magic.length), 3);
   if (!head) return damaged;
-  if (head[0]?.toString() !== "none") return passphrase;
-  const rest = bytes.subarray(magic.length + head.reduce((sum, { length }) => sum + 4 + length, 0) + 4);
-  const keys = readFields(rest);
-  if (keys?.length !== 2) return damaged;
-  return readFields(keys[0] as Buffer)?.[0]?.toString() === "ssh-dss"
-    ? "is a DSA key, which OpenSSH takes no more: ssh-keygen -t ed25519 makes another"
+  if (keyCiphers.test(`${head[0]}`)) return passphrase;
+  if (`${head[0]} ${head[1]}` !== "none none") return damaged;
+  const rest = bytes.subarray(magic.length + head.reduce((sum, { length }) => sum + 4 + length, 0));
+  // How many keys follow: OpenSSH writes one, and reads no others.
+  if (rest.length < 4 || rest.readUInt32BE() !== 1) return damaged;
+  const [publicKey, privateKey, ...others] = readFields(rest.subarray(4)) ?? [];
+  if (!publicKey || !privateKey || others.length > 0) return damaged;
+  const [type] = readFields(publicKey) ?? [];
+  if (type?.toString() === "ssh-dss")
+    return "is a DSA key, which OpenSSH takes no more: ssh-keygen -t ed25519 makes another";
+  return type !== undefined && isWhole(readFields(publicKey) ?? [], privateKey) ? undefined : damaged;
+}
+
+/** Fields of a private key with its comment, by type (OpenSSH, PROTOCOL.key); those of security keys are none of ours. */
+const privateFields: Readonly<Record<string, number>> = {
+  "ssh-ed25519": 4,
+  "ssh-rsa": 8,
+  "ecdsa-sha2-nistp256": 5,
+  "ecdsa-sha2-nistp384": 5,
+  "ecdsa-sha2-nistp521": 5,
+};
+
+/** Whether the private half has the fields of the public one, between a number twice and a padding that counts. */
+function isWhole(publicFields: readonly Buffer[], half: Buffer): boolean {
+  const count = privateFields[`${publicFields[0]}`] ?? 1;
+  const fields = readFields(half.subarray(8), count) ?? [];
+  const padding = half.subarray(8 + fields.reduce((sum, { length }) => sum + 4 + length, 0));
+  const wanted = count === 1 ? publicFields.slice(0, 1) : publicFields;
+  const [, ed25519, both] = fields;
+  return (
+    half.subarray(0, 4).equals(half.subarray(4, 8)) &&
+    fields.length === count &&
+    wanted.every((one) => fields.some((other) => other.equals(one))) &&
+    (count === 1 || padding.every((byte, index) => byte === index + 1)) &&
+    (`${publicFields[0]}` !== "ssh-ed25519" || both?.subarray(32).equals(ed25519 as Buffer) === true)
+  );
+}
+
+/** What OpenSSH, or Go for a certificate's key, stumbles over around a key that is whole; undefined if nothing. */
+function formProblem(text: string): string | undefined {
+  if (text.includes("\uFEFF"))
+    return "begins with a byte order mark, which servers and OpenSSH do not skip: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE takes it off";
+  const ofOpenSsh = text.includes("-----BEGIN OPENSSH PRIVATE KEY-----");
+  if (ofOpenSsh ? text.includes("\r") : /\r(?!\n)/.test(text))
+    return "has line ends that OpenSSH does not take (Windows' or old Macs'): sed -i 's/\\r$//; s/\\r/\\n/g' FILE mends them";
+  if (/^[ \t]+-----(BEGIN|END)/m.test(text) || (ofOpenSsh && /^-----(BEGIN|END).*-[ \t]+$/m.test(text)))
+    return "has blanks before or behind its lines, as after a copy out of YAML: sed -i 's/^[ \\t]*//; s/[ \\t]*$//' FILE takes them off";
+  if (!ofOpenSsh) return undefined;
+  if (!text.startsWith("-----BEGIN"))
+    return "has something before the key, which OpenSSH does not take: sed -i '/-----BEGIN/,$!d' FILE takes it off";
+  return text.trimEnd().endsWith("-----END OPENSSH PRIVATE KEY-----") && !text.endsWith("\n")
+    ? "lacks the end of its last line, without which OpenSSH does not take it: sed -i '$a\\' FILE adds it"
     : undefined;
 }
 

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -83,12 +83,64 @@ describe("a private key file", () => {
     const pem = keygen("-t", "rsa", "-b", "2048", "-m", "PEM").key.trimEnd().split("\n");
     for (const whole of [lines, pem])
       for (let missing = 1; missing < whole.length - 1; missing++) {
-        const broken = [...whole.slice(0, missing), ...whole.slice(missing + 1)].join("\n");
+        const broken = [...whole.slice(0, missing), ...whole.slice(missing + 1), ""].join("\n");
         const problem = privateKeyProblem(broken);
         expect(problem, `without line ${missing}`).toMatch(/cut short or damaged|passphrase/);
         expect(whole.some((line) => line.length > 60 && problem?.includes(line))).toBe(false);
       }
     expect(privateKeyProblem(lines.slice(0, 3).join("\n"))).toMatch(/is cut short/);
+  });
+
+  const mangled: Readonly<Record<string, (text: string) => string>> = {
+    "with Windows' line ends": (text) => text.replaceAll("\n", "\r\n"),
+    "with old Macs' line ends": (text) => text.replaceAll("\n", "\r"),
+    "without its last line end": (text) => text.trimEnd(),
+    "after a comment": (text) => `# my key\n${text}`,
+    "after an empty line": (text) => `\n${text}`,
+    indented: (text) => text.replace(/^(?=.)/gm, "  "),
+    "with blanks behind its lines": (text) => `${text.replace(/$/gm, " ").trimEnd()}\n`,
+    "with a text behind it": (text) => `${text}text\n`,
+    twice: (text) => text + text,
+    "with empty lines in it": (text) => text.replaceAll("\n", "\n\n"),
+    "with a byte order mark": (text) => `\uFEFF${text}`,
+  };
+  const formats = [
+    ["-t", "ed25519"],
+    ["-t", "rsa", "-b", "2048", "-m", "PEM"],
+    ["-t", "ecdsa", "-m", "PKCS8"],
+  ];
+  /** Whether OpenSSH takes it. */
+  const loads = (path: string) => spawnSync("ssh-keygen", ["-y", "-P", "", "-f", path]).status === 0;
+
+  it.each(Object.entries(mangled))(
+    "%s is taken or refused as OpenSSH does, and mended as said",
+    (what, mangle) => {
+      for (const options of formats) {
+        const path = file(options.join(""), mangle(keygen(...options).key), 0o600);
+        const problem = keyFileProblem(path);
+        // Go refuses a byte order mark in every format, OpenSSL only before OpenSSH's own.
+        if (!what.includes("mark")) expect(problem === undefined, options.join(" ")).toBe(loads(path));
+        for (let again = problem, left = 2; again?.includes("sed -i") && left > 0; left--) {
+          const command = /: (sed -i .*?) FILE/.exec(again)?.[1];
+          execFileSync("bash", ["-c", `${command} "$1"`, "mend", path]);
+          again = keyFileProblem(path);
+          if (left === 1 || again === undefined) expect([again, loads(path)]).toEqual([undefined, true]);
+        }
+        chmodSync(path, 0o600);
+      }
+    },
+  );
+
+  it("is refused as damaged, not as one with a passphrase, when a character is another one", () => {
+    const [begin, end] = [key.indexOf("\n") + 1, key.indexOf("\n-----END")];
+    for (let at = begin; at < end; at += 11) {
+      if (key[at] === "\n") continue;
+      const other = key.slice(0, at) + (key[at] === "A" ? "B" : "A") + key.slice(at + 1);
+      const problem = privateKeyProblem(other);
+      expect(problem ?? "", `character ${at - begin}`).not.toMatch(/passphrase/);
+      const path = file("flipped", other, 0o600);
+      if (!loads(path)) expect(problem, `character ${at - begin}`).toMatch(/cut short or damaged/);
+    }
   });
 
   it("is refused when it is not there or is a folder", () => {
@@ -111,6 +163,24 @@ describe("a private key file", () => {
     );
   });
 });
+
+/** The line of a key with these fields, as SSH packs them. */
+function lineOf(type: string, ...fields: readonly Buffer[]): string {
+  const packed = [Buffer.from(type), ...fields].flatMap((field) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(field.length);
+    return [length, field];
+  });
+  return `${type} ${Buffer.concat(packed).toString("base64")}`;
+}
+
+const offCurve = (bits: number): string =>
+  lineOf(
+    `ecdsa-sha2-nistp${bits}`,
+    Buffer.from(`nistp${bits}`),
+    Buffer.concat([Buffer.of(4), Buffer.alloc(bits / 4, 7)]),
+  );
+const longRsa = lineOf("ssh-rsa", Buffer.of(1, 0, 1), Buffer.concat([Buffer.of(0), Buffer.alloc(2049, 255)]));
 
 describe("a public key", () => {
   it.each([
@@ -137,6 +207,8 @@ describe("a public key", () => {
       /cut short|another type/,
     ],
     ["a short RSA key", keygen("-t", "rsa", "-b", "1024").publicKey, /RSA key of 1024 bits; 2048 or more/],
+    ["a point off its curve", offCurve(256), /is no point of its curve/],
+    ["an RSA key that OpenSSH does not take", longRsa, /RSA key of 16392 bits; OpenSSH takes 16384 at most/],
     ["options before it", `no-pty ${publicKey}`, /does not begin with a key type/],
     [
       "a certificate",
