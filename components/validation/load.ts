@@ -10,6 +10,7 @@ import { parseYaml } from "../config/yaml";
 import { issueRevocations } from "../mesh/issue";
 import type { MeshIdentity } from "../mesh/mesh";
 import type { WasimoffCertificate } from "../wasimoff/wasimoff";
+import { certificatesAlone } from "../wire/certificate-file";
 import { findChart } from "../wire/charts";
 import { type Federation, issuerName, type Tls } from "../wire/context";
 import { chartRelease, releaseWarning } from "../wire/facts";
@@ -19,7 +20,7 @@ import { certificateWarning } from "../wire/tls";
 import { encryptedBelow, keepSecret } from "./encrypted";
 import { findFixed } from "./fixed";
 import { findLosses } from "./losses";
-import { readIdentity } from "./mesh-identity";
+import { readIdentity, revocationsIn } from "./mesh-identity";
 import { type Asked, askStacks, withPeers } from "./mesh-stacks";
 import { readRecorded } from "./recorded";
 import { privateKeyProblem } from "./ssh-keys";
@@ -224,7 +225,7 @@ function loadTls({ tls }: Pick<Configuration, "tls">): Tls | undefined {
   const { acme, certificateFile, privateKeyFile } = tls;
   if (acme) return { kind: "acme", ...acme };
   if (certificateFile === undefined || privateKeyFile === undefined) return undefined;
-  const certificate = readText(certificateFile);
+  const certificate = certificatesAlone(readText(certificateFile));
   return { kind: "own", certificate, privateKey: pulumi.secret(readText(privateKeyFile)) };
 }
 
@@ -237,7 +238,7 @@ export function loadMesh({ mesh }: Configuration): MeshIdentity | undefined {
   if ("certificate" in found)
     return {
       authority,
-      revocations: revocationsFile === undefined ? "" : readText(revocationsFile),
+      revocations: revocationsFile === undefined ? "" : revocationsIn(readText(revocationsFile)),
       own: { certificate: found.certificate, privateKey: pulumi.secret(found.privateKey) },
     };
   const at = new Date();
@@ -259,7 +260,10 @@ export function loadWasimoff({ wasimoff, tls }: Configuration): WasimoffCertific
 
 /** The other backends; undefined where there are none. */
 const loadFederation = ({ features: { federation } }: Configuration): Federation | undefined =>
-  federation && { domains: federation.domains, authorities: readText(federation.authoritiesFile) };
+  federation && {
+    domains: federation.domains,
+    authorities: certificatesAlone(readText(federation.authoritiesFile)),
+  };
 
 /** Reads a text file; throws an Error that says why it cannot. */
 function readText(path: string): string {

@@ -1,6 +1,9 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { unzipSync } from "fflate";
 import type { MeshConfiguration } from "../config/mesh-schema";
+import { X509Crl } from "../secrets/x509";
+import { readCertificates } from "../wire/certificate-file";
+import { authorityFileProblems } from "../wire/tls";
 
 /** Who a site is, as the operator's files have it; PEM throughout. */
 export type FoundIdentity = {
@@ -55,7 +58,7 @@ export function readIdentity(identity: MeshConfiguration["identity"], files: Ide
 const readers = {
   zipFile: readZip,
   privateKeyFile: (identity: MeshConfiguration["identity"], files: IdentityFiles): FoundIdentity => ({
-    certificate: text("certificateFile", identity, files),
+    certificate: certificatesIn(text("certificateFile", identity, files), "certificateFile").join(""),
     privateKey: secret("privateKeyFile", identity, files),
     authority: authorityOf(identity, files),
   }),
@@ -104,32 +107,44 @@ function secret(
 }
 
 function authorityOf(identity: MeshConfiguration["identity"], files: IdentityFiles): string {
-  const found = text("authorityFile", identity, files);
-  const certificates = certificatesIn(found, "authorityFile");
-  if (certificates.length === 0) throw new IdentityError("authorityFile", "holds no certificate in PEM");
-  const authorities = certificates.filter(({ ca }) => ca);
-  if (authorities.length === 0 || (identity.authorityKeyFile && !certificates[0]?.ca))
-    throw new IdentityError("authorityFile", "holds a certificate that may sign no others (CA:FALSE)");
-  const [first] = authorities;
-  if (first && authorities.every(({ validTo }) => Date.parse(validTo) < Date.now()))
-    throw new IdentityError("authorityFile", `has run out on ${first.validTo}`);
-  return found;
+  return authoritiesIn(text("authorityFile", identity, files), "authorityFile");
+}
+
+/** Authorities alone, of a text in which nothing else may be. @throws IdentityError for `key` if one is of no use. */
+function authoritiesIn(found: string, key: Key): string {
+  const problems = authorityFileProblems(found, new Date());
+  if (problems.length > 0) throw new IdentityError(key, problems.join("; "));
+  return certificatesIn(found, key).join("");
 }
 
 /**
- * The certificates in a text, in order.
- * @throws IdentityError for `key` if one of them cannot be read.
+ * The certificates in a text, in order; as texts they are blocks of PEM.
+ * @throws IdentityError for `key` if there are none, or one of them cannot be read.
  */
-export const certificatesIn = (text: string, key: Key): X509Certificate[] =>
-  blocks(text)
-    .filter((block) => block.startsWith("-----BEGIN CERTIFICATE-----"))
-    .map((block) => {
-      try {
-        return new X509Certificate(block);
-      } catch {
-        throw new IdentityError(key, "holds a certificate that cannot be read");
-      }
-    });
+export function certificatesIn(found: string, key: Key): X509Certificate[] {
+  const certificates = readCertificates(found);
+  if (typeof certificates === "string") throw new IdentityError(key, certificates);
+  return certificates;
+}
+
+/**
+ * The revocation lists of a file alone, in PEM.
+ * @throws IdentityError if there is none, one cannot be read, or anything else is in the file.
+ */
+export function revocationsIn(found: string): string {
+  const lists = blocks(found);
+  const fail = (message: string): never => {
+    throw new IdentityError("revocationsFile", message);
+  };
+  if (lists.length === 0) fail("holds no revocation list in PEM");
+  if (lists.some((block) => !block.startsWith("-----BEGIN X509 CRL-----")))
+    fail("holds something else than revocation lists (-----BEGIN X509 CRL-----)");
+  try {
+    return lists.map((block) => `${new X509Crl(block).toString("pem")}\n`).join("");
+  } catch {
+    return fail("holds a revocation list that cannot be read, or was altered");
+  }
+}
 
 const blocks = (entry: string): string[] =>
   entry.match(/-----BEGIN ([A-Z0-9 ]+)-----[\s\S]+?-----END \1-----/g) ?? [];
@@ -160,19 +175,18 @@ function readZip(identity: MeshConfiguration["identity"], files: IdentityFiles):
   } catch {
     fail("holds a private key that is encrypted or cannot be read");
   }
-  const certificates = certificatesIn(found.join("\n"), "zipFile").map((parsed) => ({
-    pem: parsed.toString(),
-    parsed,
-  }));
-  const own = certificates.find(({ parsed }) => key && parsed.checkPrivateKey(key));
+  const isCertificate = (block: string) => block.startsWith("-----BEGIN CERTIFICATE-----");
+  const certificates = certificatesIn(found.filter(isCertificate).join("\n"), "zipFile");
+  const own = certificates.find((one) => key && one.checkPrivateKey(key));
   if (!own || !key) return fail("holds no certificate for its private key");
-  const authorities = certificates.filter(({ parsed }) => parsed.ca).map(({ pem }) => pem);
-  if (authorities.length === 0 && identity.authorityFile === undefined)
+  const withAuthorities = certificates.filter(({ ca }) => ca).join("");
+  const authorities = withAuthorities === "" ? "" : authoritiesIn(withAuthorities, "zipFile");
+  if (authorities === "" && identity.authorityFile === undefined)
     throw new IdentityError("authorityFile", "is missing: the ZIP holds no authority's certificate");
   return {
     // Those between it and the authority stand behind it.
-    certificate: [own.pem, ...(identity.authorityFile ? authorities : [])].join(""),
+    certificate: `${own}${identity.authorityFile ? authorities : ""}`,
     privateKey: key.export({ type: "pkcs8", format: "pem" }) as string,
-    authority: identity.authorityFile ? authorityOf(identity, files) : authorities.join(""),
+    authority: identity.authorityFile ? authorityOf(identity, files) : authorities,
   };
 }

@@ -9,8 +9,15 @@ import { isGatewayAlone, meshSurroundings } from "../config/plan";
 import { callingPorts } from "../config/ports";
 import { quote } from "../config/quote";
 import { planMeshPrograms } from "../mesh/plan";
+import { machineProblems } from "../wire/certificate-strength";
 import { unreachable } from "./address-rules";
-import { certificatesIn, type FoundIdentity, IdentityError, readIdentity } from "./mesh-identity";
+import {
+  certificatesIn,
+  type FoundIdentity,
+  IdentityError,
+  readIdentity,
+  revocationsIn,
+} from "./mesh-identity";
 import { offerProblems } from "./mesh-offers";
 import type { Problem, Sections } from "./problem";
 import type { Surroundings } from "./surroundings";
@@ -203,9 +210,8 @@ function revocationProblems(file: string | undefined, { readText }: Surroundings
   if (file === undefined) return [];
   const key = "mesh.identity.revocationsFile";
   try {
-    return readText(file).includes("-----BEGIN X509 CRL-----")
-      ? []
-      : [{ key, message: "holds no revocation list in PEM" }];
+    revocationsIn(readText(file));
+    return [];
   } catch (error) {
     return [{ key, message: (error as Error).message }];
   }
@@ -228,6 +234,7 @@ function certificateProblems(
     if ([...found].sort().join() !== [...wanted].sort().join())
       about(`is for ${found.join(", ") || "nobody"}; this site takes one for ${wanted.join(", ")}`);
     if (Date.parse(own.validTo) < Date.now()) about(`has run out on ${own.validTo}`);
+    machineProblems(own).forEach(about);
     const [, ...behind] = certificatesIn(certificate, "certificateFile");
     const signers = [...behind, ...certificatesIn(authority, "authorityFile")];
     if (!signers.some((signer) => own.checkIssued(signer) && own.verify(signer.publicKey)))

@@ -8,6 +8,7 @@ import { quote } from "../config/quote";
 import { variableProblem, wasimoffHost } from "../config/wasimoff";
 import { eraNames, eras, transportPort } from "../config/wasimoff-eras";
 import type { WasimoffConfiguration } from "../config/wasimoff-schema";
+import { readCertificates } from "../wire/certificate-file";
 import { certificateProblems } from "../wire/tls";
 import { unreachable } from "./address-rules";
 import type { Problem, Sections } from "./problem";
@@ -277,8 +278,8 @@ const acmeProblems = (era: WasimoffConfiguration["era"], production: boolean): P
 
 /** Why browsers would not take a certificate that is in order otherwise; undefined if they do, or are told to. */
 function trustProblem(chain: string, { era, privateAuthority }: WasimoffConfiguration): string | undefined {
-  const blocks = chain.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  const certificates = blocks.map((block) => new X509Certificate(block));
+  const certificates = readCertificates(chain);
+  if (typeof certificates === "string") return certificates;
   const [leaf, last] = [certificates[0], certificates.at(-1)];
   if (!leaf || !last) return undefined;
   if (leaf.checkIssued(leaf))

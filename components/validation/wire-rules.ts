@@ -7,7 +7,7 @@ import { type ChartSource, findChart, isFolder, MissingChart } from "../wire/cha
 import { replicas } from "../wire/context";
 import { chartRelease } from "../wire/facts";
 import { poolClaims, tooFewConnections } from "../wire/postgresql-connections";
-import { certificateProblems } from "../wire/tls";
+import { authorityFileProblems, certificateProblems } from "../wire/tls";
 import { mergeValues, staticValues, withoutPaths } from "../wire/values";
 import type { Problem, Sections } from "./problem";
 import type { Surroundings } from "./surroundings";
@@ -184,9 +184,10 @@ export function federationRules(
 function authorityProblems(file: string, readText: Surroundings["readText"]): Problem[] {
   const key = "features.federation.authoritiesFile";
   try {
-    return readText(file).includes("-----BEGIN CERTIFICATE-----")
-      ? []
-      : [{ key, message: `${file} holds no certificate in PEM` }];
+    return authorityFileProblems(readText(file), new Date()).map((message) => ({
+      key,
+      message: `${file} ${message}`,
+    }));
   } catch (error) {
     return [{ key, message: (error as Error).message }];
   }

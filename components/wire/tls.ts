@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
-import { quote } from "../config/quote";
-import { strengthProblems } from "./certificate-strength";
+import { oneLine, readCertificates } from "./certificate-file";
+import { authorityProblems, strengthProblems } from "./certificate-strength";
 
 /** What a certificate is checked for. */
 export interface CertificateCheck {
@@ -23,10 +23,9 @@ const day = 24 * 60 * 60 * 1000;
 
 /** What is wrong with a certificate and its key, each in words that say what to do; nothing if both can be used. */
 export function certificateProblems({ certificate, privateKey, names, now }: CertificateCheck): string[] {
-  const chain = parseChain(certificate);
+  const chain = readCertificates(certificate);
   if (typeof chain === "string") return [chain];
-  const [leaf, ...authorities] = chain;
-  if (!leaf) return ["holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"];
+  const [leaf, ...authorities] = chain as [X509Certificate, ...X509Certificate[]];
   return [
     ...nameProblems(leaf, names),
     ...chain.flatMap((one) => dateProblems(one, now)),
@@ -37,9 +36,17 @@ export function certificateProblems({ certificate, privateKey, names, now }: Cer
   ];
 }
 
+/** What is wrong with a file of authorities that others' certificates are checked by; nothing if it can be used. */
+export function authorityFileProblems(text: string, now: Date): string[] {
+  const found = readCertificates(text);
+  return typeof found === "string"
+    ? [found]
+    : found.flatMap((one) => [...dateProblems(one, now), ...authorityProblems(one)]);
+}
+
 /** What is worth knowing of a certificate that can be used: that it runs out, or that some clients refuse it. */
 export function certificateWarning(certificate: string, now: Date): string | undefined {
-  const chain = parseChain(certificate);
+  const chain = readCertificates(certificate);
   if (typeof chain === "string" || !chain[0]) return undefined;
   const days = Math.floor(
     (Math.min(...chain.map(({ validTo }) => Date.parse(validTo))) - now.getTime()) / day,
@@ -53,31 +60,6 @@ export function certificateWarning(certificate: string, now: Date): string | und
 
 /** The SHA-256 fingerprint of the certificate that the servers show, as OpenSSL writes it. */
 export const fingerprintOf = (certificate: string): string => new X509Certificate(certificate).fingerprint256;
-
-/** All certificates of a file, or why they cannot be read. */
-function parseChain(text: string): X509Certificate[] | string {
-  if (/^0[\u0080-\uFFFF]/.test(text))
-    return "is in DER or PKCS #12, and PEM is wanted: openssl x509 -inform der -in FILE, or openssl pkcs12 -nokeys -in FILE, writes it";
-  if (text.includes("\uFEFF"))
-    return "begins with a byte order mark, which OpenSSL takes for a part of the first line: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE takes it off";
-  // OpenSSL, and nginx with it, is stricter than Node: upstream's example has two dashes too many.
-  const line = text
-    .split(/\r\n|\r|\n/)
-    .find((one) => /^-+(BEGIN|END)/.test(one) && !/^-----(BEGIN|END) CERTIFICATE-----\s*$/.test(one));
-  if (line !== undefined)
-    return `has a line that belongs to no certificate in PEM: ${/^-+(BEGIN|END) [A-Z0-9 ]+-+$/.test(line) ? line : quote(line)}`;
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length < (text.match(/-----BEGIN CERTIFICATE-----/g) ?? []).length)
-    return "is cut short: a line -----END CERTIFICATE----- is missing";
-  const chain: X509Certificate[] = [];
-  for (const block of blocks)
-    try {
-      chain.push(new X509Certificate(block));
-    } catch {
-      return `holds something that is not a certificate, or was altered: number ${chain.length + 1} in the file; openssl x509 -noout -text -in FILE says more`;
-    }
-  return chain;
-}
 
 function nameProblems(leaf: X509Certificate, names: readonly string[]): string[] {
   // Not in the common name: browsers have not looked at that for years.
@@ -130,5 +112,3 @@ function keyProblems(leaf: X509Certificate, privateKey: string): string[] {
     ];
   }
 }
-
-const oneLine = (name: string): string => name.replaceAll("\n", ", ");

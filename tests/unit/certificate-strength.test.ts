@@ -67,6 +67,21 @@ describe("a certificate that clients take", () => {
     ["P-384", { key: ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"], hash: "sha384" }],
     ["RSA of 2048 bits", { key: rsa(2048) }],
     ["for servers and clients", { extensions: [...server, "extendedKeyUsage=serverAuth,clientAuth"] }],
+    [
+      "of an authority for its domain alone",
+      {
+        authority: ["basicConstraints=critical,CA:TRUE", "nameConstraints=critical,permitted;DNS:wire.test"],
+      },
+    ],
+    [
+      "of an authority that leaves another domain and addresses out",
+      {
+        authority: [
+          "basicConstraints=critical,CA:TRUE",
+          "nameConstraints=critical,excluded;DNS:ire.test,excluded;IP:10.0.0.0/255.0.0.0",
+        ],
+      },
+    ],
     ["that may sign", { extensions: [...server, "keyUsage=digitalSignature,keyEncipherment"] }],
   ])("%s", (_name, wanted) => expect(problems(wanted)).toEqual([]));
 
@@ -105,6 +120,28 @@ describe("a certificate that they refuse", () => {
       "an authority that may not sign",
       { authority: ["basicConstraints=critical,CA:TRUE", "keyUsage=digitalSignature"] },
       /is no authority's/,
+    ],
+    [
+      "a stapled answer that nobody gives",
+      { extensions: [...server, "tlsfeature=status_request"] },
+      /must-staple/,
+    ],
+    [
+      "an unknown critical extension",
+      { extensions: [...server, "1.2.3.4=critical,ASN1:UTF8String:x"] },
+      /^has the critical extension 1\.2\.3\.4, which/,
+    ],
+    [
+      "an authority for another domain",
+      {
+        authority: ["basicConstraints=critical,CA:TRUE", "nameConstraints=critical,permitted;DNS:other.test"],
+      },
+      /^may not sign for \*\.wire\.test: its name constraints leave that out \(CN=Authority\)$/,
+    ],
+    [
+      "an authority for all but the domain",
+      { authority: ["basicConstraints=critical,CA:TRUE", "nameConstraints=critical,excluded;DNS:wire.test"] },
+      /^may not sign for \*\.wire\.test/,
     ],
     [
       "a wildcard within a label",

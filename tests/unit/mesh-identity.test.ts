@@ -113,6 +113,17 @@ describe("an identity from the authority's key", () => {
     expect(read(identity, files)).toEqual({ authority: authority.certificate, authorityKey });
   });
 
+  it("passes on the certificates of a file alone", () => {
+    const files = {
+      "authority.key": authorityKey,
+      "authority.pem": `# ours\n${authority.certificate}text\n`,
+    };
+    expect(read(identity, files)).toEqual({ authority: authority.certificate, authorityKey });
+    expect(refusal(identity, { ...files, "authority.pem": authority.certificate + authorityKey })).toMatch(
+      /^authorityFile: has a line that belongs to no certificate in PEM: -----BEGIN PRIVATE KEY-----/,
+    );
+  });
+
   it("is refused if the key is none, another's, or signs differently each time", () => {
     const { privateKey: rsa } = generateKeyPairSync("rsa", {
       modulusLength: 2048,

@@ -223,17 +223,18 @@ describe("a mesh", () => {
         /certificateFile: has run out on/,
         { "site.pem": expired.certificate, "site.key": expired.privateKey },
       ],
-      [/certificateFile: and privateKeyFile hold no certificate and key/, { "site.pem": "text" }],
+      [/certificateFile: holds no certificate in PEM/, { "site.pem": "text" }],
+      [/certificateFile: and privateKeyFile hold no certificate and key/, { "site.key": "text" }],
       [/authorityFile: holds no certificate/, { "authority.pem": "text" }],
       [
-        /authorityFile: holds a certificate that cannot be read/,
+        /authorityFile: holds something that is not a certificate/,
         { "authority.pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" },
       ],
       [
         /authorityFile: has run out on/,
         { "authority.pem": (await MeshAuthority.make("mesh", -60_000)).certificate },
       ],
-      [/authorityFile: holds a certificate that may sign no others/, { "authority.pem": own.certificate }],
+      [/authorityFile: is no authority's/, { "authority.pem": authority.certificate + own.certificate }],
       [
         /certificateFile: is of none of the authorities/,
         { "authority.pem": (await MeshAuthority.make("another mesh")).certificate },
@@ -242,6 +243,16 @@ describe("a mesh", () => {
     for (const [reason, changed] of cases)
       expect(
         refusals(() => {}, changed),
+        String(reason),
+      ).toEqual([expect.stringMatching(reason)]);
+    const lists: [RegExp, string][] = [
+      [/holds no revocation list in PEM/, "text"],
+      [/cannot be read/, "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"],
+      [/holds something else than/, own.privateKey],
+    ];
+    for (const [reason, list] of lists)
+      expect(
+        refusals((mesh) => (mesh.identity.revocationsFile = "list.pem"), { "list.pem": list }),
         String(reason),
       ).toEqual([expect.stringMatching(reason)]);
     expect(refusals((mesh) => (mesh.identity.revocationsFile = "none.pem"))).toEqual([

@@ -1,7 +1,8 @@
 import { generateKeyPairSync, type KeyObject, type webcrypto } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
 import * as x509 from "../../components/secrets/x509";
-import { certificateProblems, certificateWarning } from "../../components/wire/tls";
+import { certificatesAlone } from "../../components/wire/certificate-file";
+import { authorityFileProblems, certificateProblems, certificateWarning } from "../../components/wire/tls";
 
 const names = ["webapp.wire.test", "sftd.wire.test"];
 const now = new Date("2026-06-01T00:00:00Z");
@@ -152,5 +153,33 @@ describe("a certificate of the operator's own", () => {
     expect(at("2027-05-01T00:00:00Z")).toBeUndefined();
     expect(at("2027-05-22T00:00:00Z")).toBe("runs out in 10 days");
     expect(at("2027-06-02T00:00:00Z")).toBeUndefined();
+  });
+});
+
+describe("a file of authorities", () => {
+  const valid = { ca: true };
+  const authorities = (text: string) => authorityFileProblems(text, now);
+
+  it("has authorities that may sign now, and nothing else goes on", async () => {
+    const root = await certify("Root", undefined, valid);
+    const middle = await certify("Middle", root, valid);
+    const text = `# of the others\r\n${root.certificate.replaceAll("\n", "\r\n")}text\n${middle.certificate}`;
+    expect(authorities(text)).toEqual([]);
+    expect(certificatesAlone(text)).toBe(root.certificate + middle.certificate);
+  });
+
+  it("is refused with each one that may not", async () => {
+    const root = await certify("Root", undefined, valid);
+    const leaf = await certify("leaf", root, { hosts: names });
+    const old = await certify("Old", undefined, { ...valid, notAfter: new Date("2026-05-01T00:00:00Z") });
+    const late = await certify("Late", undefined, { ...valid, notBefore: new Date("2026-07-01T00:00:00Z") });
+    expect(authorities([root, leaf, old, late].map(({ certificate }) => certificate).join(""))).toEqual([
+      "is no authority's, and may sign no other certificate (CN=leaf)",
+      "has run out on May  1 00:00:00 2026 GMT (CN=Old)",
+      "is not valid before Jul  1 00:00:00 2026 GMT (CN=Late)",
+    ]);
+    expect(authorities(root.certificate + (await pemOf(root)))).toEqual([
+      "has a line that belongs to no certificate in PEM: -----BEGIN PRIVATE KEY-----",
+    ]);
   });
 });
