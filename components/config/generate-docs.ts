@@ -143,8 +143,11 @@ across keys (\`components/validation/rules.ts\`):
 - Where there are charts there is a certificate, or a way to get one: Let's Encrypt needs a way out.
 - A certificate of one's own covers all host names, is valid now, is followed by the authorities up to a root (the root,
   too, where not everybody knows it), belongs to its key, and has what browsers, Go and the ingress controller take: RSA
-  from 2048 bits or ECDSA on P-256 or P-384, SHA-256 or better, the purpose of a server, authorities that may sign, no
-  byte order mark.
+  from 2048 bits or ECDSA on P-256 or P-384, SHA-256 or better, the purpose of a server, authorities that may sign for
+  these names, no must-staple, no critical extension that is not known, no byte order mark.
+- Authorities of others (\`features.federation\`, \`mesh.identity\`) may sign, are valid now, each of them, and strong as
+  above or Ed25519; their file has no private key in it.
+- Private keys are in a form that OpenSSH reads, or Go for a certificate's: their line ends, no blanks, no byte order mark.
 
 Machines with \`existing\` count for roles, names and addresses only: their address may lie anywhere.
 `;

@@ -3,20 +3,19 @@ import {
   type Document,
   isAlias,
   isMap,
-  isPair,
   isSeq,
   LineCounter,
   type Node,
-  type Pair,
   parseAllDocuments,
   type Scalar,
   visit,
 } from "yaml";
-import { quote, quoteKey } from "../config/quote";
+import { quoteKey } from "../config/quote";
 import { yamlProblem } from "../config/yaml";
 import { meant } from "./expectations";
 import { spoiledText } from "./file-faults";
 import type { Problem } from "./problem";
+import { ambiguities, keyAt, namely, partsOf } from "./two-readings";
 
 /**
  * The text of a `Pulumi.<stack>.yaml`. The engine hands its values over as JSON: what it has turned around on the
@@ -39,8 +38,10 @@ export interface StackFile {
 /** Keys of the file itself; all others the engine passes over without a word. */
 const ownKeys = ["config", "encryptedkey", "encryptionsalt", "environment", "secretsprovider"];
 
-/** Digits that a JSON number keeps for certain (IEEE 754, double precision). */
-const certainDigits = 15;
+/** Takes another section's keys over, in YAML 1.1; the engine passes it on as a key like any other. */
+export const mergeKey = "<<";
+export const mergeAdvice =
+  "merges another section in, which is not supported: write the keys of that section out here, in place of this line";
 
 /**
  * Reads the text of a stack's file; never throws.
@@ -72,7 +73,10 @@ export function readStackFile(name: string, text: string, project: string): Stac
       line: lineAt(offsetOf(second.contents) || (second.range?.[0] ?? 0)),
     });
   if (document && syntax.length === 0)
-    problems.push(...ambiguities(document, parse(text, "1.1", new LineCounter())[0], project, lineAt));
+    problems.push(
+      ...merges(document, project, lineAt),
+      ...ambiguities(document, parse(text, "1.1", new LineCounter())[0], project, lineAt),
+    );
 
   return {
     name,
@@ -135,6 +139,24 @@ function firstFault(document: Document, name: string, lineAt: (offset: number) =
   return first ? [{ key: name, message: first.message, line: lineAt(first.at) }] : [];
 }
 
+/** Sections that shall be taken over, wherever: below keys that are free they would be values themselves. */
+function merges(document: Document, project: string, lineAt: (offset: number) => number): Problem[] {
+  const problems: Problem[] = [];
+  visit(document, {
+    Pair: (_, pair, ancestors) => {
+      const key = pair.key as Scalar;
+      if (key?.value !== mergeKey) return;
+      const around = keyAt(ancestors, false, project);
+      problems.push({
+        key: ["config", "the file"].includes(around) ? mergeKey : `${around}.${mergeKey}`,
+        message: mergeAdvice,
+        line: lineAt(key.range?.[0] ?? 0),
+      });
+    },
+  });
+  return problems;
+}
+
 const parse = (text: string, version: "1.1" | "1.2", lineCounter: LineCounter): Document[] => {
   const documents = parseAllDocuments(text, {
     version,
@@ -144,111 +166,6 @@ const parse = (text: string, version: "1.1" | "1.2", lineCounter: LineCounter): 
   });
   return Array.isArray(documents) ? documents : [];
 };
-
-/** `machines[3].address` as its parts. */
-const partsOf = (key: string): string[] => key.split(/[.[\]"]+/).filter((part) => part !== "");
-
-/** Plain words that YAML 1.1 and 1.2 read as different values, and numbers with more digits than survive the way. */
-function ambiguities(
-  document: Document,
-  older: Document | undefined,
-  project: string,
-  lineAt: (offset: number) => number,
-): Problem[] {
-  const readings = new Map<number, unknown>();
-  if (older)
-    visit(older, { Scalar: (_, node) => void (node.range && readings.set(node.range[0], node.value)) });
-  const problems: Problem[] = [];
-  visit(document, {
-    Scalar: (where, node, ancestors) => {
-      const { source, value, range } = node;
-      if (node.type !== "PLAIN" || source === undefined || !range) return;
-      const key = keyAt([...ancestors, node], where === "key", project);
-      const line = lineAt(range[0]);
-      const hidden = mayBeSecret.test(key) || !harmless.test(source);
-      const other = readings.get(range[0]);
-      if (typeof other !== "symbol" && readings.has(range[0]) && shown(other) !== shown(value))
-        problems.push({
-          key,
-          message: hidden
-            ? "is one value in YAML 1.1 and another in YAML 1.2: write a number in plain decimal digits, and put text in quotes"
-            : `${source} is ${shown(other)} in YAML 1.1 and ${shown(value)} in YAML 1.2, and Pulumi's reader is between the two: ${advice(source, other, value)}`,
-          line,
-        });
-      else if (typeof value === "number" && !decimal.test(source) && !key.startsWith("wire.values"))
-        problems.push({
-          key,
-          message: notation(source, value),
-          line,
-        });
-      else if (typeof value === "number" && digitsOf(source) > certainDigits)
-        problems.push({
-          key,
-          message: "has more digits than a number keeps: write fewer, or put it in quotes if it is text",
-          line,
-        });
-    },
-  });
-  return problems;
-}
-
-/** What to write in place of a number in another notation. */
-function notation(source: string, value: number): string {
-  const what = `${source.slice(0, 6)}${source.length > 6 ? "…" : ""}`;
-  return Number.isFinite(value)
-    ? `${what} is a number in another notation: write ${quote(value)}, or put it in quotes if it is text`
-    : `${what} is a number that nothing can have to YAML: write another one, or put it in quotes if it is text`;
-}
-
-/** How people write a number; hexadecimal, octal and exponents are more often a slip, or text, than meant. */
-const decimal = /^-?\d+(\.\d+)?$/;
-
-/** Keys whose values are not for messages: a secret in plain text is refused without showing it. */
-const mayBeSecret = /pass|secret|token|credential|key|^wire\.values/i;
-
-/** Words, dates and times of day that are too short, or too plain, for a secret. */
-const harmless = /^(.{1,5}|\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d)$/;
-
-const digitsOf = (source: string): number =>
-  source
-    .replace(/[eE].*$/, "")
-    .replace(/\D/g, "")
-    .replace(/^0+|0+$/g, "").length;
-
-const shown = (value: unknown): string =>
-  typeof value === "number" && !Number.isFinite(value)
-    ? "a number that is none"
-    : value instanceof Date
-      ? `the time ${value.toISOString()}`
-      : typeof value === "string"
-        ? `"${value}"`
-        : String(value);
-
-/** What to write in place of a word with two readings. */
-function advice(source: string, older: unknown, newer: unknown): string {
-  const plain = [older, newer].filter(
-    (value) => typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value)),
-  );
-  return `write ${[...new Set([...plain.map(String), `"${source}"`])].join(" or ")}`;
-}
-
-/** A key, or its beginning if it is none that anybody would choose: it may be a secret in the wrong place. */
-const namely = (key: string): string =>
-  /^[A-Za-z][A-Za-z-]{0,23}\d{0,3}$/.test(key) ? key : `${key.slice(0, 3)}…`;
-
-/** The key of a scalar as an operator would write it, without the project's namespace. */
-function keyAt(ancestors: readonly unknown[], isKey: boolean, project: string): string {
-  let text = "";
-  ancestors.forEach((node, index) => {
-    const child = ancestors[index + 1];
-    if (isSeq(node)) text += `[${node.items.indexOf(child)}]`;
-    if (isPair(node)) {
-      const key = namely(String((node as Pair<Scalar>).key).replace(`${project}:`, ""));
-      text += text ? `.${key}` : key;
-    }
-  });
-  return text.replace(/^config\./, "") || (isKey ? "a key" : "the file");
-}
 
 /**
  * Keys that are of no namespace that anything here reads.
@@ -262,6 +179,7 @@ export const strayKeys = (
 ): Problem[] =>
   keys.flatMap((key) => {
     const [namespace = "", name = ""] = [key.slice(0, key.indexOf(":")), key.slice(key.indexOf(":") + 1)];
+    if (key === mergeKey) return [{ key, message: mergeAdvice, line: lineOf(key) }];
     // "pulumi:" is the engine's own.
     if (namespace === project || namespace === "pulumi") return [];
     const meant = known.includes(name) || distance(namespace, project) <= 3;

@@ -1,11 +1,12 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { quote, quoteKey } from "../config/quote";
 import { type Configuration, configurationSchema } from "../config/schema";
 
 import { expectation, meant } from "./expectations";
+import { knownKeys } from "./known-keys";
 import type { Problem } from "./problem";
 import { checkRules, findWarnings } from "./rules";
-import type { StackFile } from "./stack-file";
+import { mergeAdvice, mergeKey, type StackFile } from "./stack-file";
 import type { Surroundings } from "./surroundings";
 import { findUnused } from "./unused";
 
@@ -42,7 +43,7 @@ export function validate(values: Readonly<Record<string, unknown>>, surroundings
   const { stackFile, strayKeys = [] } = surroundings;
   const parsed = configurationSchema.safeParse(values, { reportInput: true });
   const issues = parsed.error?.issues ?? [];
-  const problems = [
+  const found = [
     ...(stackFile?.problems ?? []),
     ...strayKeys,
     ...describeIssues(issues, stackFile?.lineOf),
@@ -51,6 +52,11 @@ export function validate(values: Readonly<Record<string, unknown>>, surroundings
       surroundings,
     ),
   ];
+  // Text, keys and values are looked at one by one, and may each have come upon the same.
+  const problems = found.filter(
+    ({ key, message }, index) =>
+      found.findIndex((other) => other.key === key && other.message === message) === index,
+  );
   if (problems.length > 0 || !parsed.data) throw new ConfigurationError(problems, stackFile);
   return {
     config: parsed.data,
@@ -95,6 +101,12 @@ function describeIssue(issue: z.core.$ZodIssue, lineOf: StackFile["lineOf"]): Pr
   if (issue.code === "unrecognized_keys") {
     const known = knownKeys(issue.path);
     return issue.keys.map((unknown) => {
+      if (unknown === mergeKey)
+        return {
+          key: formatPath([...issue.path, mergeKey]),
+          line: lineOf(formatPath([...issue.path, mergeKey])),
+          message: mergeAdvice,
+        };
       const [section = "", ...below] = unknown.split(".");
       if (below.length > 0 && known.includes(section))
         return {
@@ -122,25 +134,3 @@ const formatPath = (path: readonly PropertyKey[]): string =>
       typeof part === "number" ? `${text}[${part}]` : text ? `${text}.${String(part)}` : String(part),
     "",
   );
-
-/** The keys that the schema knows at a path. */
-function knownKeys(path: readonly PropertyKey[]): string[] {
-  let schema: z.core.$ZodType = configurationSchema;
-  for (const part of path) {
-    const inner = unwrap(schema);
-    if (inner instanceof z.ZodArray) schema = inner.element;
-    else if (inner instanceof z.ZodObject) schema = inner.shape[String(part)];
-    else if (inner instanceof z.ZodRecord) schema = inner.valueType;
-  }
-  const object = unwrap(schema);
-  if (object instanceof z.ZodRecord)
-    return object.keyType instanceof z.ZodEnum ? object.keyType.options.map(String) : [];
-  return object instanceof z.ZodObject ? Object.keys(object.shape) : [];
-}
-
-/** Takes `optional` and `default` off a schema. */
-function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
-  return schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault
-    ? unwrap(schema.def.innerType)
-    : schema;
-}
