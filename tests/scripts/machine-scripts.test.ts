@@ -19,6 +19,7 @@ import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { admittedMark } from "../../components/host/firewall/host-services";
 import { renderRuleset } from "../../components/host/firewall/ruleset";
+import { preflightScript } from "../../components/host/preflight/preflight";
 import { loadScript, renderInput } from "../../components/machine/script";
 import { type Ended, Namespace } from "../acceptance/verify/namespace";
 import { listen, stop } from "../fixtures/http-server";
@@ -90,7 +91,11 @@ function run(
   { ownNetwork = false, setting = [] }: Where = {},
 ): Promise<Ended> {
   const path = join("components/host", file);
-  const input = renderInput(loadScript(dirname(path), path.slice(dirname(path).length + 1)), parameters);
+  const script =
+    file === "preflight/preflight.sh"
+      ? preflightScript
+      : loadScript(dirname(path), path.slice(dirname(path).length + 1));
+  const input = renderInput(script, parameters);
   const commands = [
     // The first folder of the PATH that the prelude sets.
     "mount -t tmpfs tmpfs /usr/local/sbin",
@@ -130,6 +135,8 @@ describe("preflight.sh", () => {
     LOCAL_ADDRESS: "203.0.113.1",
     HOST_PORTS: "",
     ADMITTED_MARK: admittedMark,
+    MACHINE_SERVICES: "udp/53 tcp/53 udp/67 udp/123",
+    NODE_PORTS: "80:31772 443:31773",
     TAKEN_PORTS: "tcp 80 80\ntcp 443 443\nudp 3478 3478\nudp 32768 65535",
     PUBLIC_INTERFACE: "",
     ARTIFACT_LOCATIONS: "",
@@ -271,7 +278,7 @@ describe("preflight.sh", () => {
       "a table of the operator's own",
       "inet site",
       "chain in { type filter hook input priority filter; policy drop; ACCEPTED }",
-      /table inet site refuses .*: let it accept what comes in and what goes out at the interface wirebox/,
+      /table inet site refuses .*: nft 'insert rule inet site in iifname "wirebox" accept'$/,
     ],
   ])(
     "finds that %s is in the way, until it lets the machines through",
@@ -314,28 +321,61 @@ describe("preflight.sh", () => {
       "udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
       "udp.bind(('0.0.0.0', 51820))",
       "local = socket.create_server(('127.0.0.1', 80))",
+      "mapped = socket.socket(socket.AF_INET6)",
+      "mapped.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)",
+      "mapped.bind(('::ffff:203.0.113.1', 3478))",
+      "mapped.listen()",
       "print('listening', flush=True)",
       "sys.stdin.read()",
     ].join("\n");
     const listener = spawn("ip", ["netns", "exec", host.name, "python3", "-c", program]);
     try {
       await once(listener.stdout, "data");
-      const found = await run("preflight/preflight.sh", "apply", parameters());
-      expect(found.stdout).toMatch(
-        /finding 1: tcp port 443 of 203\.0\.113\.1 is taken by python3 and goes to the machines/,
-      );
-      expect(found.stdout).toMatch(
-        /note: python3 has udp port 51820 open, .*firewall\.hostPorts \(udp\/51820\)/,
-      );
-      expect(found.stdout).not.toMatch(/port 80 /);
+      const taking = { ...parameters(), TAKEN_PORTS: `${parameters().TAKEN_PORTS}\ntcp 3478 3478` };
+      const found = await run("preflight/preflight.sh", "apply", taking);
+      const taken = [
+        ...found.stdout.matchAll(/^finding \d: (.*) of 203\.0\.113\.1 is taken by python3 and/gm),
+      ];
+      expect(taken.map(([, port]) => port).sort()).toEqual([
+        "tcp port 3478",
+        "tcp port 443",
+        "udp port 51820",
+      ]);
+      expect(found.stdout).toMatch(/firewall\.hostPorts \(udp\/51820\)$/m);
       const kept = await run("preflight/preflight.sh", "apply", {
         ...parameters(),
         HOST_PORTS: "tcp/443 udp/51820",
       });
       expect(kept.stdout).not.toMatch(/51820|443/);
+      expect(kept).toMatchObject(succeeded);
     } finally {
       listener.kill();
     }
+  });
+
+  it.each([
+    ["a program that only asks", "avahi-daemon", "cat"],
+    [
+      "one that is gone a moment later",
+      "resolver",
+      "touch SEEN.$$; [ $(ls -d SEEN.* | wc -l) -gt 1 ] || cat",
+    ],
+  ])("takes %s for no listener", async (_, program, shown) => {
+    standIn(
+      "ss",
+      `${shown.replaceAll("SEEN", join(root, "seen"))} <<<'udp UNCONN 0 0 0.0.0.0:40001 0.0.0.0:* users:(("${program}",pid=9,fd=3))'`,
+    );
+    expect(await run("preflight/preflight.sh", "apply", parameters())).toMatchObject(succeeded);
+  });
+
+  it("says so where other firewalls cannot be tried, and goes on", async () => {
+    standIn("unshare", "echo 'unshare: unshare failed: Operation not permitted' >&2; exit 1");
+    host.run("nft", "add", "table", "inet", "site");
+    const ended = await run("preflight/preflight.sh", "apply", parameters());
+    expect(ended).toMatchObject(succeeded);
+    expect(ended.stdout).toMatch(
+      /^note: what other firewalls let through could not be tried: .*Operation not permitted$/m,
+    );
   });
 
   it("finds an answer missing where libvirt does not run", async () => {

@@ -28,6 +28,7 @@ const loader = "components/artifact/registry/load-and-push-images.sh";
 /** What stands behind the prelude in the scripts of a room, by the beginning of their paths. */
 const shared: Readonly<Record<string, readonly string[]>> = {
   "components/data-services/": ["components/data-services/service.sh"],
+  "components/host/preflight/": ["components/host/preflight/firewalls.sh"],
   "components/wickr/": ["components/wickr/disk.sh"],
   "components/kubernetes/version/": ["components/kubernetes/version/step.sh"],
   "components/kubernetes/member/": [

@@ -13,7 +13,6 @@
 : "${PUBLIC_ADDRESS:?address whose ports are forwarded}"
 : "${LOCAL_ADDRESS:?address of this host that it is translated to, the same where it is not}"
 : "${HOST_PORTS?ports that stay with the host, such as udp/51820, empty for none}"
-: "${ADMITTED_MARK:?mark of what a stack has let its machines ask of the host}"
 : "${TAKEN_PORTS:?ports that go to the machines, a line each: protocol, first, last}"
 : "${PUBLIC_INTERFACE?interface to make for it, empty if the address is on the host already}"
 : "${ARTIFACT_LOCATIONS?where the artifact is, one a line, empty without one}"
@@ -158,56 +157,39 @@ missing_address() {
   fi
 }
 
-# Tables of somebody else's (ufw, firewalld, Docker) have their way: a packet has to pass every one of them. Machines ask
-# the host for addresses and names, and what clients send is forwarded to them.
-check_foreign_firewalls() {
-  local table rules
-  while read -r _ table; do
-    [ "$table" != "inet $NETWORK" ] || continue
-    # shellcheck disable=SC2086 # family and name are two words
-    rules=$(nft list table $table 2>/dev/null)
-    if refuses input && ! passes iifname && ! passes_marked; then
-      finding "table $table refuses what the machines ask this host for, their addresses (DHCP) and names: $(remedy)"
-    elif refuses forward && ! { passes iifname && passes oifname; }; then
-      finding "table $table drops what is forwarded to and from the machines: $(remedy)"
-    fi
-  done < <(nft list tables 2>/dev/null)
-}
-
-# Whether the table in RULES lets nothing through a hook unless a rule says so.
-refuses() { [[ $table == *" firewalld" ]] || grep -Eq "hook $1 .*policy drop" <<<"$rules"; }
-
-# Whether it lets through what comes in (iifname) or goes out (oifname) at the machines' bridge.
-passes() { grep -Eq "$1 \"$NETWORK\".*(accept|goto [A-Za-z_]+_(trusted|libvirt))" <<<"$rules"; }
-
-# Another stack's rules let those machines in whose own rules do.
-passes_marked() { grep -q "meta mark $ADMITTED_MARK accept" <<<"$rules"; }
-
-# The commands that let the machines through, by whose table it is.
-remedy() {
-  local commands=
-  case $rules in *ufw-*) commands="ufw allow in on $NETWORK; ufw route allow in on $NETWORK; ufw route allow out on $NETWORK" ;; esac
-  case $rules in *DOCKER*) commands="${commands:+$commands; }iptables -I DOCKER-USER -i $NETWORK -j ACCEPT; iptables -I DOCKER-USER -o $NETWORK -j ACCEPT" ;; esac
-  case $table in *" firewalld") commands="firewall-cmd --permanent --zone=trusted --add-interface=$NETWORK; firewall-cmd --reload" ;; esac
-  echo "${commands:-let it accept what comes in and what goes out at the interface $NETWORK}"
-}
+# Programs whose sockets wait for answers to what they asked, on ports that the kernel chose (`comm`, 15 characters).
+ASKERS=' avahi-daemon chronyd dhclient dhcpcd dnsmasq named NetworkManager nscd ntpd rpc.statd rpcbind snmpd systemd-network systemd-resolve systemd-timesyn unbound '
 
 # What listens on the public address now would hear nothing any more. UDP sockets without a process are the kernel's own
-# (WireGuard); a client's, which waits for its answers alone, is none the worse for it.
+# (WireGuard). In the range of a call's media are clients' as well, which wait for their answers alone and are none the
+# worse for it: a program that only asks, and any socket on a port of the kernel's choice that is gone at a second look.
 check_listeners() {
-  local protocol address port process first last taken
-  while read -r protocol _ _ _ address _ process; do
-    port=${address##*:} address=${address%:*}
-    case ${address%\%*} in "$LOCAL_ADDRESS" | '0.0.0.0' | '*' | '[::]') ;; *) continue ;; esac
-    case " $HOST_PORTS " in *" $protocol/$port "*) continue ;; esac
+  local protocol address port process first last taken listeners later=
+  listeners=$(list_listeners)
+  while read -r protocol address port process; do
     while read -r taken first last; do
       if [ "$taken" != "$protocol" ] || [ "$port" -lt "$first" ] || [ "$port" -gt "$last" ]; then continue; fi
       if [ "$protocol" = udp ] && [ "$first" != "$last" ] && [ -n "$process" ]; then
-        say "note: $process has $protocol port $port open, which a call's media gets at $LOCAL_ADDRESS: if it serves others, keep it with firewall.hostPorts ($protocol/$port)"
-      else
-        finding "$protocol port $port of $LOCAL_ADDRESS is taken by ${process:-the kernel (WireGuard, for example)} and goes to the machines: move it, or keep it with firewall.hostPorts ($protocol/$port)"
+        [[ $ASKERS != *" $process "* ]] || continue
+        [ -n "$later" ] || later=$(sleep 1 && list_listeners)
+        grep -qxF "$protocol $address $port $process" <<<"$later" || continue
       fi
+      finding "$protocol port $port of $LOCAL_ADDRESS is taken by ${process:-the kernel (WireGuard, for example)} and goes to the machines: move it, or keep it with firewall.hostPorts ($protocol/$port)"
     done <<<"$TAKEN_PORTS"
+  done <<<"$listeners"
+}
+
+# Protocol, address, port and process of each listener that the public address reaches, as far as the host does not keep it.
+list_listeners() {
+  local protocol address port process
+  while read -r protocol _ _ _ address _ process; do
+    port=${address##*:} address=${address%:*}
+    address=${address%\%*}
+    # A socket of IPv6 on an address of IPv4.
+    case $address in '[::ffff:'*) address=${address#'[::ffff:'} address=${address%']'} ;; esac
+    case $address in "$LOCAL_ADDRESS" | '0.0.0.0' | '*' | '[::]') ;; *) continue ;; esac
+    case " $HOST_PORTS " in *" $protocol/$port "*) continue ;; esac
+    printf '%s\n' "$protocol $address $port $process"
   done < <(ss -H --listening --numeric --tcp --udp --processes 2>/dev/null | sed -E 's/users:\(\("([^"]*)".*/\1/')
 }
 
@@ -245,6 +227,8 @@ to_number() {
   IFS=. read -r a b c d <<<"$1"
   echo $(((a << 24) + (b << 16) + (c << 8) + d))
 }
+
+to_address() { echo "$(($1 >> 24)).$(($1 >> 16 & 255)).$(($1 >> 8 & 255)).$(($1 & 255))"; }
 
 mask_length() {
   local number bits=0

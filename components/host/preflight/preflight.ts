@@ -1,11 +1,16 @@
+import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { Plan } from "../../config/plan";
+import { ingressNodePorts } from "../../config/ports";
 import type { Configuration } from "../../config/schema";
 import { knownHostsFile } from "../../config/schema";
 import { bytesOfGB } from "../../config/units";
 import { loadScript, runScript } from "../../machine/script";
 import type { Target } from "../../machine/target";
-import { admittedMark } from "../firewall/host-services";
+import { admittedMark, machineServices } from "../firewall/host-services";
+
+/** Looks at the host, with the functions that ask its firewalls. */
+export const preflightScript = loadScript(__dirname, "preflight.sh", join(__dirname, "firewalls.sh"));
 
 /** Arguments of {@link Preflight}. */
 export interface PreflightArgs {
@@ -38,7 +43,7 @@ export class Preflight extends pulumi.ComponentResource {
       `${name}-host`,
       {
         target,
-        script: loadScript(__dirname, "preflight.sh"),
+        script: preflightScript,
         parameters: {
           NETWORK: network.name,
           CIDR: network.cidr,
@@ -56,6 +61,8 @@ export class Preflight extends pulumi.ComponentResource {
           HOST_PORTS: firewall.hostPorts.join(" "),
           TAKEN_PORTS: takenPorts(plan),
           ADMITTED_MARK: admittedMark,
+          MACHINE_SERVICES: machineServices.map(({ protocol, port }) => `${protocol}/${port}`).join(" "),
+          NODE_PORTS: `80:${ingressNodePorts.http} 443:${ingressNodePorts.https}`,
           PUBLIC_INTERFACE: firewall.publicInterface ?? "",
           ARTIFACT_LOCATIONS: (config.artifact?.sources ?? []).map(({ location }) => location).join("\n"),
         },
