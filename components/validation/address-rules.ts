@@ -204,14 +204,23 @@ function apiProblems({ kubernetes: { api }, machines }: Addressed): Problem[] {
   ];
 }
 
-/** What lies on the host goes with it. */
-function offHostProblems({ backup, firewall, host }: Addressed): Problem[] {
+/** What lies on the host goes with it, and on the asset host the backups lie already. */
+function offHostProblems({ backup, firewall, host, machines }: Addressed): Problem[] {
   const address = backup.offHost?.address;
+  const key = "backup.offHost.address";
+  const assetHost = machines.findIndex((one) => one.role === "assethost" && one.address === address);
+  if (assetHost >= 0)
+    return [
+      {
+        key,
+        message: `${address} is the asset host itself (machines[${assetHost}]), which has the backups already; it must be a server elsewhere`,
+      },
+    ];
   const own = [firewall.publicAddress, firewall.localAddress, host.ssh?.address];
   return address !== undefined && own.includes(address)
     ? [
         {
-          key: "backup.offHost.address",
+          key,
           message: `${address} is the host itself, with which all backups would go; it must be a server elsewhere`,
         },
       ]

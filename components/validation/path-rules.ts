@@ -38,6 +38,17 @@ function folderProblems(key: string, path: string | undefined): Problem[] {
   const plain = posix.normalize(path).replace(/(?<=.)\/$/, "");
   if (plain !== path)
     return [{ key, message: `${path} has more than one way to be written: write ${plain}` }];
+  // The kernel's NAME_MAX and PATH_MAX (limits.h), with room for a file in the folder.
+  const long = path.split("/").find((name) => name.length > 255);
+  if (long !== undefined || path.length > 4096 - 256)
+    return [
+      {
+        key,
+        message: long
+          ? `has a name of ${long.length} characters in it; the kernel takes 255`
+          : `has ${path.length} characters; the kernel takes 4095 for a file's path, of which ${4096 - 256} are left for its folder`,
+      },
+    ];
   const reason = hostFolder(path);
   return reason === undefined
     ? []

@@ -92,6 +92,15 @@ export const hostFolder: Reservation = firstOf(
     /^\/var\/lib\/(docker|containerd|dpkg|apt|systemd|snapd)\//,
     "another program keeps its own files there",
   ),
+  // Folders of libvirt's drivers and of the programs that it starts.
+  matching(
+    /^\/var\/lib\/libvirt\/(boot|ch|dnsmasq|filesystems|libxl|lockd|lxc|network|openvz|qemu|sanlock|secrets|swtpm|xen)(\/|$)/,
+    "libvirt keeps its own files there",
+  ),
+  matching(
+    /^\/var\/lib\/(wiab-deployments|wiab\/made)(\/|$)/,
+    "the program keeps there what it knows of its stacks",
+  ),
 );
 
 /** `firewall.publicInterface`. */

@@ -1,7 +1,5 @@
-import { isIPv4 } from "node:net";
 import { checkAssetHost } from "../artifact/asset-host/plan";
 import { planArtifact } from "../artifact/plan";
-import { contains, gatewayOf } from "../config/addresses";
 import { publicNames } from "../config/names";
 import { isGatewayAlone, ownMachines } from "../config/plan";
 import { callingPorts } from "../config/ports";
@@ -18,6 +16,7 @@ import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
 import { addressRules, addressWarnings } from "./address-rules";
 import { knownHostRules } from "./known-hosts";
+import { hostRelayRules, privateMailRules } from "./mail-rules";
 import { meshNetworkRules } from "./mesh-network-rules";
 import { meshAloneRules, meshProgramRules, meshRules } from "./mesh-rules";
 import { pathRules } from "./path-rules";
@@ -25,7 +24,7 @@ import type { Problem, Sections } from "./problem";
 import { domainName, interfaceName, machineName, networkName, userName } from "./reserved-names";
 import { secretRules } from "./secret-rules";
 import { serviceTlsRules } from "./service-tls-rules";
-import { sizingRules, storeRules, volumeRules } from "./sizing-rules";
+import { nodeDiskRules, sizingRules, storeRules, volumeRules } from "./sizing-rules";
 import { publicKeyProblem } from "./ssh-keys";
 import type { Surroundings } from "./surroundings";
 import { valueRules } from "./value-rules";
@@ -60,7 +59,9 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["machines", "dataServices", "backup"], sizingRules),
     rule(["machines", "image", "kubernetes"], volumeRules),
     rule(["machines", "artifact", "image"], storeRules),
+    rule(["machines", "image"], nodeDiskRules),
     rule(["firewall", "mail", "network", "machines"], privateMailRules),
+    rule(["firewall", "mail", "network", "host", "calling"], hostRelayRules),
     rule(["calling", "machines"], callingRules),
     rule(["host", "machines"], keyFileRules),
     rule(["host"], knownHostRules),
@@ -313,25 +314,6 @@ function keyFileRules(config: Sections<"host" | "machines">, { keyFileProblem }:
     const message = file && keyFileProblem(file);
     return message ? [{ key, message }] : [];
   });
-}
-
-/** Mail to a server that the machines cannot reach would stay where it is, without a word. */
-function privateMailRules({
-  firewall,
-  mail,
-  network,
-  machines,
-}: Sections<"firewall" | "mail" | "network" | "machines">): Problem[] {
-  const host = mail.relay?.host;
-  if (!firewall.privateDeployment || host === undefined || !isIPv4(host)) return [];
-  return contains(network.cidr, host) || machines.some(({ address }) => address === host)
-    ? []
-    : [
-        {
-          key: "mail.relay.host",
-          message: `${host} is outside, and firewall.privateDeployment takes the machines' way out: run a relay on the host (${gatewayOf(network.cidr)}) or on a machine, or set privateDeployment to false`,
-        },
-      ];
 }
 
 function publicKeyRules({ ssh }: Sections<"ssh">): Problem[] {

@@ -78,6 +78,41 @@ export function volumeRules({
     : [];
 }
 
+/** What etcd may come to, in GB: its default quota is 2 GiB (etcd's documentation, "System limits"). */
+const etcdGB = 2 * 1.073741824;
+/** What kubelet keeps free of a disk before it evicts pods: `nodefs.available` and `imagefs.available` are 10 % (kubelet.ts). */
+const keptFree = 0.1;
+
+/**
+ * A kubenode keeps the system, etcd and the images that it runs. How large those are is known of an artifact alone, as files
+ * that are packed: a lower bound.
+ */
+export function nodeDiskRules(
+  { machines, artifact, image }: Sections<"machines" | "image"> & Partial<Sections<"artifact">>,
+  { readManifest }: Surroundings,
+): Problem[] {
+  let bytes = 0;
+  try {
+    for (const { manifest } of artifact?.sources ?? [])
+      for (const file of readManifest(manifest).files)
+        if (file.image && file.image.set !== "adminhost") bytes += file.size;
+  } catch {
+    // As in storeRules.
+    return [];
+  }
+  const least = (image.virtualSizeGB + etcdGB + bytes / 1e9) / (1 - keptFree);
+  return machines.flatMap(({ name, role, existing, diskGB }, index) =>
+    role === "kubenode" && !existing && diskGB >= image.virtualSizeGB && diskGB < least
+      ? [
+          {
+            key: `machines[${index}].diskGB`,
+            message: `${name}: ${quote(diskGB)} GB are too few for a kubenode: the system (${quote(image.virtualSizeGB)} GB), etcd (2.1 GB)${bytes > 0 ? `, the artifact's images (${(bytes / 1e9).toFixed(1)} GB)` : ""} and the tenth of the disk that kubelet keeps free; at least ${Math.ceil(least)}`,
+          },
+        ]
+      : [],
+  );
+}
+
 /** The asset host keeps every file of the artifact. */
 export function storeRules(
   { machines, artifact, image }: Sections<"machines" | "artifact" | "image">,

@@ -34,6 +34,18 @@ describe("an address", () => {
       expect.stringMatching(/^backup\.offHost\.address: .* is the host itself/),
     ]);
     expect(problemsOf((c) => (c.backup = { offHost: offHost("198.51.100.77") }))).toEqual([]);
+    const existing = (index: number) => (c: Values) => {
+      Object.assign(c.machines[index], {
+        address: "198.51.100.77",
+        existing: { user: "admin", privateKeyFile: "/k" },
+      });
+      c.backup = { offHost: offHost("198.51.100.77") };
+    };
+    expect(problemsOf(existing(0)).filter((line) => line.startsWith("backup"))).toEqual([
+      expect.stringMatching(
+        /^backup\.offHost\.address: 198\.51\.100\.77 is the asset host itself \(machines\[0\]\)/,
+      ),
+    ]);
   });
 
   it.each(Object.keys(addressed))("%s is refused in every network of the cluster's", (key) => {

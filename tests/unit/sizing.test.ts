@@ -73,6 +73,27 @@ describe("what fails late", () => {
       "mail.relay.host: 198.51.100.25 is outside, and firewall.privateDeployment",
     ],
     [
+      "mail to a port of the host's that the firewall sends on",
+      (c) => (c.mail = { relay: { host: c.firewall.publicAddress, port: 443 } }),
+      "mail.relay.port: 443 of the host",
+    ],
+    [
+      "mail to the host's SSH server",
+      (c) => {
+        c.host.ssh = { ...c.host.ssh, port: 2222 };
+        c.mail = { relay: { host: "192.168.122.1", port: 2222 } };
+      },
+      "mail.relay.port: 2222 of the host (192.168.122.1) is its SSH server's",
+    ],
+    [
+      "a kubenode without room for etcd",
+      (c) => {
+        c.kubernetes = { volumes: { perNode: 0 } };
+        c.machines[2].diskGB = 4.5;
+      },
+      "machines[2].diskGB: kubenode2: 4.5 GB are too few for a kubenode",
+    ],
+    [
       "a schedule of cron",
       (c) => (c.backup = { schedule: "30 2 * * *" }),
       "backup.schedule: is a schedule of cron; one of systemd.time(7) is wanted",
@@ -91,6 +112,41 @@ describe("what fails late", () => {
       c.mail = { relay: { host: "192.168.122.1" } };
     };
     expect(problemsOf(onHost)).toEqual([]);
+    // The host is the host under each of its addresses; the gateway's port 443 is not forwarded.
+    for (const relay of [{ host: "203.0.113.10" }, { host: "192.168.122.1", port: 443 }])
+      expect(
+        problemsOf((c) => {
+          c.firewall.publicAddress = "203.0.113.10";
+          onHost(c);
+          c.mail = { relay };
+        }),
+      ).toEqual([]);
+  });
+
+  it("is a kubenode's disk that the artifact's images do not fit on", () => {
+    const image = (set: "helm" | "adminhost") => ({
+      ...{ path: `${set}.tar`, archive: "a.tar", sha256: "0".repeat(64), size: 20e9, kind: "image" as const },
+      image: { reference: set, id: `sha256:${"0".repeat(64)}`, format: "docker-archive" as const, set },
+    });
+    const holding = (diskGB: number, ...sets: readonly ("helm" | "adminhost")[]) =>
+      problemsOf(
+        (c) => {
+          c.artifact = { sources: [{ location: "/a", manifest: "/a/manifest.json" }] };
+          c.machines[0].diskGB = 500;
+          c.machines[1].diskGB = diskGB;
+        },
+        {
+          readManifest: () => ({
+            ...{ format: 1, name: "a", layout: "bundle", archives: [], apt: [] },
+            files: sets.map(image),
+          }),
+        },
+      ).filter((line) => line.startsWith("machines[1].diskGB"));
+    expect(holding(27, "helm")).toEqual([
+      expect.stringMatching(/^machines\[1\]\.diskGB: .* the artifact's images \(20\.0 GB\) .*; at least 28$/),
+    ]);
+    expect(holding(28, "helm")).toEqual([]);
+    expect(holding(27, "adminhost")).toEqual([]);
   });
 });
 
