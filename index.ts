@@ -1,15 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
+import { makeFirewall, makeHost } from "./components/deployment/host";
 import { loadDeployment } from "./components/deployment/load";
 import { makeMachines } from "./components/deployment/machines";
 import { stackOutputs } from "./components/deployment/outputs";
 import { makePlatform } from "./components/deployment/platform";
 import { makeWickr } from "./components/deployment/wickr";
-import { Firewall } from "./components/host/firewall/firewall";
-import { planRuleset } from "./components/host/firewall/ruleset";
-import { Host } from "./components/host/host";
-import { hostTarget } from "./components/host/target";
 import { Secrets } from "./components/secrets/secrets";
-import { readPrivateKey } from "./components/validation/load";
 
 const deployment = loadDeployment();
 const { config, plan, artifact } = deployment;
@@ -21,17 +17,9 @@ const secrets = new Secrets("secrets", {
   smtpPassword: config.mail.relay?.password && pulumi.secret(config.mail.relay.password),
 });
 
-// Preflight, network, storage pool, the guests' image.
-const host = new Host("host", {
-  target: hostTarget(config.host, readPrivateKey(config.host.ssh?.privateKeyFile)),
-  config,
-  plan,
-});
-const firewall = new Firewall("firewall", {
-  target: host.target,
-  ruleset: planRuleset(config, plan),
-  publicInterface: config.firewall.publicInterface,
-});
+// Preflight; where the stack makes its machines, their network, storage pool and image.
+const host = makeHost(deployment);
+const firewall = makeFirewall(deployment, host);
 const machines = makeMachines({ config, plan, host, secrets });
 
 // Supplies for all machines, then data services beside Kubernetes, then backups of both, and Wire.

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { hostSsh } from "../components/config/schema";
+import { hostSsh } from "../components/config/ssh-schema";
 import { shellQuote } from "../components/machine/script";
 import { run } from "../toolchain/commands";
 import type { Virsh } from "./half-made";

@@ -5,7 +5,7 @@ import { run } from "../toolchain/commands";
 import type { LabArtifact } from "./artifact";
 import { keepBundlesOf } from "./bundle";
 import { makeCertificate } from "./certificate";
-import { containerKey, startContainers } from "./containers/containers";
+import { containerKey, makeNetwork, startContainers } from "./containers/containers";
 import { certificateFolder, chartsFolder, stackFile } from "./context";
 import { type LabArgs, type LabSize, labConfiguration, labDomain } from "./stack";
 
@@ -29,6 +29,7 @@ export async function configureLab(
   const text = `# The ${size} lab of this machine, written by "npm run lab".\n${stringify({ ...former, config })}`;
   if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text);
   keepBundlesOf(file);
+  if (lab.existing) await makeNetwork(stack);
   await startContainers({
     stack,
     image,
@@ -44,11 +45,17 @@ async function unpackCharts({ charts }: LabArtifact, folder: string): Promise<st
   return join(folder, "charts");
 }
 
-/** The size of a lab that is configured already. */
-export function configuredSize(stack: string): LabSize | undefined {
+/** What a lab is that is configured already; undefined where there is none. */
+export function configured(
+  stack: string,
+): { readonly size: LabSize; readonly existing: boolean } | undefined {
   const file = stackFile(stack);
-  const machines = existsSync(file)
-    ? parse(readFileSync(file, "utf8")).config?.["wiab-staging:machines"]
+  const config = existsSync(file) ? parse(readFileSync(file, "utf8")).config : undefined;
+  const machines = config?.["wiab-staging:machines"];
+  return Array.isArray(machines)
+    ? {
+        size: machines.length > 3 ? "full" : "small",
+        existing: config["wiab-staging:host"]?.hypervisor === "none",
+      }
     : undefined;
-  return Array.isArray(machines) ? (machines.length > 3 ? "full" : "small") : undefined;
 }

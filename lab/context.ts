@@ -21,6 +21,8 @@ export interface LabOptions {
   readonly former: boolean;
   /** Layout of what the machines are installed from. @default bundle */
   readonly artifact: ArtifactKind;
+  /** Whether all machines are containers that are there before the stack is, without a hypervisor. */
+  readonly existing: boolean;
   /** Arguments that are no options. */
   readonly rest: readonly string[];
 }
@@ -32,11 +34,12 @@ export function readOptions(defaultStack = "lab"): LabOptions {
       stack: { type: "string", default: defaultStack },
       size: { type: "string" },
       former: { type: "boolean", default: false },
+      existing: { type: "boolean", default: false },
       artifact: { type: "string", default: "bundle" },
     },
     allowPositionals: true,
   });
-  const { stack, size, former, artifact } = values;
+  const { stack, size, former, artifact, existing } = values;
   checkLabName(stack);
   if (size !== undefined && size !== "full" && size !== "small")
     throw new Error(`--size ${quote(size)}: accepted are full and small`);
@@ -44,7 +47,7 @@ export function readOptions(defaultStack = "lab"): LabOptions {
     throw new Error(`--artifact ${quote(artifact)}: accepted are bundle and wire`);
   if (artifact === "wire" && former)
     throw new Error("--former is for the lab's own bundle, not for --artifact wire");
-  return { stack, size, former, artifact, rest: positionals };
+  return { stack, size, former, artifact, existing, rest: positionals };
 }
 
 /** @throws Error if no lab can have this name: .gitignore knows the files of stacks with such names alone. */

@@ -81,11 +81,13 @@ export interface LabArgs {
   readonly certificate: LabCertificate;
   /** Private key of the machines that are containers. */
   readonly containerKey: string;
+  /** Whether all machines are there before the stack is: containers, and no hypervisor anywhere. @default false */
+  readonly existing?: boolean;
 }
 
 /** The configuration of a lab on this machine. */
 export function labConfiguration(args: LabArgs): ConfigurationInput {
-  const { stack, size, facts, image, artifact, charts, certificate, containerKey } = args;
+  const { stack, size, facts, artifact, charts, certificate, containerKey, existing } = args;
   const { network, prefix, publicAddress, publicInterface } = labIdentity(stack);
   const machines = (Object.keys(firstAddress) as WireRole[]).flatMap((role) => {
     const { count, memoryGiB, vcpus } = layouts[size][role];
@@ -96,13 +98,38 @@ export function labConfiguration(args: LabArgs): ConfigurationInput {
       memoryGiB,
       vcpus,
       diskGB,
-      ...(containerRoles(facts).includes(role)
+      ...(existing || containerRoles(facts).includes(role)
         ? { existing: { user: labUser, privateKeyFile: containerKey } }
         : {}),
     }));
   });
   return {
     domain: labDomain(stack),
+    ...(existing
+      ? { host: { hypervisor: "none" }, network: { name: network, cidr: `${prefix}.0/24` } }
+      : machinesOf(args)),
+    machines,
+    artifact: { sources: [...artifact.sources] },
+    tls: { certificateFile: certificate.certificateFile, privateKeyFile: certificate.privateKeyFile },
+    wire: { charts: { directory: charts } },
+    firewall: {
+      publicAddress,
+      publicInterface,
+      // The machines of a lab have no way out: that they need none is part of what it shows.
+      privateDeployment: true,
+      ...(existing ? { gateway: {} } : { hardenInput: false }),
+    },
+  };
+}
+
+/** What makes the machines of a lab, where they are not there already. */
+function machinesOf({
+  stack,
+  facts,
+  image,
+}: LabArgs): Pick<ConfigurationInput, "host" | "network" | "image"> {
+  const { network, prefix } = labIdentity(stack);
+  return {
     host: { virtualization: facts.kvm ? "kvm" : "qemu" },
     network: {
       name: network,
@@ -121,11 +148,5 @@ export function labConfiguration(args: LabArgs): ConfigurationInput {
         commandLine: facts.kvm ? image.commandLine : `${image.commandLine} tsc=reliable clocksource=tsc`,
       },
     },
-    machines,
-    artifact: { sources: [...artifact.sources] },
-    tls: { certificateFile: certificate.certificateFile, privateKeyFile: certificate.privateKeyFile },
-    wire: { charts: { directory: charts } },
-    // The machines of a lab have no way out: that they need none is part of what it shows.
-    firewall: { publicAddress, publicInterface, privateDeployment: true, hardenInput: false },
   };
 }

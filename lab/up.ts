@@ -9,7 +9,7 @@ import { table } from "../toolchain/table";
 import { ofBundle, wireArtifact, wireParts } from "./artifact";
 import { buildLabBundle, bundleParts } from "./bundle";
 import { certificateIn } from "./certificate";
-import { configuredSize, configureLab } from "./configure";
+import { configured, configureLab } from "./configure";
 import { certificateFolder, type LabOutputs, labEnvironment, readOptions, readOutputs } from "./context";
 import { writeFormerList } from "./former/list";
 import { buildGuestImage, defaultSuite, guestImageParts } from "./guest/image";
@@ -41,7 +41,9 @@ async function main(): Promise<number> {
   progress.stop();
 
   const facts = await hostFacts("/var/lib/libvirt/images");
-  const kept = options.size ? undefined : configuredSize(stack);
+  const before = configured(stack);
+  const existing = options.existing || (before?.existing ?? false);
+  const kept = options.size ? undefined : before?.size;
   const { size, reason } = options.size
     ? { size: options.size, reason: "as asked for" }
     : kept
@@ -49,11 +51,13 @@ async function main(): Promise<number> {
       : chooseSize(facts);
   console.log(`size of the lab: ${size} (${reason}; --size full|small overrides)`);
   const roles = containerRoles(facts);
-  if (roles.length > 0)
+  if (existing)
+    console.log("all machines are containers that are there before the stack is (docs/existing.md)");
+  else if (roles.length > 0)
     console.log(
       `containers take the place of virtual machines as ${roles.join(" and ")}: emulated on ${facts.cpus} cores those would not hold (docs/lab.md)`,
     );
-  await configureLab({ stack, size, facts, image, artifact });
+  await configureLab({ stack, size, facts, image, artifact, existing });
 
   await createStack(env, stack);
   await warnOfHost(env, stack);

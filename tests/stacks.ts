@@ -30,9 +30,10 @@ export function stagingValues(): Values {
 /** Folder of a bundle of which there is the manifest alone, enough to plan with. */
 export const fixtureBundle = join(projectDirectory, "tests/fixtures/bundle");
 
-/** What `npm run lab` would write on a machine of eight cores without hardware virtualization that has its image. */
-export const labValues = (size: LabSize): Values =>
+/** What `npm run lab` (with `existing`, `npm run lab -- --existing`) would write on a machine of eight cores without hardware virtualization that has its image. */
+export const labValues = (size: LabSize, existing = false): Values =>
   labConfiguration({
+    existing,
     stack: "lab",
     size,
     facts: {

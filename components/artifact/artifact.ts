@@ -4,7 +4,7 @@ import type { Target } from "../machine/target";
 import type { Secrets } from "../secrets/secrets";
 import { AssetHost } from "./asset-host/asset-host";
 import type { ArtifactPlan } from "./plan";
-import { Registry } from "./registry/registry";
+import { type Mirror, Registry } from "./registry/registry";
 import { ArtifactStore } from "./store/store";
 import { Supplies } from "./supplies/supplies";
 
@@ -20,7 +20,9 @@ export interface ArtifactArgs {
   /** The domain below which the machines' full names lie. */
   readonly domain: string;
   readonly secrets: Secrets;
-  /** Address of the machines' NTP server. */
+  /** A registry that is there already. @default the asset host's */
+  readonly registry?: Mirror;
+  /** Address of the machines' NTP server; empty where they keep the time by themselves. */
   readonly timeServer: pulumi.Input<string>;
 }
 
@@ -57,9 +59,16 @@ export class Artifact extends pulumi.ComponentResource {
         host,
         store,
         artifact: plan,
-        assetHost: this.assetHost,
-        assetHostIdentity: machine.target.identity ?? "",
-        secrets,
+        ...(args.registry
+          ? { mirror: args.registry }
+          : {
+              mirror: {
+                address: this.assetHost.registry,
+                authority: secrets.authority.certificate,
+                push: secrets.registry,
+              },
+              identity: machine.target.identity,
+            }),
       },
       child,
     );
@@ -81,7 +90,7 @@ export class Artifact extends pulumi.ComponentResource {
             ).target,
       ]),
     );
-    this.registerOutputs({ url: this.assetHost.url, registry: this.assetHost.registry });
+    this.registerOutputs({ url: this.assetHost.url, registry: this.registry.mirror.address });
   }
 
   /** A machine that has its supplies: what is installed on it goes by this target. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { registry } from "./registry-schema";
 
 const path = z.string().min(1);
 
@@ -36,5 +37,10 @@ export const artifact = z.strictObject({
     .default("needed")
     .describe(
       "`needed`: a Kubernetes node pulls from the registry what it runs. `all`: every node imports every image beforehand.",
+    ),
+  registry: registry
+    .optional()
+    .describe(
+      "An image registry that is there already: it gets the artifact's images, without the names of the registries that they come from, and is the nodes' mirror. Default: the asset host's own.",
     ),
 });

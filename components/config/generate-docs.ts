@@ -133,12 +133,14 @@ across keys (\`components/validation/rules.ts\`):
 - What is given and not used is named in a warning.
 - A manifest can be read, its artifact has what a Kubernetes node's container runtime is made of, and several artifacts
   have no different files in one place and no different images under one name.
+- With \`host.hypervisor: none\` every machine has \`existing\`, and \`firewall\` says where it is made (\`gateway\`) or that
+  it is not (\`rules: output\`); otherwise there is an \`image\`, and the firewall is the host's.
 - An asset host with \`existing\` has a \`privateKeyFile\`: the host logs in with it.
 - A private key file can be read, by its owner alone, and is a whole private key without a passphrase; a public key is a
   whole one of a type that OpenSSH takes, RSA from 2048 bits.
 - Nothing is given twice to be read once: the file has one YAML document, keys of this program's namespace alone, and no
   word that YAML 1.1 and 1.2 read as different values.
-- \`mail.relay.password\` is encrypted.
+- \`mail.relay.password\` and the passwords of \`artifact.registry\` are encrypted, and its \`authorityFile\` has certificates.
 - Charts come from one place, and a folder has one for each release that is asked for.
 - Where there are charts there is a certificate, or a way to get one: Let's Encrypt needs a way out.
 - A certificate of one's own covers all host names, is valid now, is followed by the authorities up to a root (the root,

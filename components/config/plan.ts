@@ -4,7 +4,7 @@ import { gatewayOf } from "./addresses";
 import { type MeshPlan, type MeshSurroundings, planMesh } from "./mesh";
 import { hostNames, publicNames } from "./names";
 import { callingPorts, ingressNodePorts } from "./ports";
-import type { Configuration, MachineConfiguration } from "./schema";
+import type { Configuration, ImageConfiguration, MachineConfiguration } from "./schema";
 import { bytesOfGB } from "./units";
 import { planWasimoff, type WasimoffPlan, wasimoffHost } from "./wasimoff";
 import { transportPort } from "./wasimoff-eras";
@@ -34,8 +34,28 @@ export interface PublicPort {
   readonly target: string;
 }
 
+/** Where the machines are, as the firewall tells their packets from others. */
+export type Inside =
+  | { readonly kind: "bridge"; readonly bridge: string; readonly network: string }
+  /** Somewhere behind whatever carries the firewall, known by their IPv4 addresses. */
+  | { readonly kind: "routed"; readonly addresses: readonly string[] };
+
+/** The firewall before the machines. */
+export interface FirewallPlan {
+  /** Where it is made; `nowhere`: its rules are an output. */
+  readonly place: "host" | "gateway" | "nowhere";
+  readonly inside: Inside;
+  /** Whether whatever carries it refuses what is sent to itself. */
+  readonly hardenInput: boolean;
+  /** TCP port of the SSH server of whatever carries it. */
+  readonly sshPort: number;
+}
+
 /** Everything that can be said of a deployment before it exists. */
 export interface Plan {
+  /** What makes the machines; undefined where all of them exist already. */
+  readonly hypervisor: { readonly image: ImageConfiguration } | undefined;
+  readonly firewall: FirewallPlan;
   readonly machines: readonly MachinePlan[];
   /** Those of them that are Wire's. */
   readonly wireMachines: readonly MachinePlan[];
@@ -47,7 +67,8 @@ export interface Plan {
   readonly assethost: MachinePlan;
   /** The kubenode that carries calling; undefined where calling is off. */
   readonly callingNode: MachinePlan | undefined;
-  readonly gateway: string;
+  /** The host's address in the network of the machines that it makes; undefined where it makes none. */
+  readonly gateway: string | undefined;
   /** Whether Kubernetes nodes are emulated in software, which takes patience. */
   readonly emulated: boolean;
   /** Directory and pool of the machines' disks. */
@@ -78,6 +99,9 @@ export function planDeployment(config: Configuration): Plan {
   const kubenodes = withRole("kubenode");
   const servingKubenodes = kubenodes.filter(({ retiring }) => !retiring);
   const own = ownMachines(config);
+  // The rules have seen to it that there is an image where machines are made.
+  const hypervisor =
+    config.host.hypervisor === "libvirt" && config.image ? { image: config.image } : undefined;
   // The rules have seen to it that the gateway is a machine.
   const gateway = machines.find(({ name }) => name === config.mesh?.gateway);
   const mesh = config.mesh &&
@@ -104,7 +128,9 @@ export function planDeployment(config: Configuration): Plan {
     // The rules have seen to it that there is exactly one in a stack that has anything of Wire's.
     assethost: withRole("assethost")[0] as MachinePlan,
     callingNode,
-    gateway: gatewayOf(config.network.cidr),
+    hypervisor,
+    firewall: planFirewall(config),
+    gateway: hypervisor && gatewayOf(config.network.cidr),
     // A machine that exists already is as quick as it is.
     emulated: config.host.virtualization === "qemu" && kubenodes.some((machine) => !machine.existing),
     poolPath: config.host.poolPath ?? `/var/lib/libvirt/images/${config.network.name}`,
@@ -165,6 +191,23 @@ export const meshSurroundings = ({
 /** The machines that the stack makes, without those that exist already. */
 export const ownMachines = ({ machines }: Pick<Configuration, "machines">): MachineConfiguration[] =>
   machines.filter((machine) => !machine.existing);
+
+function planFirewall({ host, network, firewall, machines }: Configuration): FirewallPlan {
+  const { gateway, rules, hardenInput } = firewall;
+  if (host.hypervisor === "libvirt")
+    return {
+      place: "host",
+      inside: { kind: "bridge", bridge: network.name, network: network.cidr },
+      hardenInput: hardenInput ?? true,
+      sshPort: host.ssh?.port ?? 22,
+    };
+  return {
+    place: rules === "output" ? "nowhere" : "gateway",
+    inside: { kind: "routed", addresses: machines.map(({ address }) => address) },
+    hardenInput: hardenInput ?? false,
+    sshPort: (gateway?.ssh ?? host.ssh)?.port ?? 22,
+  };
+}
 
 function planMachine(network: string, machine: MachineConfiguration): MachinePlan {
   const domainName = `${network}-${machine.name}`;

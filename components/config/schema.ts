@@ -3,10 +3,12 @@ import { artifact } from "./artifact-schema";
 import { backup } from "./backup-schema";
 import { callingSettings } from "./calling-schema";
 import { dataServices } from "./data-services-schema";
+import { firewall } from "./firewall-schema";
+import { ipv4, path, port, serverAddress } from "./forms";
 import { kubernetes } from "./kubernetes-schema";
 import { mesh } from "./mesh-schema";
-import { serverName, wrongAddress, wrongNetwork } from "./network-words";
-import { account, hostKey } from "./ssh-schema";
+import { wrongNetwork } from "./network-words";
+import { account, hostKey, hostSsh } from "./ssh-schema";
 import { wasimoff } from "./wasimoff-schema";
 import { wickr } from "./wickr-schema";
 import { features, tls, wire } from "./wire-schema";
@@ -17,31 +19,11 @@ import { features, tls, wire } from "./wire-schema";
  * where that leaves it open, of its playbooks. `docs/configuration.md` and `docs/configuration.schema.json` are made from it.
  */
 
-const ipv4 = z.ipv4({ error: ({ input }) => wrongAddress(input) });
-const port = z.int().min(1).max(65535);
-const path = z.string().min(1);
-
-/** Where a server is; IPv6 is no goal of this program. */
-const serverAddress = z
-  .string()
-  .regex(
-    serverName,
-    "must be a name or an IPv4 address alone, without user, port or brackets; what ends with a number is an address, of four numbers up to 255",
-  );
-
 const hostName = z
   .string()
   .regex(
     /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/,
     "must be a host name: at most 63 lower-case letters, digits and hyphens, with a letter first and no hyphen last",
-  );
-
-/** Linux refuses longer interface names (IFNAMSIZ, 15 characters and a NUL). */
-const interfaceName = z
-  .string()
-  .regex(
-    /^[a-z][a-z0-9_.-]{0,14}$/,
-    "must be an interface name: at most 15 lower-case letters, digits, dots, hyphens and underscores, a letter first",
   );
 
 const sha256 = z
@@ -80,21 +62,6 @@ const ssh = z.strictObject({
 /** Where the workstation keeps the keys of hosts, in the operator's home folder. */
 export const knownHostsFile = ".ssh/known_hosts";
 
-/** How the workstation reaches the KVM host. */
-export const hostSsh = z.strictObject({
-  address: serverAddress.describe("Name or address under which the workstation reaches the host."),
-  user: account.default("root").describe("A user who is root or may use `sudo` without a password."),
-  port: port.default(22).describe("TCP port of the host's SSH server."),
-  privateKeyFile: path
-    .optional()
-    .describe("Private key file on the workstation. Without it the keys of the running SSH agent are used."),
-  hostKey: hostKey
-    .optional()
-    .describe(
-      "The host's key, `/etc/ssh/ssh_host_ed25519_key.pub` there. Another server in its place is refused; libvirt's connection looks the key up in the workstation's `~/.ssh/known_hosts`. Without it whoever is between can take the host's place.",
-    ),
-});
-
 const capacity = z.strictObject({
   memoryGiB: z.number().positive().describe("Memory that the machines may use together, in GiB."),
   vcpus: z.int().positive().describe("Threads of the CPU. More vCPUs than that is a warning, not an error."),
@@ -104,7 +71,13 @@ const capacity = z.strictObject({
 const host = z.strictObject({
   ssh: hostSsh
     .optional()
-    .describe("How to reach the KVM host. Without it the host is the machine that runs the program."),
+    .describe("How to reach the host. Without it the host is the machine that runs the program."),
+  hypervisor: z
+    .enum(["libvirt", "none"])
+    .default("libvirt")
+    .describe(
+      "What makes the machines. `none`: all of them exist already (docs/existing.md); the host unpacks the artifact and sends it to the asset host, and has neither machines nor a network of theirs.",
+    ),
   virtualization: z
     .enum(["kvm", "qemu"])
     .default("kvm")
@@ -147,6 +120,11 @@ const network = z.strictObject({
     })
     .default({ start: "192.168.122.100", end: "192.168.122.240" })
     .describe("Addresses given out dynamically; the machines' own are reserved and must lie outside."),
+  timeServer: serverAddress
+    .optional()
+    .describe(
+      "NTP server of machines that exist already and keep no time by themselves. The machines of a hypervisor ask the host.",
+    ),
 });
 
 const keysOf = (commandLine: string): string[] =>
@@ -207,6 +185,16 @@ const machine = z.strictObject({
     .positive()
     .max(most.diskGB)
     .describe("Size of the disk in GB (10⁹ bytes), thin: taken from the host as it fills."),
+  zone: z
+    .string()
+    .regex(
+      /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/,
+      "must be at most 32 lower-case letters, digits and hyphens, with no hyphen first or last",
+    )
+    .optional()
+    .describe(
+      "What fails together with others of the same zone: a rack, a room, a hypervisor. Cassandra's rack, and Kubernetes' `topology.kubernetes.io/zone`, by which pods are spread.",
+    ),
   retiring: z
     .boolean()
     .default(false)
@@ -260,45 +248,6 @@ export const seedMachines = [
   seedMachine("datanode", "datanode3", "192.168.122.33"),
 ];
 
-const firewall = z.strictObject({
-  publicAddress: ipv4.describe("The host's address that clients use. Ports are forwarded on it alone."),
-  localAddress: ipv4
-    .optional()
-    .describe(
-      "The host's own address, for a host behind a router that translates the public one to it (1:1 NAT, as clouds have it). Clients, DNS records and the relay of calls keep to `publicAddress`. Default: `publicAddress`, which is the host's own then.",
-    ),
-  hostPorts: z
-    .array(
-      z
-        .string()
-        .regex(
-          /^(tcp|udp)\/[1-9][0-9]{0,4}$/,
-          "must be a protocol and a port, such as udp/51820 for WireGuard",
-        ),
-    )
-    .default([])
-    .describe(
-      "Ports of the public address that stay with the host instead of going to the machines, open to everybody, machines too: `udp/51820` for a WireGuard of its own. A call's media never uses them from outside.",
-    ),
-  publicInterface: interfaceName
-    .optional()
-    .describe(
-      "Makes an interface of this name (a bridge without ports) that carries `publicAddress`, for a host whose uplink is not to be touched. Without it the address must be on the host already.",
-    ),
-  privateDeployment: z
-    .boolean()
-    .default(false)
-    .describe(
-      "`true`: the machines get no way out to the internet (no masquerading), nor an answer of the host's name server but for the deployment's own names.",
-    ),
-  hardenInput: z
-    .boolean()
-    .default(true)
-    .describe(
-      "Default deny on the host's own input but for SSH, ICMP, loopback, libvirt's bridges and established connections.",
-    ),
-});
-
 const calling = z.strictObject({
   ...callingSettings,
   node: hostName.optional().describe("Name of the kubenode that carries calling. Default: the last one."),
@@ -330,9 +279,13 @@ const mail = z.strictObject({
 /** All configuration keys of a stack. */
 export const configurationSchema = z.strictObject({
   domain: domainName,
-  host: host.prefault({}).describe("The KVM host."),
+  host: host.prefault({}).describe("The KVM host; without a hypervisor, the machine that has the artifact."),
   network: network.prefault({}).describe("The libvirt network of the machines (forward mode `open`)."),
-  image: image.describe("The operating system of the machines (the deployment guide has Ubuntu 22.04)."),
+  image: image
+    .optional()
+    .describe(
+      "The operating system of the machines (the deployment guide has Ubuntu 22.04). Required where a hypervisor makes them.",
+    ),
   machines: z
     .array(machine)
     .default(seedMachines)
@@ -374,6 +327,8 @@ export type Configuration = z.output<typeof configurationSchema>;
 /** What a `Pulumi.<stack>.yaml` may hold. */
 export type ConfigurationInput = z.input<typeof configurationSchema>;
 export type MachineConfiguration = Configuration["machines"][number];
+/** The guests' image. */
+export type ImageConfiguration = z.output<typeof image>;
 export type Disposition = (typeof dispositions)[number];
 export type Role = (typeof roles)[number];
 export type WireRole = (typeof wireRoles)[number];

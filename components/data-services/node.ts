@@ -12,6 +12,8 @@ export interface Node {
   readonly vcpus: number;
   /** It gives its data to the others, and in a later run it will not be there any more. */
   readonly retiring: boolean;
+  /** What fails together with others of the same zone. @default nothing is known of it */
+  readonly zone?: string;
 }
 
 /** A machine of the data services that has its supplies. */

@@ -1,4 +1,5 @@
 import type { ArtifactPlan } from "../artifact/plan";
+import type { Mirror } from "../artifact/registry/registry";
 import { type Plan, planDeployment } from "../config/plan";
 import type { Configuration } from "../config/schema";
 import type { MeshIdentity } from "../mesh/mesh";
@@ -6,6 +7,7 @@ import {
   loadArtifact,
   loadConfiguration,
   loadMesh,
+  loadRegistry,
   loadWasimoff,
   loadWire,
   type WirePlan,
@@ -18,6 +20,8 @@ export interface Deployment {
   readonly plan: Plan;
   /** Undefined where machines are made and nothing is put on them. */
   readonly artifact: ArtifactPlan | undefined;
+  /** The registry that is there already; undefined where the asset host's is taken. */
+  readonly registry: Mirror | undefined;
   /** Who the site is in a mesh; undefined where it is on its own. */
   readonly mesh: MeshIdentity | undefined;
   /** The certificate of Wasimoff's public name; undefined where it has none. */
@@ -38,6 +42,7 @@ export function loadDeployment(): Deployment {
     config,
     plan,
     artifact,
+    registry: loadRegistry(config),
     mesh: loadMesh(config),
     wasimoff: loadWasimoff(config),
     wire: artifact && loadWire(config, plan, artifact),

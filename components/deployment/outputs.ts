@@ -4,6 +4,7 @@ import type { ReleaseName } from "../config/releases";
 import type { Configuration, Role } from "../config/schema";
 import type { DataServices } from "../data-services/data-services";
 import type { Firewall } from "../host/firewall/firewall";
+import { planRuleset, renderRuleset } from "../host/firewall/ruleset";
 import type { Machine } from "../machine/machine";
 import type { Secrets } from "../secrets/secrets";
 import type { ReleaseState } from "../wire/wire";
@@ -25,11 +26,14 @@ export interface StackOutputs {
     /** The command by which a person logs in. */
     readonly ssh: string;
   }[];
-  readonly network: { readonly name: string; readonly cidr: string; readonly gateway: string };
+  /** The gateway is the host's address; null where the machines exist already. */
+  readonly network: { readonly name: string; readonly cidr: string; readonly gateway: string | null };
   readonly publicAddress: string;
   /** Address of the machine that carries calls; null where calling is off. */
   readonly callingNode: string | null;
   readonly publicPorts: readonly PublicPort[];
+  /** The rules for nft, where the stack is told to make no firewall; else not there. */
+  readonly firewallRules?: string;
   readonly dnsRecords: readonly DnsRecord[];
   /** Null without an artifact. */
   readonly assets: {
@@ -111,7 +115,8 @@ export interface Made {
   readonly config: Configuration;
   readonly plan: Plan;
   readonly secrets: Secrets;
-  readonly firewall: Firewall;
+  /** Undefined where somebody else makes it. */
+  readonly firewall: Firewall | undefined;
   readonly machines: readonly Machine[];
   /** Undefined without an artifact. */
   readonly platform: Platform | undefined;
@@ -140,10 +145,12 @@ export const stackOutputs = ({
     existing: machine.existing !== undefined,
     ssh: sshCommand,
   })),
-  network: { name: config.network.name, cidr: config.network.cidr, gateway: plan.gateway },
+  network: { name: config.network.name, cidr: config.network.cidr, gateway: plan.gateway ?? null },
   publicAddress: config.firewall.publicAddress,
   callingNode: plan.callingNode?.address ?? null,
-  publicPorts: firewall.applied.apply(() => plan.publicPorts),
+  ...(firewall
+    ? { publicPorts: firewall.applied.apply(() => plan.publicPorts) }
+    : { publicPorts: plan.publicPorts, firewallRules: renderRuleset(planRuleset(config, plan)) }),
   dnsRecords: plan.dnsRecords,
   ...platformOutputs(secrets, platform),
   ...(plan.mesh && platform?.mesh
@@ -193,7 +200,7 @@ function platformOutputs(
   return {
     assets: {
       url: artifact.assetHost.url,
-      registry: artifact.assetHost.registry,
+      registry: artifact.registry.mirror.address,
       authority: authority.certificate,
     },
     dataServices: dataServices ? pulumi.secret(dataServices.connections) : null,

@@ -5,7 +5,6 @@ import { OffHost } from "../backup/offhost";
 import { BackupStore } from "../backup/store";
 import { DataServices } from "../data-services/data-services";
 import type { Firewall } from "../host/firewall/firewall";
-import type { Host } from "../host/host";
 import { TimeServer } from "../host/time/time-server";
 import { KubernetesCluster, type KubernetesNode } from "../kubernetes/cluster";
 import { prepareNodes } from "../kubernetes/nodes";
@@ -19,13 +18,15 @@ import { Wasimoff } from "../wasimoff/wasimoff";
 import { wireServices } from "../wire/context";
 import type { NetworkPolicyArgs } from "../wire/network-policies";
 import { Wire } from "../wire/wire";
+import type { HostOf } from "./host";
 import type { Deployment } from "./load";
 
 /** What a platform is made of. */
 export interface PlatformArgs extends Deployment {
   readonly artifact: ArtifactPlan;
-  readonly host: Host;
-  readonly firewall: Firewall;
+  readonly host: HostOf;
+  /** Undefined where somebody else makes it. */
+  readonly firewall: Firewall | undefined;
   readonly machines: readonly Machine[];
   readonly secrets: Secrets;
 }
@@ -68,6 +69,7 @@ export function makePlatform(args: PlatformArgs): Platform {
     plan: args.artifact,
     artifact,
     seed: args.config.artifact?.seed ?? "needed",
+    registry: args.registry,
   });
   const cluster = makeCluster(args, artifact, nodes);
   const offHost = makeBackups(args, artifact, cluster, dataServices);
@@ -83,14 +85,18 @@ export function makePlatform(args: PlatformArgs): Platform {
   };
 }
 
-function makeArtifact({ config, plan, artifact, host, machines, secrets }: PlatformArgs): Artifact {
-  const time = new TimeServer("time", {
-    target: host.target,
-    network: host.network,
-    networkName: config.network.name,
-    gateway: plan.gateway,
-    cidr: config.network.cidr,
-  });
+function makeArtifact({ config, plan, artifact, registry, host, machines, secrets }: PlatformArgs): Artifact {
+  const { network } = config;
+  const time =
+    host.hypervisor &&
+    plan.gateway &&
+    new TimeServer("time", {
+      target: host.target,
+      network: host.hypervisor.network,
+      networkName: network.name,
+      gateway: plan.gateway,
+      cidr: network.cidr,
+    });
   return new Artifact("artifact", {
     plan: artifact,
     host: host.target,
@@ -98,7 +104,8 @@ function makeArtifact({ config, plan, artifact, host, machines, secrets }: Platf
     machines: machines.filter(({ plan: { role } }) => role !== "wickr"),
     domain: config.domain,
     secrets,
-    timeServer: time.address,
+    registry,
+    timeServer: time ? time.address : (network.timeServer ?? ""),
   });
 }
 
@@ -197,7 +204,7 @@ function makeMesh(
       provider: cluster.provider,
       kubeconfig: cluster.kubeconfig,
       nodes: plan.servingKubenodes.map(({ address }) => address),
-      deletedWith: host.network,
+      deletedWith: host.hypervisor?.network,
     });
   return mesh;
 }
@@ -218,7 +225,7 @@ const makeWasimoff = (
     after: wire,
     images: registry.filled,
     patience: patienceOf(plan),
-    deletedWith: host.network,
+    deletedWith: host.hypervisor?.network,
   });
 
 /** Machines that are emulated in software unpack an image in minutes. */
@@ -253,6 +260,6 @@ function makeWire(
     policies: config.kubernetes.networkPolicies ? policiesOf(plan, artifact) : undefined,
     firstMediaPort: config.calling.firstMediaPort,
     patience: patienceOf(plan),
-    deletedWith: host.network,
+    deletedWith: host.hypervisor?.network,
   });
 }

@@ -1,7 +1,7 @@
 import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
 import type { Plan } from "../config/plan";
-import type { Configuration } from "../config/schema";
+import type { Configuration, ImageConfiguration } from "../config/schema";
 import type { Target } from "../machine/target";
 import { BaseImage } from "./image/base-image";
 import { Preflight } from "./preflight/preflight";
@@ -12,6 +12,8 @@ export interface HostArgs {
   readonly target: Target;
   readonly config: Configuration;
   readonly plan: Plan;
+  /** The guests' image. */
+  readonly image: ImageConfiguration;
 }
 
 /** The KVM host made ready for machines: checked, with a network, a storage pool and the guests' image. */
@@ -56,7 +58,7 @@ export class Host extends pulumi.ComponentResource {
     );
     this.image = new BaseImage(
       `${name}-image`,
-      { target: this.target, image: config.image, pool: this.pool.name, poolPath: plan.poolPath },
+      { target: this.target, image: args.image, pool: this.pool.name, poolPath: plan.poolPath },
       child,
     );
     this.registerOutputs({ network: this.network.name, pool: this.pool.name, image: this.image.volume });

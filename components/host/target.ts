@@ -3,7 +3,10 @@ import type { Configuration } from "../config/schema";
 import type { Target } from "../machine/target";
 
 /** Where the host's scripts run: on this machine, or over SSH where the host is another one. */
-export function hostTarget({ ssh }: Configuration["host"], privateKey?: pulumi.Input<string>): Target {
+export function hostTarget(
+  { ssh }: Pick<Configuration["host"], "ssh">,
+  privateKey?: pulumi.Input<string>,
+): Target {
   if (!ssh) return { kind: "local" };
   return {
     kind: "ssh",

@@ -11,7 +11,7 @@ import { keepMembership } from "../machine/membership";
 import { loadScript, runScript, type ScriptRun } from "../machine/script";
 import type { Target } from "../machine/target";
 import type { Secrets } from "../secrets/secrets";
-import { dnsObjects, standardsObjects, storageObjects, volumesOf } from "./addons/objects";
+import { dnsObjects, renderZones, standardsObjects, storageObjects, volumesOf } from "./addons/objects";
 import { apiServerGuards } from "./guard/guard";
 import { encryptSecrets, prepareGuards } from "./guard/scripts";
 import { paceOf } from "./member/emulation";
@@ -228,6 +228,7 @@ export class KubernetesCluster extends pulumi.ComponentResource {
               : "",
           VERSION: plan.version,
           NODES: staying.map((node) => node.plan.name).join("\n"),
+          ZONES: renderZones(staying.map(({ plan: machine }) => machine)),
           MARKS: args.callingNode
             ? [
                 `${args.callingNode} label wire.com/role calling`,

@@ -6,7 +6,7 @@ import type { KubernetesNode } from "./cluster";
 import { ContainerRuntime, type ContainerRuntimeArgs } from "./container-runtime/container-runtime";
 
 /** Arguments of {@link prepareNodes}. */
-export interface NodesArgs extends Pick<ContainerRuntimeArgs, "seed"> {
+export interface NodesArgs extends Pick<ContainerRuntimeArgs, "seed" | "registry"> {
   readonly kubenodes: readonly MachinePlan[];
   readonly plan: ArtifactPlan;
   /** Where the machines have their supplies from. */
@@ -14,7 +14,13 @@ export interface NodesArgs extends Pick<ContainerRuntimeArgs, "seed"> {
 }
 
 /** Machines that may become nodes of the cluster, each with its container runtime. */
-export const prepareNodes = ({ kubenodes, plan, artifact, seed }: NodesArgs): readonly KubernetesNode[] =>
+export const prepareNodes = ({
+  kubenodes,
+  plan,
+  artifact,
+  seed,
+  registry,
+}: NodesArgs): readonly KubernetesNode[] =>
   kubenodes.map((machine) => {
     const { target } = new Admission(`admission-${machine.name}`, {
       target: artifact.targetOf(machine.name),
@@ -26,6 +32,7 @@ export const prepareNodes = ({ kubenodes, plan, artifact, seed }: NodesArgs): re
       artifact: plan,
       assetHost: artifact.assetHost,
       seed,
+      registry,
     });
     return { plan: machine, target: runtime.target };
   });

@@ -15,7 +15,7 @@ export interface MeshServicesArgs {
   /** Addresses of the nodes, each of which has the API and all node ports. */
   readonly nodes: readonly string[];
   /** What takes the cluster away when it goes itself. */
-  readonly deletedWith: pulumi.Resource;
+  readonly deletedWith?: pulumi.Resource;
 }
 
 /** Has a gateway see which services of a cluster ask for a name: an account that may list services, and nothing else. */

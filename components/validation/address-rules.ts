@@ -48,7 +48,7 @@ export function addressRules(config: Addressed): Problem[] {
     ...[machines, ...inCluster].flatMap(networkProblems),
     ...overlaps([machines, ...inCluster]),
     ...sizes(config),
-    ...rangeProblems(config),
+    ...(madeHere(config) ? rangeProblems(config) : []),
     ...machineProblems(config, inCluster),
     ...outsiders(config).flatMap((one) => outsiderProblems(one, [machines, ...inCluster], config)),
     ...apiProblems(config),
@@ -56,6 +56,9 @@ export function addressRules(config: Addressed): Problem[] {
     ...offHostProblems(config),
   ];
 }
+
+/** Whether the host has a network of the machines' own, with addresses that it gives out. */
+const madeHere = ({ host }: Sections<"host">): boolean => host.hypervisor === "libvirt";
 
 /** A network is named by its first address, and has none that packets cannot be sent to. */
 export function networkProblems([key, cidr]: Named): Problem[] {
@@ -86,10 +89,10 @@ const overlaps = (networks: readonly Named[]): Problem[] =>
       ),
   );
 
-function sizes({ network, kubernetes: { podCidr, serviceCidr }, machines }: Addressed): Problem[] {
+function sizes({ host, network, kubernetes: { podCidr, serviceCidr }, machines }: Addressed): Problem[] {
   const problems: Problem[] = [];
   // Two addresses for machines at least, besides the host's own.
-  if (prefixOf(network.cidr) > 29)
+  if (madeHere({ host }) && prefixOf(network.cidr) > 29)
     problems.push({
       key: "network.cidr",
       message: `${network.cidr} is too small for machines, a dynamic range and the host: the prefix is /29 at most`,
@@ -137,10 +140,8 @@ function rangeProblems({ network: { cidr, dhcpRange } }: Addressed): Problem[] {
   return problems;
 }
 
-function machineProblems(
-  { machines, network, firewall, host }: Addressed,
-  inCluster: readonly Named[],
-): Problem[] {
+function machineProblems(config: Addressed, inCluster: readonly Named[]): Problem[] {
+  const { machines, network, firewall, host } = config;
   const { cidr, dhcpRange } = network;
   const { start, end } = dhcpRange;
   const taken = new Set(machines.map(({ address }) => address));
@@ -158,14 +159,15 @@ function machineProblems(
     if (twin < index) return because(`${address} is the address of machines[${twin}] already${free()}`);
     if ([firewall.publicAddress, firewall.localAddress].includes(address))
       return because(`${address} is the host's own (firewall.publicAddress, firewall.localAddress)`);
-    if (host.ssh?.address === address)
+    if ([host.ssh?.address, firewall.gateway?.ssh?.address].includes(address))
       return because(
-        `${address} is the host's own (host.ssh.address): a machine is another one than the host`,
+        `${address} is the host's own (host.ssh.address, firewall.gateway.ssh.address): a machine is another one than the host`,
       );
     const reserved = special.find(([other]) => contains(other, address));
     if (reserved) return because(`${address} is in ${reserved[0]}, which ${reserved[1]}`);
     const foreign = inCluster.find(([, other]) => contains(other, address));
     if (foreign) return because(`${address} is in ${foreign[1]} (${foreign[0]}), which only the cluster has`);
+    if (!madeHere(config)) return [];
     // A machine that exists already may be anywhere else; in the machines' network it keeps to the same rules.
     if (!isHostOf(cidr, address))
       return existing && !contains(cidr, address)
@@ -305,7 +307,7 @@ export function outsiders({
 function outsiderProblems(
   { key, address, meaning, mayBeGateway, mayBeLoopback }: Outsider,
   networks: readonly Named[],
-  { network, machines }: Addressed,
+  { host, network, machines }: Addressed,
 ): Problem[] {
   const reserved = special.find(([other]) => contains(other, address));
   if (reserved)
@@ -313,6 +315,8 @@ function outsiderProblems(
       ? []
       : [{ key, message: `${address} is in ${reserved[0]}, which ${reserved[1]}; it must be ${meaning}` }];
   if (mayBeGateway && address === gatewayOf(network.cidr)) return [];
+  // Who has no network of their own may have everything in the one that is there.
+  if (!madeHere({ host }) && contains(network.cidr, address)) return [];
   // The API is one of the machines'.
   if (key === "kubernetes.api" && machines.some((machine) => machine.address === address)) return [];
   const inside = networks.find(([, cidr]) => contains(cidr, address));

@@ -4,8 +4,11 @@ import type { Problem, Sections } from "./problem";
 import type { Surroundings } from "./surroundings";
 
 /** libvirt's provider takes a host's key from the workstation's file alone: it has to be there, and no other one. */
-export function knownHostRules({ host: { ssh } }: Sections<"host">, { readText }: Surroundings): Problem[] {
-  if (!ssh?.hostKey) return [];
+export function knownHostRules(
+  { host: { ssh, hypervisor } }: Sections<"host">,
+  { readText }: Surroundings,
+): Problem[] {
+  if (!ssh?.hostKey || hypervisor === "none") return [];
   const name = ssh.port === 22 ? ssh.address : `[${ssh.address}]:${ssh.port}`;
   const wanted = withoutComment(ssh.hostKey);
   let text = "";

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ArtifactManifest } from "../artifact/manifest";
 import { type ArtifactPlan, planArtifact } from "../artifact/plan";
 import { readManifest as readManifestFile } from "../artifact/reader/bundle";
+import type { Mirror } from "../artifact/registry/registry";
 import { type Plan, planDeployment } from "../config/plan";
 import { expandHome, quotePath } from "../config/quote";
 import type { Configuration } from "../config/schema";
@@ -171,6 +172,20 @@ export const loadArtifact = ({ artifact }: Configuration): ArtifactPlan | undefi
   planArtifact(
     artifact.sources.map(({ manifest, location }) => ({ manifest: readManifest(manifest), location })),
   );
+
+/** The registry of the operator's own, whose files {@link loadConfiguration} has found usable; undefined without one. */
+export function loadRegistry({ artifact }: Configuration): Mirror | undefined {
+  const { registry } = artifact ?? {};
+  if (!registry) return undefined;
+  const { address, authorityFile, push, pull } = registry;
+  const account = ({ username, password }: typeof push) => ({ username, password: pulumi.secret(password) });
+  return {
+    address,
+    authority: authorityFile === undefined ? "" : certificatesAlone(readText(authorityFile)),
+    push: account(push),
+    pull: pull && account(pull),
+  };
+}
 
 /** Wire as far as it is known before anything is made. */
 export interface WirePlan extends ReleaseSources {

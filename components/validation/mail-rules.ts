@@ -6,21 +6,26 @@ import type { Problem, Sections } from "./problem";
 
 /** Mail to a server that the machines cannot reach would stay where it is, without a word. */
 export function privateMailRules({
+  host: { hypervisor },
   firewall,
   mail,
   network,
   machines,
-}: Sections<"firewall" | "mail" | "network" | "machines">): Problem[] {
+}: Sections<"host" | "firewall" | "mail" | "network" | "machines">): Problem[] {
   const host = mail.relay?.host;
   if (!firewall.privateDeployment || host === undefined || !isIPv4(host)) return [];
   // The firewall lets the machines ask the host itself for it (relayOnHost in ruleset.ts).
   if ([firewall.publicAddress, firewall.localAddress].includes(host)) return [];
+  const near =
+    hypervisor === "none"
+      ? `in the machines' network (network.cidr, ${network.cidr})`
+      : `on the host (${gatewayOf(network.cidr)})`;
   return contains(network.cidr, host) || machines.some(({ address }) => address === host)
     ? []
     : [
         {
           key: "mail.relay.host",
-          message: `${host} is outside, and firewall.privateDeployment takes the machines' way out: run a relay on the host (${gatewayOf(network.cidr)}) or on a machine, or set privateDeployment to false`,
+          message: `${host} is outside, and firewall.privateDeployment takes the machines' way out: run a relay ${near} or on a machine, or set privateDeployment to false`,
         },
       ];
 }

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { storePath } from "../artifact/plan";
 import { quote } from "../config/quote";
-import type { Configuration } from "../config/schema";
+import type { Configuration, ImageConfiguration } from "../config/schema";
 import type { Problem, Sections } from "./problem";
 import { hostFolder } from "./reserved-names";
 
@@ -15,7 +15,7 @@ export function pathRules(config: Sections<"host" | "image" | "artifact" | "netw
   return [
     ...folders.flatMap(([key, path]) => folderProblems(key, path)),
     ...overlapProblems(config),
-    ...imageProblems(image),
+    ...(image ? imageProblems(image) : []),
     ...(artifact?.sources ?? []).flatMap(({ location }, index) =>
       placeProblems(`artifact.sources[${index}].location`, location),
     ),
@@ -62,7 +62,7 @@ function overlapProblems(config: Pick<Configuration, "host" | "image" | "artifac
   const places = [
     ["artifact.storePath", artifact && storePath(config)] as const,
     ["host.poolPath", host.poolPath ?? `/var/lib/libvirt/images/${network.name}`] as const,
-    ["image.source", local(image.source)] as const,
+    ["image.source", image && local(image.source)] as const,
     ...(artifact?.sources ?? []).map(
       ({ location }, index) => [`artifact.sources[${index}].location`, local(location)] as const,
     ),
@@ -113,7 +113,7 @@ const noImage: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-function imageProblems({ source, sha256, directBoot }: Configuration["image"]): Problem[] {
+function imageProblems({ source, sha256, directBoot }: ImageConfiguration): Problem[] {
   const key = "image.source";
   const path = source.replace(/[?#].*/, "");
   const file = path.split("/").at(-1) || "it";

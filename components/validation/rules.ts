@@ -2,7 +2,6 @@ import { checkAssetHost } from "../artifact/asset-host/plan";
 import { planArtifact } from "../artifact/plan";
 import { publicNames } from "../config/names";
 import { isGatewayAlone, ownMachines } from "../config/plan";
-import { callingPorts } from "../config/ports";
 import { quote } from "../config/quote";
 import type { Configuration } from "../config/schema";
 import { hasWire } from "../config/wickr";
@@ -11,15 +10,16 @@ import { planElasticsearch } from "../data-services/elasticsearch/plan";
 import { planMinio } from "../data-services/minio/plan";
 import { planPostgresql } from "../data-services/postgresql/plan";
 import { planRabbitMq } from "../data-services/rabbitmq/plan";
-import { forwardedTcpPorts } from "../host/firewall/ruleset";
 import { planRuntime } from "../kubernetes/container-runtime/plan";
 import { planKubernetes } from "../kubernetes/plan";
 import { addressRules, addressWarnings } from "./address-rules";
+import { hypervisorRules } from "./hypervisor-rules";
 import { knownHostRules } from "./known-hosts";
 import { hostRelayRules, privateMailRules } from "./mail-rules";
 import { meshNetworkRules } from "./mesh-network-rules";
 import { meshAloneRules, meshProgramRules, meshRules } from "./mesh-rules";
 import { pathRules } from "./path-rules";
+import { hostPortRules, publicPortRules } from "./port-rules";
 import type { Problem, Sections } from "./problem";
 import { domainName, interfaceName, machineName, networkName, userName } from "./reserved-names";
 import { secretRules } from "./secret-rules";
@@ -30,7 +30,14 @@ import type { Surroundings } from "./surroundings";
 import { valueRules } from "./value-rules";
 import { wasimoffImageRules, wasimoffRules, wasimoffWarnings } from "./wasimoff-rules";
 import { wickrRules } from "./wickr-rules";
-import { chartRules, connectionRules, federationRules, tlsRules } from "./wire-rules";
+import {
+  certificateFileProblems,
+  chartRules,
+  connectionRules,
+  federationRules,
+  tlsRules,
+} from "./wire-rules";
+import { zoneRules, zoneWarnings } from "./zone-rules";
 
 type Named = Sections<"network" | "firewall" | "machines" | "ssh" | "domain">;
 
@@ -54,22 +61,25 @@ export const checkRules: Rule = (config, surroundings) =>
     rule(["machines"], roleRules),
     rule(["wickr", "machines", "firewall", "artifact", "mesh", "wasimoff", "wire"], wickrRules),
     rule(["host", "machines"], capacityRules),
+    rule(["host", "machines", "image", "firewall"], hypervisorRules),
     rule(["host", "image", "artifact", "network"], pathRules),
     rule(["image", "machines"], diskRules),
     rule(["machines", "dataServices", "backup"], sizingRules),
     rule(["machines", "image", "kubernetes"], volumeRules),
     rule(["machines", "artifact", "image"], storeRules),
     rule(["machines", "image"], nodeDiskRules),
-    rule(["firewall", "mail", "network", "machines"], privateMailRules),
+    rule(["host", "firewall", "mail", "network", "machines"], privateMailRules),
     rule(["firewall", "mail", "network", "host", "calling"], hostRelayRules),
+    rule(["machines"], zoneRules),
     rule(["calling", "machines"], callingRules),
-    rule(["host", "machines"], keyFileRules),
+    rule(["host", "machines", "firewall"], keyFileRules),
     rule(["host"], knownHostRules),
     rule(["ssh"], publicKeyRules),
-    rule(["host", "calling"], hostPortRules),
+    rule(["host", "firewall", "calling"], hostPortRules),
     rule(["firewall", "calling"], publicPortRules),
     rule(["artifact", "dataServices"], serviceTlsRules),
     rule(["artifact"], artifactRules),
+    rule(["artifact"], registryRules),
     rule(["artifact", "machines"], assetHostRules),
     secretRules,
     rule(["calling", "features", "mail", "tls", "wire"], chartRules),
@@ -123,6 +133,13 @@ function artifactRules(
   return users.flatMap((user) => complaintOf(() => user(plan)));
 }
 
+/** A registry of the operator's own is known by certificates that can be read. */
+function registryRules({ artifact }: Sections<"artifact">, { readText }: Surroundings): Problem[] {
+  const file = artifact?.registry?.authorityFile;
+  const key = "artifact.registry.authorityFile";
+  return file === undefined ? [] : certificateFileProblems(key, file, readText);
+}
+
 /** Whatever is made of an artifact says what it lacks. */
 const artifactUsers = [
   checkAssetHost,
@@ -155,16 +172,22 @@ export function findWarnings(config: Configuration): string[] {
     ...hostKeyWarnings(config),
     ...addressWarnings(config),
     ...capacityWarnings(config),
+    ...zoneWarnings(config),
     ...wasimoffWarnings(config),
   ];
 }
 
-function hostKeyWarnings({ host: { ssh } }: Configuration): string[] {
-  return ssh && !ssh.hostKey
-    ? [
-        "host.ssh.hostKey is missing: whoever is between workstation and host can take the host's place and gets all secrets; give the host's /etc/ssh/ssh_host_ed25519_key.pub",
-      ]
-    : [];
+function hostKeyWarnings({ host: { ssh }, firewall: { gateway } }: Configuration): string[] {
+  const without = (key: string, named: typeof ssh, gets: string) =>
+    named && !named.hostKey
+      ? [
+          `${key}.hostKey is missing: whoever is between workstation and ${gets}; give its /etc/ssh/ssh_host_ed25519_key.pub`,
+        ]
+      : [];
+  return [
+    ...without("host.ssh", ssh, "host can take the host's place and gets all secrets"),
+    ...without("firewall.gateway.ssh", gateway?.ssh, "gateway can take the gateway's place"),
+  ];
 }
 
 function capacityWarnings(config: Configuration): string[] {
@@ -276,7 +299,7 @@ function capacityRules(config: Sections<"host" | "machines">): Problem[] {
 /** No machine's disk is smaller than what it begins with. */
 function diskRules({ image, machines }: Sections<"image" | "machines">): Problem[] {
   return machines.flatMap(({ existing, diskGB }, index) =>
-    !existing && diskGB < image.virtualSizeGB
+    !existing && image && diskGB < image.virtualSizeGB
       ? [
           {
             key: `machines[${index}].diskGB`,
@@ -302,9 +325,13 @@ function callingRules({ calling, machines }: Sections<"calling" | "machines">): 
       ];
 }
 
-function keyFileRules(config: Sections<"host" | "machines">, { keyFileProblem }: Surroundings): Problem[] {
+function keyFileRules(
+  config: Sections<"host" | "machines" | "firewall">,
+  { keyFileProblem }: Surroundings,
+): Problem[] {
   const files = [
     ["host.ssh.privateKeyFile", config.host.ssh?.privateKeyFile] as const,
+    ["firewall.gateway.ssh.privateKeyFile", config.firewall.gateway?.ssh?.privateKeyFile] as const,
     ...config.machines.map(
       (machine, index) =>
         [`machines[${index}].existing.privateKeyFile`, machine.existing?.privateKeyFile] as const,
@@ -321,49 +348,4 @@ function publicKeyRules({ ssh }: Sections<"ssh">): Problem[] {
     const message = publicKeyProblem(line);
     return message ? [{ key: `ssh.authorizedKeys[${index}]`, message }] : [];
   });
-}
-
-/** What the host keeps of its ports is none of what Wire is reached by, and a translated address is not made here. */
-function publicPortRules({ firewall, calling }: Sections<"firewall" | "calling">): Problem[] {
-  const { localAddress, publicAddress, publicInterface, hostPorts } = firewall;
-  const needed = [
-    ...forwardedTcpPorts(calling.enabled).map((port) => `tcp/${port}`),
-    ...(calling.enabled ? [`udp/${callingPorts.turn}`] : []),
-  ];
-  return [
-    ...hostPorts.flatMap((entry, index) => {
-      const key = `firewall.hostPorts[${index}]`;
-      if (Number(entry.split("/")[1]) > 65535) return [{ key, message: "must be at most 65535" }];
-      return needed.includes(entry)
-        ? [
-            {
-              key,
-              message: `${entry} is one that Wire is reached by (${needed.join(", ")} are): move the host's own service`,
-            },
-          ]
-        : [];
-    }),
-    ...(localAddress !== undefined && localAddress !== publicAddress && publicInterface !== undefined
-      ? [
-          {
-            key: "firewall.publicInterface",
-            message:
-              "makes an interface for the public address, which a router has where there is a firewall.localAddress: leave one of the two out",
-          },
-        ]
-      : []),
-  ];
-}
-
-/** The host's SSH server would be out of reach on a port that the firewall sends to the machines. */
-function hostPortRules({ host, calling }: Sections<"host" | "calling">): Problem[] {
-  const { port } = host.ssh ?? {};
-  return port !== undefined && forwardedTcpPorts(calling.enabled).includes(port)
-    ? [
-        {
-          key: "host.ssh.port",
-          message: `${port} is forwarded to the machines (${forwardedTcpPorts(calling.enabled).join(", ")} are): let the host's sshd listen on another port, 22 or 2222 for example`,
-        },
-      ]
-    : [];
 }

@@ -3,14 +3,18 @@ import { covers, leavesOf, type Path } from "./encrypted";
 import type { Problem } from "./problem";
 import type { Surroundings } from "./surroundings";
 
-/** What opens Wickr's disk. */
-const wickrSecrets: readonly Path[] = [
+/** Values that are secrets, whatever they look like. */
+const passwords: readonly Path[] = [
+  ["mail", "relay", "password"],
+  ["artifact", "registry", "push", "password"],
+  ["artifact", "registry", "pull", "password"],
+  // What opens Wickr's disk.
   ["wickr", "disk", "guideKey", "password"],
   ["wickr", "disk", "guideKey", "salt"],
 ];
 
 /** Where values may be stored encrypted: what is made of them stays a secret. */
-const keepable: readonly Path[] = [["mail", "relay", "password"], ["wire", "values"], ...wickrSecrets];
+const keepable: readonly Path[] = [...passwords, ["wire", "values"]];
 
 /** Keys of charts that hold secrets, whatever the chart: at the end, since a `secretName` or `tokenTimeout` is none. */
 const secretKey =
@@ -63,7 +67,7 @@ function kindOfSecret(path: Path, value: unknown, config: Partial<Configuration>
   if (value === "") return undefined;
   const form = secretForms.find(([pattern]) => pattern.test(String(value)));
   if (form) return form[1];
-  if (covers([["mail", "relay", "password"], ...wickrSecrets], path)) return "a password";
+  if (covers(passwords, path)) return "a password";
   return covers([["wire", "values"]], path) && isSecretKey(path.slice(2), config) ? "a secret" : undefined;
 }
 

@@ -66,7 +66,7 @@ export function volumeRules({
 }: Sections<"machines" | "image" | "kubernetes">): Problem[] {
   const small = machines.find(
     ({ role, existing, diskGB }) =>
-      role === "kubenode" && !existing && diskGB >= image.virtualSizeGB && diskGB < volumes.sizeGB,
+      role === "kubenode" && !existing && image && diskGB >= image.virtualSizeGB && diskGB < volumes.sizeGB,
   );
   return small && volumes.perNode > 0
     ? [
@@ -91,6 +91,7 @@ export function nodeDiskRules(
   { machines, artifact, image }: Sections<"machines" | "image"> & Partial<Sections<"artifact">>,
   { readManifest }: Surroundings,
 ): Problem[] {
+  if (!image) return [];
   let bytes = 0;
   try {
     for (const { manifest } of artifact?.sources ?? [])
@@ -120,7 +121,7 @@ export function storeRules(
 ): Problem[] {
   const index = machines.findIndex(({ role, existing }) => role === "assethost" && !existing);
   const machine = machines[index];
-  if (!artifact || !machine) return [];
+  if (!artifact || !machine || !image) return [];
   let bytes = 0;
   try {
     for (const { manifest } of artifact.sources)

@@ -11,7 +11,7 @@ const ofWire = ["tls", "features", "mail", "wire"];
 
 /** Everything that was given and is not used in this stack, each with the reason. */
 export function findUnused(given: Given, config: Configuration): string[] {
-  const { artifact, wire, calling, mail, firewall, ssh, machines, kubernetes } = config;
+  const { artifact, wire, calling, mail, firewall, host, network, ssh, machines, kubernetes } = config;
   const below = (...keys: readonly string[]): boolean =>
     keys.reduce<unknown>((at, key) => (at as Given | undefined)?.[key], given) !== undefined;
   const has = (key: string) => given[key] !== undefined;
@@ -51,6 +51,18 @@ export function findUnused(given: Given, config: Configuration): string[] {
     lines.push(
       `mail.relay.${relay.username === undefined ? "password" : "username"}: is not used without the other of username and password`,
     );
+  if (host.hypervisor === "none") {
+    for (const path of [
+      "image",
+      "host.virtualization",
+      "host.capacity",
+      "host.poolPath",
+      "network.dhcpRange",
+    ])
+      if (below(...path.split(".")))
+        lines.push(`${path}: is not used: no machine is made (host.hypervisor is none)`);
+  } else if (network.timeServer !== undefined)
+    lines.push("network.timeServer: is not used: the machines ask the host for the time");
   if (machines.every(({ existing }) => existing)) {
     if (ssh.authorizedKeys.length > 0)
       lines.push("ssh.authorizedKeys: is not used: every machine exists already, and is used as it is");

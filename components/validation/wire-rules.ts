@@ -177,12 +177,16 @@ export function federationRules(
           },
         ]
       : []),
-    ...authorityProblems(federation.authoritiesFile, readText),
+    ...certificateFileProblems("features.federation.authoritiesFile", federation.authoritiesFile, readText),
   ];
 }
 
-function authorityProblems(file: string, readText: Surroundings["readText"]): Problem[] {
-  const key = "features.federation.authoritiesFile";
+/** A file with the certificates of authorities can be read. */
+export function certificateFileProblems(
+  key: string,
+  file: string,
+  readText: Surroundings["readText"],
+): Problem[] {
   try {
     return authorityFileProblems(readText(file), new Date()).map((message) => ({
       key,

@@ -11,8 +11,8 @@ export interface WickrArgs {
   readonly target: Target;
   /** The key of the disk (key.ts). Secret. */
   readonly diskKey: pulumi.Input<string>;
-  /** Address that the machine's host has in the machine's network. */
-  readonly gateway: string;
+  /** Address that the machine's host has in the machine's network. @default the machine has no host of the stack's */
+  readonly gateway?: string;
 }
 
 const script = (file: string) => loadScript(__dirname, file, `${__dirname}/disk.sh`);

@@ -34,8 +34,8 @@ export interface WireArgs extends ReleaseSources {
   readonly policies?: NetworkPolicyArgs;
   /** First UDP port of conference calls. */
   readonly firstMediaPort: number;
-  /** What forwards the public ports; without it no public name answers. */
-  readonly firewall: pulumi.Resource;
+  /** What forwards the public ports, without which no public name answers. @default somebody else's, in place already */
+  readonly firewall?: pulumi.Resource;
   /** How many times as long as {@link releases} says Helm waits. @default 1 */
   readonly patience?: number;
   /** What takes the whole cluster away when it goes itself. @default nothing does */
@@ -150,7 +150,7 @@ export class Wire extends pulumi.ComponentResource {
           SECONDS_TO_WAIT: `${frontSeconds[tls.kind]}`,
         },
       },
-      { parent: this, dependsOn: [...Object.values(made), args.firewall] },
+      { parent: this, dependsOn: [...Object.values(made), ...(args.firewall ? [args.firewall] : [])] },
     );
 
     this.urls = urlsOf(context);

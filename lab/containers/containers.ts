@@ -77,6 +77,15 @@ export async function startContainers({ stack, image, machines }: ContainersArgs
   );
 }
 
+/** Makes the network of a lab without a hypervisor, as somebody else's router would be there: a bridge with this machine's address. */
+export async function makeNetwork(stack: string): Promise<void> {
+  const { network, prefix } = labIdentity(stack);
+  if (existsSync(`/sys/class/net/${network}`)) return;
+  await asRoot("ip", ["link", "add", network, "type", "bridge"]);
+  await asRoot("ip", ["address", "add", `${prefix}.1/24`, "dev", network]);
+  await asRoot("ip", ["link", "set", network, "up"]);
+}
+
 /** Does to one container what `machine.sh` knows, such as `cut` its power or `unplug` its cable. */
 export const handle = (
   network: string,
@@ -91,5 +100,7 @@ export async function stopContainers(stack: string): Promise<void> {
   const directory = directoryOf(network);
   for (const name of existsSync(directory) ? readdirSync(directory) : []) await handle(network, name, "stop");
   await asRoot("rm", ["-rf", "--one-file-system", directory]);
+  // Where libvirt has made it, it is gone already with the stack.
+  if (existsSync(`/sys/class/net/${network}`)) await asRoot("ip", ["link", "delete", network]);
   rmSync(join(containerKey(stack), ".."), { recursive: true, force: true });
 }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ofBundle } from "../../lab/artifact";
 import { buildLabBundle } from "../../lab/bundle";
-import { configuredSize, configureLab } from "../../lab/configure";
+import { configured, configureLab } from "../../lab/configure";
 import { labEnvironment, readOptions, stackFile } from "../../lab/context";
 import { buildGuestImage } from "../../lab/guest/image";
 import { type HostFacts, hostFacts } from "../../lab/host/facts";
@@ -45,7 +45,7 @@ async function main(): Promise<number> {
     subject === "bundle"
       ? await measureBuilds(join(projectDirectory, "lab/bundle.yaml"))
       : await measureDistribution({ env, directory: projectDirectory, stack, bundle });
-  const described = subject === "bundle" ? "lab/bundle.yaml" : `the ${configuredSize(stack)} lab`;
+  const described = subject === "bundle" ? "lab/bundle.yaml" : `the ${configured(stack)?.size} lab`;
   write(subject, renderArtifact({ name: subject, subject: described, facts, date }, rows));
   return 0;
 }

@@ -43,7 +43,8 @@ beforeEach(async () => {
     CONFIG: renderContainerdConfig("registry.k8s.io/pause:3.10.1"),
     UNIT: renderContainerdUnit(),
     CRICTL_CONFIG: renderCrictlConfig(),
-    HOSTS: renderHosts("192.0.2.2:5001"),
+    HOSTS: renderHosts("192.0.2.2:5001", { authority: "/etc/wiab/ca.crt" }),
+    REGISTRY_AUTHORITY: "",
     REGISTRIES: "docker.io\nregistry.k8s.io",
     SEED_IMAGES: "",
   };
@@ -190,7 +191,7 @@ describe("container-runtime.sh", () => {
   it("forgets registries that no image comes from, without a restart", async () => {
     await apply();
     restarts();
-    const changed = { REGISTRIES: "quay.io\nregistry.k8s.io", HOSTS: renderHosts("192.0.2.3:5001") };
+    const changed = { REGISTRIES: "quay.io\nregistry.k8s.io", HOSTS: renderHosts("192.0.2.3:5001", {}) };
     expect(await apply(changed)).toMatchObject(succeeded);
     expect(registries()).toEqual(["_default", "quay.io", "registry.k8s.io"]);
     for (const registry of registries())

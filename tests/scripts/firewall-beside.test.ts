@@ -21,7 +21,8 @@ import { ended } from "../fixtures/machine";
 // in order when the stack was made, and that the commands of the finding put it right.
 
 const stack: RulesetArgs = {
-  ...{ name: "wirebox", bridge: "wirebox", network: "192.168.122.0/24", publicAddress: "203.0.113.7" },
+  ...{ name: "wirebox", publicAddress: "203.0.113.7" },
+  inside: { kind: "bridge", bridge: "wirebox", network: "192.168.122.0/24" },
   ...{ kubenodes: ["192.168.122.21"], privateDeployment: false, hardenInput: true },
 };
 

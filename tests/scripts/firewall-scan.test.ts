@@ -13,8 +13,11 @@ import { until } from "../fixtures/machine";
 // Two stacks beside each other on a hardened host, and the internet, as network namespaces that listen everywhere. What
 // answers, from each place, is what docs/security.md has in its table.
 
-const stack = (name: string, number: number): RulesetArgs => ({
-  ...{ name, bridge: name, network: `192.168.${number}.0/24`, publicAddress: `203.0.113.${number}` },
+const prefixOf = (number: number) => `192.168.${number}`;
+const stack = (name: string, number: number) => ({
+  prefix: prefixOf(number),
+  ...{ name, publicAddress: `203.0.113.${number}` },
+  inside: { kind: "bridge" as const, bridge: name, network: `${prefixOf(number)}.0/24` },
   ...{ kubenodes: [`192.168.${number}.21`], callingNode: `192.168.${number}.21` },
   ...{ privateDeployment: true, names: ["kubenode1"], hardenInput: true, hostPorts: ["udp/51820"] },
 });
@@ -56,8 +59,7 @@ beforeAll(async () => {
   host.run("ip", "address", "add", `${uplink}/24`, "dev", "uplink");
   internet.run("ip", "address", "add", "198.51.100.2/24", "dev", "eth0");
   internet.run("ip", "route", "add", "default", "via", uplink);
-  for (const { bridge, network } of stacks) {
-    const prefix = network.replace(".0/24", "");
+  for (const { name: bridge, prefix } of stacks) {
     host.run("ip", "link", "add", bridge, "type", "bridge");
     host.run("ip", "address", "add", `${prefix}.1/24`, "dev", bridge);
     host.run("ip", "link", "set", bridge, "up");
@@ -144,8 +146,8 @@ const at = (name: string) => machines[name] as Namespace;
 it.each(["wirebox", "beside"])(
   "of the host the machines of %s reach what the list has, at every address",
   async (name) => {
-    const own = stacks.find((each) => each.name === name) as RulesetArgs;
-    const gateway = own.network.replace("0/24", "1");
+    const own = stacks.find((each) => each.name === name) as (typeof stacks)[number];
+    const gateway = `${own.prefix}.1`;
     for (const place of ["datanode1", "pod"])
       for (const address of [gateway, uplink]) await scan(at(`${name}-${place}`), address, listed);
     const linkLocal = /fe80:\S+(?=\/)/.exec(host.run("ip", "-6", "address", "show", "dev", name))?.[0];

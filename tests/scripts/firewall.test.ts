@@ -28,8 +28,7 @@ let machines: Namespace[];
 const plain: RulesetArgs = {
   name: "wirebox",
   publicAddress,
-  network: "192.168.122.0/24",
-  bridge: "wirebox",
+  inside: { kind: "bridge", bridge: "wirebox", network: "192.168.122.0/24" },
   kubenodes,
   callingNode: kubenodes[2],
   privateDeployment: false,

@@ -15,7 +15,7 @@ import {
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { admittedMark } from "../../components/host/firewall/host-services";
 import { renderRuleset } from "../../components/host/firewall/ruleset";
@@ -91,10 +91,11 @@ function run(
   { ownNetwork = false, setting = [] }: Where = {},
 ): Promise<Ended> {
   const path = join("components/host", file);
+  const shared = file.startsWith("depot/") ? [findings] : [];
   const script =
     file === "preflight/preflight.sh"
       ? preflightScript
-      : loadScript(dirname(path), path.slice(dirname(path).length + 1));
+      : loadScript(dirname(path), basename(path), ...shared);
   const input = renderInput(script, parameters);
   const commands = [
     // The first folder of the PATH that the prelude sets.
@@ -117,6 +118,28 @@ function run(
 }
 
 const succeeded = { code: 0, stderr: "" };
+const findings = "components/host/preflight/findings.sh";
+
+describe("depot.sh", () => {
+  it("wants what handing out an artifact takes, and nothing of a hypervisor", async () => {
+    standIn("skopeo", "exit 0");
+    mkdirSync(join(root, "artifact"));
+    const locations = (path: string) => ({
+      ARTIFACT_LOCATIONS: `${path}\nhttps://files.example.com/artifact`,
+    });
+    expect(await run("depot/depot.sh", "apply", locations(join(root, "artifact")))).toMatchObject(succeeded);
+    const refused = await run("depot/depot.sh", "apply", locations(join(root, "elsewhere")));
+    expect(refused.code).toBe(1);
+    expect(refused.stdout).toBe(
+      `finding 1: the host has no directory ${join(root, "elsewhere")} (artifact.sources): copy the artifact there\n`,
+    );
+    expect(refused.stderr).toMatch(/is not ready \(1 findings above\); nothing was changed\n$/);
+    // What is unpacked is needed no more.
+    expect(await run("depot/depot.sh", "update", locations(join(root, "elsewhere")))).toMatchObject(
+      succeeded,
+    );
+  });
+});
 
 describe("preflight.sh", () => {
   const parameters = () => ({
@@ -295,7 +318,8 @@ describe("preflight.sh", () => {
     const beside = (text: string) =>
       text.replace("add table inet beside", "").replace("delete table inet beside", "");
     const rules = renderRuleset({
-      ...{ name: "beside", bridge: "beside", network: "192.168.9.0/24", publicAddress: "203.0.113.9" },
+      ...{ name: "beside", publicAddress: "203.0.113.9" },
+      inside: { kind: "bridge", bridge: "beside", network: "192.168.9.0/24" },
       ...{ kubenodes: ["192.168.9.21"], privateDeployment: true, hardenInput: true },
     });
     expect(await findingsWith(beside(rules))).toEqual([]);

@@ -28,7 +28,11 @@ const loader = "components/artifact/registry/load-and-push-images.sh";
 /** What stands behind the prelude in the scripts of a room, by the beginning of their paths. */
 const shared: Readonly<Record<string, readonly string[]>> = {
   "components/data-services/": ["components/data-services/service.sh"],
-  "components/host/preflight/": ["components/host/preflight/firewalls.sh"],
+  "components/host/preflight/": [
+    "components/host/preflight/findings.sh",
+    "components/host/preflight/firewalls.sh",
+  ],
+  "components/host/depot/": ["components/host/preflight/findings.sh"],
   "components/wickr/": ["components/wickr/disk.sh"],
   "components/kubernetes/version/": ["components/kubernetes/version/step.sh"],
   "components/kubernetes/member/": [

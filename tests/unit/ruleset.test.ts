@@ -7,8 +7,7 @@ import { stagingConfiguration } from "../stacks";
 const args: RulesetArgs = {
   name: "wirebox",
   publicAddress: "203.0.113.1",
-  network: "192.168.122.0/24",
-  bridge: "wirebox",
+  inside: { kind: "bridge", bridge: "wirebox", network: "192.168.122.0/24" },
   kubenodes: ["192.168.122.21", "192.168.122.22"],
   callingNode: "192.168.122.22",
   privateDeployment: false,

@@ -22,7 +22,7 @@ export interface AssetHostArgs {
   /** The domain below which the machine's full name lies. */
   readonly domain: string;
   readonly secrets: Secrets;
-  /** Address of the NTP server of the machines. */
+  /** Address of the NTP server of the machines; empty where they keep the time by themselves. */
   readonly timeServer: pulumi.Input<string>;
 }
 

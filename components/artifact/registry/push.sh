@@ -6,7 +6,7 @@
 : "${UNUSABLE?images that are damaged or missing, which nothing needs: containers-helm/NAME.tar, one a line}"
 : "${IMAGES:?what is to be there, as a checksum: another one makes this run again}"
 : "${REGISTRY:?host:port}"
-: "${AUTHORITY:?certificate of its authority, PEM}"
+: "${AUTHORITY?certificates of its authority in PEM, empty for those that the system knows}"
 : "${PUSH_USER:?who may push}"
 : "${PUSH_PASSWORD:?password of that user}"
 
@@ -16,7 +16,7 @@ apply() {
   PRIVATE=$(private_directory)
   trap 'rm -rf "$PRIVATE"' EXIT
   mkdir "$PRIVATE/certificates"
-  printf '%s\n' "$AUTHORITY" >"$PRIVATE/certificates/ca.crt"
+  [ -z "$AUTHORITY" ] || printf '%s\n' "$AUTHORITY" >"$PRIVATE/certificates/ca.crt"
   printf '%s' "$LOADER" >"$PRIVATE/load-and-push-images.sh"
   printf '{"auths": {"%s": {"auth": "%s"}}}' "$REGISTRY" \
     "$(printf '%s:%s' "$PUSH_USER" "$PUSH_PASSWORD" | base64 --wrap=0)" >"$PRIVATE/auth.json"

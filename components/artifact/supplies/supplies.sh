@@ -3,7 +3,7 @@
 : "${REPOSITORIES:?one line each: URL, URL of its key, checksum of the key, suite, components}"
 : "${CONTENT:?what the repositories hold, as a checksum: another one makes this run again}"
 : "${AUTHORITY:?certificate of the authority, PEM}"
-: "${TIME_SERVER:?address of the NTP server}"
+: "${TIME_SERVER?address of the NTP server, empty where the machines keep the time by themselves}"
 
 LIST=/etc/apt/wiab.list
 OPTIONS=/etc/apt/apt.conf.d/90wiab
@@ -21,7 +21,7 @@ apply() {
   holds "$NEEDRESTART" "$LIST_ONLY" || put "$NEEDRESTART" "$LIST_ONLY"
   package_sources
   synchronise_clock
-  say "packages come from $(awk '{ print $1 }' <<<"$REPOSITORIES" | paste -sd ' '), the time from $TIME_SERVER"
+  say "packages come from $(awk '{ print $1 }' <<<"$REPOSITORIES" | paste -sd ' '), the time from ${TIME_SERVER:-where it came from before}"
 }
 
 package_sources() {
@@ -80,6 +80,13 @@ synchronise_clock() {
   # systemd writes there what kind of container it runs in.
   if [ -e /run/systemd/container ]; then
     say "a container has the clock of its host"
+    return
+  fi
+  if [ -z "$TIME_SERVER" ]; then
+    # What systemd-timesyncd leaves when it has set the clock.
+    [ -e /run/systemd/timesync/synchronized ] ||
+      fail "nothing keeps the clock of $(hostname), and clocks that differ break Cassandra and certificates: run chrony or systemd-timesyncd on it, or name an NTP server (network.timeServer)"
+    say "the clock of $(hostname) is kept already"
     return
   fi
   text="[Time]

@@ -13,7 +13,7 @@ export interface SuppliesArgs {
   readonly source: pulumi.Input<string>;
   /** Certificate of the authority that the machine is to trust, in PEM. */
   readonly authority: pulumi.Input<string>;
-  /** Address of its NTP server. */
+  /** Address of its NTP server; empty where the machine keeps the time by itself. */
   readonly timeServer: pulumi.Input<string>;
 }
 

@@ -154,7 +154,7 @@ export function nodeParameters(node: Node, { plan, nodes, clients, heapMiB, tls 
       nodes: nodes.map(({ name, address, retiring }) => ({ name, address, retiring })),
     })}\n`,
     YAML: renderCassandraYaml(plan, node, sizes, tls),
-    RACK: "dc=datacenter1\nrack=rack1\n",
+    RACK: `dc=datacenter1\nrack=${node.zone ?? "rack1"}\n`,
     LOGBACK: logback("INFO", ""),
     LOGBACK_TOOLS: logback("WARN", "<target>System.err</target>"),
     UNIT: renderUnit(plan, sizes),

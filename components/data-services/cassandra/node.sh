@@ -34,6 +34,7 @@ DATA=/var/lib/cassandra
 apply() {
   one_at_a_time /run/wiab-cassandra.lock
   check_version
+  check_rack
   id cassandra >/dev/null 2>&1 ||
     useradd --system --user-group --home-dir "$DATA" --no-create-home --shell /usr/sbin/nologin cassandra
   [ -d "$DATA/tmp" ] || install -d -m 0750 -o cassandra -g cassandra "$DATA" "$DATA/tmp"
@@ -78,6 +79,15 @@ check_version() {
     fail "$NAME has Cassandra $old, and $VERSION cannot read its data: deploy an artifact with $old or a later one"
   [ $((${VERSION%%.*} - ${old%%.*})) -le 1 ] ||
     fail "$NAME has Cassandra $old, from which no step leads to $VERSION: deploy an artifact with a version $((${old%%.*} + 1)) first"
+}
+
+# Which replicas a node has follows from its rack, and Cassandra does not start in another one with its data.
+check_rack() {
+  local old wanted=${RACK%$'\n'}
+  [ -e "$DATA/joined" ] || return 0
+  old=$(cat "$SETTINGS/cassandra-rackdc.properties" 2>/dev/null) || return 0
+  [ "$old" = "$wanted" ] ||
+    fail "$NAME has its data in Cassandra's rack ${old##*=}, and a node cannot move to ${wanted##*=}: set its zone back, or have it retire (retiring: true) and add a machine of another name"
 }
 
 # An empty disk does not tell whether there has ever been a ring, so only the leave that is given once in the life of a

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import type { Plan } from "../../config/plan";
+import type { Inside, Plan } from "../../config/plan";
 import { callingPorts, ingressNodePorts } from "../../config/ports";
 import type { Configuration } from "../../config/schema";
 import { transportPort } from "../../config/wasimoff-eras";
@@ -20,10 +20,8 @@ export interface RulesetArgs {
   readonly localAddress?: string;
   /** Ports that stay with the host, such as `udp/51820`, for the machines too. @default none */
   readonly hostPorts?: readonly string[];
-  /** The machines' network in CIDR notation. */
-  readonly network: string;
-  /** Bridge that the machines are on. */
-  readonly bridge: string;
+  /** Where the machines are. */
+  readonly inside: Inside;
   /** IPv4 addresses of the Kubernetes nodes that take what clients send: at least one, or none and {@link wickr} or {@link mesh}. */
   readonly kubenodes: readonly string[];
   /** IPv4 address of the machine that calling runs on. @default none, and its ports stay closed */
@@ -74,8 +72,7 @@ export const planRuleset = (config: Configuration, plan: Plan): RulesetArgs => (
   publicAddress: config.firewall.publicAddress,
   localAddress: config.firewall.localAddress,
   hostPorts: config.firewall.hostPorts,
-  network: config.network.cidr,
-  bridge: config.network.name,
+  inside: plan.firewall.inside,
   kubenodes: plan.servingKubenodes.map(({ address }) => address),
   callingNode: plan.callingNode?.address,
   firstMediaPort: config.calling.firstMediaPort,
@@ -100,8 +97,8 @@ export const planRuleset = (config: Configuration, plan: Plan): RulesetArgs => (
       port: config.backup.offHost.port,
     },
   relayPort: relayOnHost(config, plan) ? config.mail.relay?.port : undefined,
-  hardenInput: config.firewall.hardenInput,
-  sshPort: config.host.ssh?.port,
+  hardenInput: plan.firewall.hardenInput,
+  sshPort: plan.firewall.sshPort,
 });
 
 /** A relay that has a name may be the host as well. */
@@ -143,7 +140,8 @@ export const tableComment = "wiab firewall";
  */
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: the chains in the order in which nft has them; apart they would say less
 export function renderRuleset(args: RulesetArgs): string {
-  const { name, publicAddress, network, bridge, callingNode, sshPort = 22, hostPorts = [] } = args;
+  const { name, publicAddress, callingNode, sshPort = 22, hostPorts = [] } = args;
+  const { from, to, outwards, outwardsFrom, neighbours } = matches(args.inside);
   const localAddress = args.localAddress ?? publicAddress;
   // Machines go to the public address, whether or not a router in front would send that back.
   const addressed = localAddress === publicAddress ? publicAddress : `{ ${publicAddress}, ${localAddress} }`;
@@ -234,24 +232,24 @@ export function renderRuleset(args: RulesetArgs): string {
       "type nat hook postrouting priority srcnat; policy accept;",
       // Hairpin: with its own source a machine would be answered directly, past the translation. The public
       // address is what TURN permissions name, so that two relayed calls can meet.
-      `oifname "${bridge}" ip saddr ${network} ct status dnat snat ip to ${publicAddress}`,
+      `${neighbours} ct status dnat snat ip to ${publicAddress}`,
       // Media that the calling node sends first has to come from where the peer would send to.
       ...(callingNode && !args.privateDeployment
-        ? [`oifname != "${bridge}" ${fromCalling} snat ip to ${localAddress}`]
+        ? [`${outwards} ${fromCalling} snat ip to ${localAddress}`]
         : []),
-      ...allowedOut.map((packets) => `oifname != "${bridge}" ${packets} snat ip to ${localAddress}`),
-      ...(args.privateDeployment ? [] : [`oifname != "${bridge}" ip saddr ${network} masquerade`]),
+      ...allowedOut.map((packets) => `${outwards} ${packets} snat ip to ${localAddress}`),
+      ...(args.privateDeployment ? [] : [`${outwardsFrom} masquerade`]),
     ]),
     chain("forward", [
       "type filter hook forward priority filter; policy accept;",
-      `oifname "${bridge}" goto to-machines`,
-      ...(args.privateDeployment ? [`iifname "${bridge}" goto from-machines`] : []),
+      `${to} goto to-machines`,
+      ...(args.privateDeployment ? [`${from} goto from-machines`] : []),
     ]),
     chain("to-machines", [
       "ct state established,related accept",
       "ct status dnat accept",
-      // Neighbours pass here where bridged packets are filtered (br_netfilter).
-      `iifname "${bridge}" accept`,
+      // Neighbours pass here where bridged packets are filtered (br_netfilter), and from one network to another.
+      `${from} accept`,
       "drop",
     ]),
   ];
@@ -267,30 +265,9 @@ export function renderRuleset(args: RulesetArgs): string {
       ]),
     );
   }
-  const own = (protocol: "tcp" | "udp") =>
-    `${protocol} dport { ${portsOf(machineServices, protocol).join(", ")} }`;
-  const admitted = `meta mark set ${admittedMark} accept`;
-  chains.push(
-    // Before those of other stacks, which let pass what is marked.
-    chain("machines-input", [
-      "type filter hook input priority filter - 1; policy accept;",
-      `iifname "${bridge}" goto to-host`,
-    ]),
-    chain("to-host", [
-      // Before what is established: an answer to one question lets no other follow from the same port.
-      ...(args.privateDeployment ? ["meta l4proto { tcp, udp } th dport 53 goto names"] : []),
-      "ct state established,related accept",
-      ...["meta l4proto { icmp, ipv6-icmp }", own("udp"), own("tcp"), ...kept].map(
-        (what) => `${what} ${admitted}`,
-      ),
-      ...(args.relayPort ? [`tcp dport ${args.relayPort} ${admitted}`] : []),
-      refusal,
-    ]),
-  );
-  if (args.privateDeployment)
-    chains.push(
-      chain("names", [...(args.names ?? []).map((name) => `${questionFor(name)} ${admitted}`), refusal]),
-    );
+  // What a gateway is to its machines besides, their name server or one of them itself, is its owner's business.
+  const isBridged = args.inside.kind === "bridge";
+  if (isBridged) chains.push(...ownInput(args, from, kept));
   if (args.hardenInput) {
     chains.push(
       chain("input", [
@@ -298,7 +275,7 @@ export function renderRuleset(args: RulesetArgs): string {
         "ct state established,related accept",
         'iifname "lo" accept',
         // This stack's machines and those of others beside it, as far as their own rules let them in.
-        `meta mark ${admittedMark} accept`,
+        isBridged ? `meta mark ${admittedMark} accept` : `${from} accept`,
         // "virbr*" are libvirt's other networks, whose machines get DHCP and DNS from the host. Not every
         // bridge: a host whose uplink is a bridge would be wide open.
         'iifname "virbr*" accept',
@@ -327,6 +304,60 @@ export function renderRuleset(args: RulesetArgs): string {
 
 /** A program in a machine that tries should fail at once, not hang. */
 const refusal = "reject with icmpx type admin-prohibited";
+
+/** What the machines reach of a host that is there for them. */
+function ownInput(
+  { privateDeployment, names = [], relayPort }: RulesetArgs,
+  from: string,
+  kept: readonly string[],
+): string[] {
+  const own = (protocol: "tcp" | "udp") =>
+    `${protocol} dport { ${portsOf(machineServices, protocol).join(", ")} }`;
+  const admitted = `meta mark set ${admittedMark} accept`;
+  return [
+    // Before those of other stacks, which let pass what is marked.
+    chain("machines-input", [
+      "type filter hook input priority filter - 1; policy accept;",
+      `${from} goto to-host`,
+    ]),
+    chain("to-host", [
+      // Before what is established: an answer to one question lets no other follow from the same port.
+      ...(privateDeployment ? ["meta l4proto { tcp, udp } th dport 53 goto names"] : []),
+      "ct state established,related accept",
+      ...["meta l4proto { icmp, ipv6-icmp }", own("udp"), own("tcp"), ...kept].map(
+        (what) => `${what} ${admitted}`,
+      ),
+      ...(relayPort ? [`tcp dport ${relayPort} ${admitted}`] : []),
+      refusal,
+    ]),
+    ...(privateDeployment
+      ? [chain("names", [...names.map((name) => `${questionFor(name)} ${admitted}`), refusal])]
+      : []),
+  ];
+}
+
+/** How rules tell packets of the machines, which have a bridge of their own or addresses alone. */
+function matches(inside: Inside) {
+  if (inside.kind === "bridge") {
+    const { bridge, network } = inside;
+    return {
+      from: `iifname "${bridge}"`,
+      to: `oifname "${bridge}"`,
+      outwards: `oifname != "${bridge}"`,
+      outwardsFrom: `oifname != "${bridge}" ip saddr ${network}`,
+      neighbours: `oifname "${bridge}" ip saddr ${network}`,
+    };
+  }
+  const machines = `{ ${inside.addresses.join(", ")} }`;
+  return {
+    // An address says little of who sends: what comes in where no answer would go out has another's.
+    from: `ip saddr ${machines} fib saddr . iif oif != 0`,
+    to: `ip daddr ${machines}`,
+    outwards: `ip daddr != ${machines}`,
+    outwardsFrom: `ip daddr != ${machines} ip saddr ${machines}`,
+    neighbours: `ip daddr ${machines} ip saddr ${machines}`,
+  };
+}
 
 function chain(name: string, rules: readonly string[]): string {
   return [`  chain ${name} {`, ...rules.map((rule) => `    ${rule}`), "  }"].join("\n");

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
-import type { Configuration } from "../../config/schema";
+import type { ImageConfiguration } from "../../config/schema";
 import { loadScript, runScript } from "../../machine/script";
 import type { Target } from "../../machine/target";
 
 /** Arguments of {@link BaseImage}. */
 export interface BaseImageArgs {
   readonly target: Target;
-  readonly image: Configuration["image"];
+  readonly image: ImageConfiguration;
   /** Name of the storage pool, once it is there. */
   readonly pool: pulumi.Input<string>;
   /** Directory of the pool. */

@@ -20,12 +20,6 @@
 # libvirt of Ubuntu 22.04, the oldest that this was tried with.
 MINIMUM_LIBVIRT=8.0.0
 virsh=(virsh --connect qemu:///system)
-errors=0
-
-finding() {
-  errors=$((errors + 1))
-  say "finding $errors: $*"
-}
 
 # The first run: whatever carries our names is somebody else's.
 apply() {
@@ -41,35 +35,14 @@ update() {
   conclude
 }
 
-conclude() {
-  [ "$errors" -eq 0 ] || fail "the host $(hostname) is not ready ($errors findings above); nothing was changed"
-  say "the host $(hostname) is ready"
-}
-
 check_host() {
   check_libvirt
   check_pool
   check_resources
   check_firewall
   [ -z "$ARTIFACT_LOCATIONS" ] || check_artifact
-}
-
-check_artifact() {
-  command -v skopeo >/dev/null || finding "the command skopeo is missing, which fills the image registry: install skopeo"
-  command -v chronyd >/dev/null || finding "the command chronyd is missing, which gives the machines the time: install chrony"
-  case $ARTIFACT_LOCATIONS in
-    *http://* | *https://*) command -v curl >/dev/null || finding "the command curl is missing, which fetches the artifact: install curl" ;;
-  esac
-}
-
-# On the first run alone: what is unpacked is needed no more.
-check_archives() {
-  local location
-  while read -r location; do
-    case $location in
-      /*) [ -d "$location" ] || finding "the host has no directory $location (artifact.sources): copy the artifact there" ;;
-    esac
-  done <<<"$ARTIFACT_LOCATIONS"
+  [ -z "$ARTIFACT_LOCATIONS" ] || command -v chronyd >/dev/null ||
+    finding "the command chronyd is missing, which gives the machines the time: install chrony"
 }
 
 check_libvirt() {

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { Plan } from "../../config/plan";
 import { ingressNodePorts } from "../../config/ports";
-import type { Configuration } from "../../config/schema";
+import type { Configuration, ImageConfiguration } from "../../config/schema";
 import { knownHostsFile } from "../../config/schema";
 import { bytesOfGB } from "../../config/units";
 import { loadScript, runScript } from "../../machine/script";
@@ -10,13 +10,20 @@ import type { Target } from "../../machine/target";
 import { admittedMark, machineServices } from "../firewall/host-services";
 
 /** Looks at the host, with the functions that ask its firewalls. */
-export const preflightScript = loadScript(__dirname, "preflight.sh", join(__dirname, "firewalls.sh"));
+export const preflightScript = loadScript(
+  __dirname,
+  "preflight.sh",
+  join(__dirname, "findings.sh"),
+  join(__dirname, "firewalls.sh"),
+);
 
 /** Arguments of {@link Preflight}. */
 export interface PreflightArgs {
   readonly target: Target;
   readonly config: Configuration;
   readonly plan: Plan;
+  /** The guests' image. */
+  readonly image: ImageConfiguration;
 }
 
 /**
@@ -34,11 +41,11 @@ export class Preflight extends pulumi.ComponentResource {
 
   constructor(
     name: string,
-    { target, config, plan }: PreflightArgs,
+    { target, config, plan, image }: PreflightArgs,
     options?: pulumi.ComponentResourceOptions,
   ) {
     super("wiab:host:Preflight", name, {}, options);
-    const { network, host, image, firewall } = config;
+    const { network, host, firewall } = config;
     const run = runScript(
       `${name}-host`,
       {

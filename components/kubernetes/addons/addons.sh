@@ -3,6 +3,7 @@
 : "${CALICO?URL and checksum of an archive with the manifests of Calico; empty where OBJECTS has the network}"
 : "${VERSION:?of Kubernetes; kubeadm brings what belongs to it once the last node has it}"
 : "${NODES:?names of all nodes that stay, one a line}"
+: "${ZONES?one line each: node, zone; empty where there are none}"
 : "${MARKS?one line each: node, label or annotate, key, value}"
 
 export KUBECONFIG=/etc/kubernetes/admin.conf
@@ -52,6 +53,10 @@ proxies() {
 # a failure ends the script, so each says so itself.
 mark() {
   local node verb key value other
+  while read -r node value; do
+    [ -n "$node" ] || continue
+    kubectl label --overwrite node "$node" "topology.kubernetes.io/zone${value:+=}${value:--}" >/dev/null || return 1
+  done <<<"$ZONES"
   while read -r node verb key value; do
     [ -n "$node" ] || continue
     while read -r other; do

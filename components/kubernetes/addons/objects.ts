@@ -123,3 +123,9 @@ ${
     },
   },
 ];
+
+/** Nodes with their zones, one a line; empty where none has one. */
+export const renderZones = (nodes: readonly { readonly name: string; readonly zone?: string }[]): string =>
+  nodes.some(({ zone }) => zone !== undefined)
+    ? nodes.map(({ name, zone = "" }) => `${name} ${zone}`.trimEnd()).join("\n")
+    : "";

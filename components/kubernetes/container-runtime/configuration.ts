@@ -53,14 +53,34 @@ image-endpoint: unix:///run/containerd/containerd.sock
 timeout: 60
 `;
 
+/** Where a node has the certificate of the stack's authority, and those of another registry's. */
+export const authorities = { stack: "/etc/wiab/ca.crt", registry: "/etc/wiab/registry-ca.crt" } as const;
+
+/** How containerd asks a mirror. */
+export interface HostsOptions {
+  /** File with the certificates of its authority. @default those that the system knows */
+  readonly authority?: string;
+  /** Whom it asks as. @default nobody */
+  readonly account?: { readonly username: string; readonly password: string };
+}
+
 /**
  * What containerd asks in place of a registry: ours, and no other if ours does not have an image.
- * @param mirror - `host:port` of the stack's registry.
+ * @param mirror - `host:port` of the registry.
  */
-export const renderHosts = (mirror: string): string => `\
-server = "https://${mirror}"
-
-[host."https://${mirror}"]
-capabilities = ["pull", "resolve"]
-ca = "/etc/wiab/ca.crt"
-`;
+export const renderHosts = (mirror: string, { authority, account }: HostsOptions): string =>
+  [
+    `server = "https://${mirror}"`,
+    "",
+    `[host."https://${mirror}"]`,
+    'capabilities = ["pull", "resolve"]',
+    ...(authority ? [`ca = "${authority}"`] : []),
+    ...(account
+      ? [
+          "",
+          `[host."https://${mirror}".header]`,
+          `Authorization = ["Basic ${Buffer.from(`${account.username}:${account.password}`).toString("base64")}"]`,
+        ]
+      : []),
+    "",
+  ].join("\n");

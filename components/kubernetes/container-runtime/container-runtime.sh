@@ -6,10 +6,12 @@
 : "${UNIT:?its systemd unit}"
 : "${CRICTL_CONFIG:?crictl.yaml}"
 : "${HOSTS:?hosts.toml, the same for every registry}"
+: "${REGISTRY_AUTHORITY?certificates of the authority of a registry outside the stack, PEM}"
 : "${REGISTRIES:?names of the registries, one a line}"
 : "${SEED_IMAGES?one line each: URL, checksum, reference, identifier; empty unless all images are imported beforehand}"
 
 CERTS=/etc/containerd/certs.d
+REGISTRY_CA=/etc/wiab/registry-ca.crt
 LIBRARY=/opt/wiab/container-runtime
 
 apply() {
@@ -76,9 +78,15 @@ forget_former_binaries() {
 # One for each registry of the artifact, and one for all others, which must not be asked either.
 mirrors() {
   local registry
+  if [ -z "$REGISTRY_AUTHORITY" ]; then
+    rm -f "$REGISTRY_CA"
+  else
+    holds "$REGISTRY_CA" "$REGISTRY_AUTHORITY" || put "$REGISTRY_CA" "$REGISTRY_AUTHORITY"
+  fi
   REGISTRIES+=$'\n_default'
   while read -r registry; do
-    holds "$CERTS/$registry/hosts.toml" "$HOSTS" || put "$CERTS/$registry/hosts.toml" "$HOSTS"
+    # It may have a password in it.
+    holds "$CERTS/$registry/hosts.toml" "$HOSTS" || put "$CERTS/$registry/hosts.toml" "$HOSTS" 0600
   done <<<"$REGISTRIES"
   for registry in "$CERTS"/*/; do
     registry=$(basename "$registry")

@@ -1,9 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { AssetHost } from "../../artifact/asset-host/asset-host";
 import type { ArtifactPlan } from "../../artifact/plan";
+import type { Mirror } from "../../artifact/registry/registry";
 import { loadScript, runScript } from "../../machine/script";
 import type { Target } from "../../machine/target";
 import {
+  authorities,
   renderContainerdConfig,
   renderContainerdUnit,
   renderCrictlConfig,
@@ -17,6 +19,8 @@ export interface ContainerRuntimeArgs {
   readonly target: Target;
   readonly artifact: ArtifactPlan;
   readonly assetHost: AssetHost;
+  /** A registry that is there already. @default the asset host's */
+  readonly registry?: Mirror;
   /** `all`: the node imports every image beforehand; `needed`: it pulls what it runs. */
   readonly seed: "needed" | "all";
 }
@@ -46,7 +50,10 @@ export class ContainerRuntime extends pulumi.ComponentResource {
           CONFIG: renderContainerdConfig(sandboxImage),
           UNIT: renderContainerdUnit(),
           CRICTL_CONFIG: renderCrictlConfig(),
-          HOSTS: assetHost.registry.apply(renderHosts),
+          HOSTS: args.registry
+            ? hostsOf(args.registry)
+            : assetHost.registry.apply((address) => renderHosts(address, { authority: authorities.stack })),
+          REGISTRY_AUTHORITY: args.registry?.authority ?? "",
           REGISTRIES: artifact.registries.join("\n"),
           // Whoever pulls what it needs does not wait for the archives.
           SEED_IMAGES:
@@ -70,3 +77,12 @@ export class ContainerRuntime extends pulumi.ComponentResource {
     this.registerOutputs();
   }
 }
+
+/** Secret where nodes log in. */
+const hostsOf = ({ address, authority, pull }: Mirror): pulumi.Output<string> =>
+  pulumi.all([address, authority, pull?.password]).apply(([host, certificates, password]) =>
+    renderHosts(host, {
+      authority: certificates === "" ? undefined : authorities.registry,
+      account: pull && password !== undefined ? { username: pull.username, password } : undefined,
+    }),
+  );
