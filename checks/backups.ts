@@ -20,7 +20,7 @@ export interface AssetHostFacts {
   readonly interval: number | null;
   /** Status that the files are answered with, or what went wrong. */
   readonly files: number | string;
-  readonly registry: number | string;
+  readonly registry: number | string | null;
 }
 
 /** Services of which each node keeps its own; of the others the node that the service chooses. */
@@ -35,7 +35,9 @@ export async function checkAssetHost(
   machines: Readonly<Record<string, Pick<MachineFacts, "backups">>>,
 ): Promise<void> {
   await report.check("files for the machines", () => answered(facts.files, "nginx"));
-  await report.check("images for the machines", () => answered(facts.registry, "docker-registry"));
+  const { registry } = facts;
+  if (registry !== null)
+    await report.check("images for the machines", () => answered(registry, "docker-registry"));
   const { interval, offHost, now } = facts;
   if (offHost) await report.check("backups off the host", () => checkOffHost(offHost, now));
   if (interval === null) return report.note("no backups are planned");

@@ -23,14 +23,15 @@ const script = loadScript(join(__dirname, "programs"), "drift.sh");
 
 /** Every script of a stack that left something behind, in the order of the state. */
 export function scriptsOf(record: StackRecord, reach: Reach): Ran[] {
-  const { machines } = connectionsIn(record);
+  const { gateway, machines } = connectionsIn(record);
   const byHost = new Map([...machines].map(([name, { host }]) => [host, name]));
   return record.resources
     .filter(({ type, inputs }) => /^command:(local|remote):Command$/.test(type) && inputs.stdin)
     .map((resource) => {
       const connection: Connection | undefined = resource.inputs.connection;
       const machine = connection && byHost.get(connection.host);
-      return { resource, where: machine ? reach.machine(machine) : reach.host };
+      const beside = connection && connection.host === gateway?.host ? reach.gateway : undefined;
+      return { resource, where: machine ? reach.machine(machine) : (beside ?? reach.host) };
     });
 }
 

@@ -10,11 +10,21 @@ export type HostFacts = Readonly<Record<string, string>>;
 
 const program = readFileSync(join(__dirname, "programs", "host.sh"), "utf8");
 
-/** Asks a stack's host. */
-export async function askHost({ resources, outputs }: StackRecord, host: Remote): Promise<HostFacts> {
+/** What a host may carry of a stack. */
+type Aspect = "firewall" | "hypervisor";
+
+/** Asks what carries something of a stack. */
+export async function askHost(
+  { resources, outputs }: StackRecord,
+  host: Remote,
+  aspects: readonly Aspect[],
+): Promise<HostFacts> {
   const pool = resources.find(({ type }) => type.endsWith(":Pool"))?.inputs.target?.path ?? "/";
   const domains = resources.filter(({ type }) => type.endsWith(":Domain")).map(({ inputs }) => inputs.name);
-  const said = await host.root(["bash", "-s", "--", outputs.network.name, pool, ...domains], program);
+  const said = await host.root(
+    ["bash", "-s", "--", aspects.join(" "), outputs.network.name, pool, ...domains],
+    program,
+  );
   return Object.fromEntries(said.split("\n").map((line) => line.split("\t", 2)));
 }
 
@@ -43,7 +53,7 @@ export async function findingsOn(
 /** Percent of the host's disk from which on guests may soon be paused for want of room. */
 const fullest = 90;
 
-/** Judges what the host says of itself. @param findings - Of {@link findingsOn}. */
+/** Judges what the host says of itself, as far as it was asked. @param findings - Of {@link findingsOn}. */
 export async function checkHost(
   report: Report,
   network: string,
@@ -54,7 +64,18 @@ export async function checkHost(
     if (findings.length > 0) throw new Error(findings.join("\n"));
     return "finds nothing in the way";
   });
-  await report.check("firewall", () => {
+  if (facts.table !== undefined) await checkFirewall(report, network, facts);
+  await report.check("disk", () => {
+    if (Number(facts.disk) >= fullest)
+      throw new Error(`${facts.disk} % full: machines are paused once it is full; make room`);
+    return `${facts.disk} % full`;
+  });
+  if (facts.network !== undefined) await checkHypervisor(report, network, facts);
+}
+
+/** Judges what carries the firewall. */
+export const checkFirewall = (report: Report, network: string, facts: HostFacts): Promise<void> =>
+  report.check("firewall", () => {
     if (facts.table !== "there")
       throw new Error(`table inet ${network} is not loaded: systemctl restart wiab-firewall-${network}`);
     if (facts.firewall !== "enabled" && facts.firewall !== "no systemd")
@@ -67,6 +88,8 @@ export async function checkHost(
       ? "loaded, now and at boot"
       : "loaded; systemd does not run here, and nothing loads it at a boot";
   });
+
+async function checkHypervisor(report: Report, network: string, facts: HostFacts): Promise<void> {
   await report.check("network", () => {
     if (facts.network !== "yes yes")
       throw new Error(
@@ -78,11 +101,6 @@ export async function checkHost(
     if (facts.pool !== "running")
       throw new Error(`is ${facts.pool || "not there"}: virsh pool-start ${network}`);
     return "active";
-  });
-  await report.check("disk", () => {
-    if (Number(facts.disk) >= fullest)
-      throw new Error(`${facts.disk} % full: machines are paused once it is full; make room`);
-    return `${facts.disk} % full`;
   });
   for (const [key, state = ""] of Object.entries(facts).filter(([key]) => key.startsWith("domain "))) {
     const domain = key.slice("domain ".length);

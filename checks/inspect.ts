@@ -1,7 +1,7 @@
 import { type AssetHostFacts, checkAssetHost } from "./backups";
 import { checkClients, clientsOf, type Told } from "./clients";
 import { type ClusterFacts, type ClusterPlan, checkCluster } from "./cluster";
-import { askHost, checkHost, findingsOn } from "./host";
+import { askHost, checkFirewall, checkHost, findingsOn } from "./host";
 import { checkMachine, type Machine, type MachineFacts } from "./machines";
 import { checkMesh, type MeshFacts } from "./mesh";
 import { checkDns, checkOutside, checkPorts, closedPorts, type OutsideFacts } from "./outside";
@@ -45,11 +45,16 @@ export async function inspect(
   };
   const sections: Record<string, Section> = {
     host: async (section) => {
+      const { gateway } = reach;
       const [facts, findings] = await Promise.all([
-        askHost(record, reach.host),
+        askHost(record, reach.host, [
+          ...(network.gateway ? (["hypervisor"] as const) : []),
+          ...(gateway || record.outputs.firewallRules ? [] : (["firewall"] as const)),
+        ]),
         findingsOn(record, reach.host),
       ]);
       await checkHost(section, network.name, facts, findings);
+      if (gateway) await checkFirewall(section, network.name, await askHost(record, gateway, ["firewall"]));
     },
     machines: (section) =>
       section.each(record.outputs.machines, (part, machine) =>
@@ -93,6 +98,8 @@ function platformSections(looked: Looked): Record<string, Section> {
       const [facts, ...timers] = await Promise.all([
         reach.machine(assetHost.name).look<AssetHostFacts>("asset-host.py", {
           ...assets,
+          // One that was there already is not the stack's to look at.
+          registry: assets.registry.startsWith(`${assetHost.address}:`) ? assets.registry : null,
           schedule: scheduleIn(record.resources),
         }),
         ...keepers.map(looked.ask),

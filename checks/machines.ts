@@ -21,6 +21,8 @@ export interface MachineFacts {
   readonly failedUnits: readonly string[];
   /** Milliseconds from the host's clock; null if that does not answer. */
   readonly offset: number | null;
+  /** Where the host tells no time: whether the machine keeps it by itself; else null. */
+  readonly kept: boolean | null;
   readonly certificates: readonly { readonly file: string; readonly days: number }[];
   /** Errors in the journal of ten minutes. */
   readonly errors: readonly { readonly unit: string; readonly count: number; readonly text: string }[];
@@ -95,6 +97,9 @@ export async function checkMachine(report: Report, machine: Machine, facts: Mach
       .join(", ");
   });
   await report.check(`${name}: clock`, () => {
+    if (facts.kept === true) return "kept by the machine itself";
+    if (facts.kept === false)
+      throw new Error("nothing keeps it: run chrony or systemd-timesyncd, or set network.timeServer");
     if (facts.offset === null)
       throw new Error("the host does not tell the time: systemctl status 'wiab-time-*' on the host");
     if (Math.abs(facts.offset) >= apart) throw new Error(`${facts.offset} ms from the host's`);

@@ -19,9 +19,14 @@ export interface Connection {
 /** The KVM host's name among those of machines, which have no dot. */
 const hostAlias = "kvm.host";
 
+/** The name of the machine that has the firewall, where that is another one than the host. */
+const gatewayAlias = "gateway.host";
+
 /** Ways to a stack's host and machines. */
 export interface Reach {
   readonly host: Remote;
+  /** What has the firewall, where it is not the host. */
+  readonly gateway?: Remote;
   /** @throws Error for a name that no machine has. */
   readonly machine: (name: string) => Remote;
   /** Any other machine, logged in to with the operator's own keys: `user@address` or `ssh://user@address:port`. */
@@ -30,14 +35,23 @@ export interface Reach {
 
 /** What of a stack's state tells how its machines are reached. */
 interface Reachable extends Pick<StackRecord, "resources"> {
-  readonly outputs: { readonly machines: readonly { readonly name: string }[] };
+  readonly outputs: {
+    readonly machines: readonly { readonly name: string }[];
+    readonly network?: { readonly name: string };
+  };
 }
 
-/** The connections that a stack's scripts were run by: of the host (undefined where it is this machine), and by machine. */
+/**
+ * The connections that a stack's scripts were run by: of the host (undefined where it is this machine), of the gateway
+ * (undefined where the firewall is the host's, or somebody else's), and by machine.
+ */
 export function connectionsIn({ resources, outputs }: Reachable) {
   const inputsOf = (name: string) => resources.find((resource) => resource.name === name)?.inputs;
+  const host: Connection | undefined = inputsOf("host-preflight-host")?.connection;
+  const firewall: Connection | undefined = inputsOf(`firewall-${outputs.network?.name}`)?.connection;
   return {
-    host: inputsOf("host-preflight-host")?.connection as Connection | undefined,
+    host,
+    gateway: firewall?.host === host?.host ? undefined : firewall,
     machines: new Map<string, Connection>(
       outputs.machines.flatMap(({ name }) => {
         const connection = inputsOf(`${name}-login`)?.connection;
@@ -84,16 +98,20 @@ function hostKeyOptions(name: string, hostKey: string | undefined, knownHosts: s
       `  UserKnownHostsFile ${knownHosts}`,
       "  GlobalKnownHostsFile /dev/null",
     ];
-  if (name === hostAlias) return ["  StrictHostKeyChecking accept-new"];
+  if (name === hostAlias || name === gatewayAlias) return ["  StrictHostKeyChecking accept-new"];
   return ["  StrictHostKeyChecking no", "  UserKnownHostsFile /dev/null"];
 }
 
 /** Does something with the ways to a stack's machines; the keys are in an agent that ends with it. */
 export async function withReach<T>(record: Reachable, work: (reach: Reach) => Promise<T>): Promise<T> {
-  const { host, machines } = connectionsIn(record);
+  const { host, gateway, machines } = connectionsIn(record);
   const proxy = [...machines.values()].find((connection) => connection.proxy)?.proxy;
   const jump = host ?? proxy;
-  const all = new Map([...machines, ...(jump ? ([[hostAlias, jump]] as const) : [])]);
+  const all = new Map([
+    ...machines,
+    ...(jump ? ([[hostAlias, jump]] as const) : []),
+    ...(gateway ? ([[gatewayAlias, gateway]] as const) : []),
+  ]);
   const keys = new Set([...all.values()].flatMap(({ privateKey }) => (privateKey ? [privateKey] : [])));
   const folder = mkdtempSync(join(tmpdir(), "wiab-reach-"));
   try {
@@ -105,6 +123,7 @@ export async function withReach<T>(record: Reachable, work: (reach: Reach) => Pr
       const ssh = (name: string) => ["ssh", "-F", file, name];
       return work({
         host: new Remote("the host", host ? ssh(hostAlias) : []),
+        ...(gateway && { gateway: new Remote("the gateway", ssh(gatewayAlias)) }),
         machine: (name) => {
           if (!all.has(name)) throw new Error(`there is no machine ${name}`);
           return new Remote(name, ssh(name));

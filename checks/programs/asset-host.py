@@ -70,5 +70,5 @@ print(json.dumps({
     "offHost": off_host(),
     "interval": interval(PARAMETERS["schedule"]) if PARAMETERS.get("schedule") else None,
     "files": answers(PARAMETERS["url"]),
-    "registry": answers(f"https://{PARAMETERS['registry']}/v2/", PARAMETERS["authority"]),
+    "registry": PARAMETERS["registry"] and answers(f"https://{PARAMETERS['registry']}/v2/", PARAMETERS["authority"]),
 }))

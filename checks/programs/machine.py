@@ -70,6 +70,12 @@ def clock(server):
     return round((seconds - 2208988800 + fraction / 2**32 - (sent + time.time()) / 2) * 1000)
 
 
+def is_kept():
+    """Whether something here keeps the clock; a container has that of its host."""
+    synchronised = output("timedatectl", "show", "--property", "NTPSynchronized", "--value").strip() == "yes"
+    return synchronised or os.path.exists("/run/systemd/container")
+
+
 def certificates():
     """Every certificate that something here shows or trusts, with the days that it has left."""
     found = []
@@ -114,6 +120,7 @@ def backups():
 
 
 def main():
+    server = json.load(sys.stdin)["timeServer"]
     failed = output("systemctl", "list-units", "--state=failed", "--plain", "--no-legend")
     with open("/proc/uptime") as uptime:
         up = float(uptime.read().split()[0])
@@ -126,7 +133,8 @@ def main():
         "memory": memory(),
         "disks": disks(),
         "failedUnits": [line.split()[0] for line in failed.splitlines()],
-        "offset": clock(json.load(sys.stdin)["timeServer"]),
+        "offset": clock(server) if server else None,
+        "kept": None if server else is_kept(),
         "certificates": certificates(),
         "errors": repeated_errors(),
         "killed": output("journalctl", "--dmesg", "--since", "-1day", "--grep", "Out of memory: Killed").count("\n"),

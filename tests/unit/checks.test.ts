@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { checkAssetHost } from "../../checks/backups";
 import { checkClients } from "../../checks/clients";
 import { type ClusterFacts, checkCluster } from "../../checks/cluster";
-import { checkHost } from "../../checks/host";
+import { checkFirewall, checkHost } from "../../checks/host";
 import { checkMachine, type MachineFacts } from "../../checks/machines";
 import { checkDns, checkOutside, checkPorts, type OutsideFacts } from "../../checks/outside";
 import { Report } from "../../checks/report";
@@ -55,6 +55,7 @@ describe("a machine", () => {
     ["datanode1: disks", /can only be read/, { disks: [{ ...disk, readOnly: true }] }],
     ["datanode1: clock", /-700 ms/, { offset: -700 }],
     ["datanode1: clock", /does not tell the time/, { offset: null }],
+    ["datanode1: clock", /nothing keeps it/, { offset: null, kept: false }],
     ["datanode1: units", /failed: minio.service/, { failedUnits: ["minio.service"] }],
     [
       "datanode1: errors",
@@ -144,6 +145,19 @@ describe("the host", () => {
       ["wirebox-datanode1", /virsh autostart/, { "domain wirebox-datanode1": "running disable" }],
     ],
   );
+});
+
+describe("a host without a hypervisor", () => {
+  it("is asked for neither a network nor a pool, and its firewall is looked at where it is", async () => {
+    const { forwarding, firewall, disk = "" } = hostFacts;
+    const report = new Report(() => {});
+    await checkHost(report, "wirebox", { disk }, []);
+    expect(report.entries.map(({ name }) => name)).toEqual(["preflight", "disk"]);
+    const gateway = { forwarding, table: "", firewall } as typeof hostFacts;
+    expect(Object.keys(await failing((part) => checkFirewall(part, "wirebox", gateway)))).toEqual([
+      "firewall",
+    ]);
+  });
 });
 
 describe("a host without systemd", () => {
