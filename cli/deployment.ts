@@ -122,7 +122,7 @@ export async function keepingCopy(copied: Copied, work: () => Promise<number>): 
 /** Whether the host has a copy of a state, and still something of that deployment. */
 async function isOrphan({ place, root, libvirt = "/etc/libvirt" }: Copied): Promise<boolean> {
   if ((await onHost(place, "get", "", root)) === "") return false;
-  return (await onHost(place, "remains", "", root, [place.network, libvirt])) !== "";
+  return (await onHost(place, "remains", "", root, [place.network, libvirt, place.store ?? ""])) !== "";
 }
 
 const stateIn = (file: string): string => (existsSync(file) ? readFileSync(file, "utf8") : "{}");

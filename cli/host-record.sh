@@ -34,11 +34,11 @@ put() {
 
 get() { [ ! -e copy ] || cat copy; }
 
-# remains NETWORK LIBVIRT: prints what libvirt has of the deployment, whose network and pool go last. Its files say so while
-# it does not run, too.
+# remains NETWORK LIBVIRT [STORE]: prints what libvirt has of the deployment, whose network and pool go last. Its files say so
+# while it does not run, too. Without a hypervisor it is the unpacked artifact that a destroy takes away.
 remains() {
   local file
-  for file in "$2/qemu/networks/$1.xml" "$2/storage/$1.xml"; do
+  for file in "$2/qemu/networks/$1.xml" "$2/storage/$1.xml" ${3:+"$3/archives"}; do
     [ ! -e "$file" ] || printf '%s\n' "$file"
   done
 }

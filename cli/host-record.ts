@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
+import { storePath } from "../components/artifact/plan";
 import { networkName } from "../components/config/schema";
 import { parseYaml } from "../components/config/yaml";
 import { shellQuote } from "../components/machine/script";
@@ -14,6 +15,16 @@ export interface Place {
   /** Undefined where the host is this machine. */
   readonly ssh?: HostSsh;
   readonly network: string;
+  /** Folder of the unpacked artifact. @default libvirt knows the deployment */
+  readonly store?: string;
+}
+
+/** What of a stack's file says where it is; no rule has seen it yet. */
+interface Section {
+  readonly ssh?: Record<string, unknown>;
+  readonly hypervisor?: string;
+  readonly name?: string;
+  readonly storePath?: string;
 }
 
 /**
@@ -23,13 +34,16 @@ export interface Place {
 export function placeOf(stackFile: string): Place | undefined {
   if (!existsSync(stackFile)) return undefined;
   const file = parseYaml(readFileSync(stackFile, "utf8"), basename(stackFile)) as {
-    config?: Readonly<Record<string, { ssh?: Record<string, unknown>; name?: string } | undefined>>;
+    config?: Readonly<Record<string, Section | undefined>>;
   } | null;
   const config = file?.config ?? {};
-  const ssh = config["wiab-staging:host"]?.ssh;
+  const { ssh, hypervisor } = config["wiab-staging:host"] ?? {};
+  const artifact = config["wiab-staging:artifact"];
+  const network = config["wiab-staging:network"]?.name ?? "wirebox";
   return {
     ...(ssh && { ssh: hostSshIn(ssh) }),
-    network: config["wiab-staging:network"]?.name ?? "wirebox",
+    network,
+    ...(hypervisor === "none" && { store: storePath({ artifact, network: { name: network } }) }),
   };
 }
 

@@ -1,4 +1,3 @@
-import type { Configuration } from "../config/schema";
 import type { AptRepository, ArtifactChart, ArtifactFile, ArtifactManifest } from "./manifest";
 
 /** An archive and where the host finds it. */
@@ -121,5 +120,10 @@ export function lackingPackages({ served }: ArtifactPlan, names: readonly string
 }
 
 /** Directory on the host for the unpacked artifact. */
-export const storePath = ({ artifact, network }: Pick<Configuration, "artifact" | "network">): string =>
-  artifact?.storePath ?? `/var/lib/wiab/${network.name}`;
+export const storePath = ({
+  artifact,
+  network,
+}: {
+  readonly artifact?: { readonly storePath?: string };
+  readonly network: { readonly name: string };
+}): string => artifact?.storePath ?? `/var/lib/wiab/${network.name}`;

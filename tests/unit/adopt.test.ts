@@ -106,6 +106,29 @@ describe("what keeps a copy", () => {
     expect(await kept()).toBe("");
   });
 
+  it("has one as long as an unpacked artifact is there, where there is no libvirt", async () => {
+    const store = join(root, "store");
+    const alone = (after: string) =>
+      keepingCopy(
+        {
+          ...{ place: { ...place, store }, stack: "staging", passphrase, restores: false },
+          ...{ configuration: configuration(), file: file(), root: records(), libvirt: join(root, "none") },
+        },
+        async () => {
+          writeFileSync(file(), after);
+          return 0;
+        },
+      );
+    mkdirSync(join(store, "archives"), { recursive: true });
+    await alone(deployed);
+    writeFileSync(file(), state());
+    await expect(alone(deployed)).rejects.toThrow("the host has wirebox and a copy of its state");
+    writeFileSync(file(), deployed);
+    rmSync(store, { recursive: true });
+    await alone(state());
+    expect(await kept()).toBe("");
+  });
+
   it("has one of what was done before it failed", async () => {
     const failing = keeping(async () => {
       writeFileSync(file(), deployed);

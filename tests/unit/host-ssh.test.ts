@@ -44,6 +44,9 @@ describe("the way to a host", () => {
       writeFileSync(file, JSON.stringify({ config: { "wiab-staging:host": { ssh } } }));
     given({ address, hostKey });
     expect(placeOf(file)).toEqual({ network: "wirebox", ssh: { address, user: "root", port: 22, hostKey } });
+    const alone = { "wiab-staging:host": { hypervisor: "none" } };
+    writeFileSync(file, JSON.stringify({ config: alone }));
+    expect(placeOf(file)).toEqual({ network: "wirebox", store: "/var/lib/wiab/wirebox" });
     for (const [ssh, message] of [
       [{ address: "-oProxyCommand=id" }, "host.ssh.address must be a name"],
       [{ address, hostKey: "ssh-ed25519 %H" }, "host.ssh.hostKey must be the line"],
