@@ -137,8 +137,9 @@ ${table(
 
 runMain(
   main,
-  `usage: npm run lab -- [--stack lab] [--size full|small] [--former]
+  `usage: npm run lab -- [--stack lab] [--size full|small] [--former] [--existing]
 
 Brings a lab up on this machine: seven machines, or one of each role (small). Without --size it chooses, and says why.
---former gives it the Kubernetes that upgrades begin with.`,
+--former gives it the Kubernetes that upgrades begin with; --existing makes all machines containers that are there before the
+stack is (docs/existing.md).`,
 );
