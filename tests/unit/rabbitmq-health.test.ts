@@ -25,10 +25,11 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const told = `
 import sys
 TOLD = json.load(sys.stdin)
+reachable = lambda node, port: node in SETTINGS["stopped"]
 def ask(viewer, path):
     if not path.startswith("nodes"): return {"status": "ok"}
     if TOLD[viewer] is None: raise Trouble(f"the broker on {viewer} does not answer")
-    seen = [name for name in STAYING if name not in TOLD[viewer]]
+    seen = [name for name in STAYING if name not in TOLD[viewer] and name not in SETTINGS["stopped"]]
     return [
         {"name": f"rabbit@{name}", "running": name in seen,
          "partitions": [f"rabbit@{other}" for other in (TOLD[name] or []) if name in seen]}
@@ -39,12 +40,20 @@ def ask(viewer, path):
 /** Whom each broker has lost sight of; null is a broker that does not answer. */
 type Views = Readonly<Record<string, readonly string[] | null>>;
 
-function run(program: string, self: string, views: Views, retiring: readonly string[] = []) {
+function run(
+  program: string,
+  self: string,
+  views: Views,
+  retiring: readonly string[] = [],
+  stopped: readonly string[] = [],
+) {
   const names = [...Object.keys(views), ...retiring];
   const settings = {
     node: self,
     nodes: Object.fromEntries(names.map((name) => [name, "127.0.0.1"])),
     retiring,
+    // Whose broker does not run, as those that answer see it.
+    stopped,
     name: "u",
     password: "p",
     amqp: 1,
@@ -64,9 +73,9 @@ const wrong = (views: Views, retiring?: readonly string[]) =>
   run("health.py", Object.keys(views)[0] as string, views, retiring).stderr;
 
 /** Which brokers start anew. */
-const restarted = (views: Views, retiring?: readonly string[]) =>
+const restarted = (views: Views, retiring?: readonly string[], stopped?: readonly string[]) =>
   Object.keys(views).filter((self) => {
-    const { status, stdout, stderr } = run("rejoin.py", self, views, retiring);
+    const { status, stdout, stderr } = run("rejoin.py", self, views, retiring, stopped);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     return stdout.includes("systemctl restart rabbitmq-server");
   });
@@ -89,6 +98,12 @@ describe("a broker that a machine which stood still has cut off", () => {
     expect(restarted({ a: null, b: ["a", "c"], c: null })).toEqual([]);
     expect(restarted({ a: null, b: ["a", "c"], c: ["b"] })).toEqual(["b"]);
   });
+});
+
+it("starts a broker anew that answers, and whose database has ended under it", () => {
+  expect(restarted({ a: [], b: null, c: [] }, [], ["b"])).toEqual(["b"]);
+  // Nobody knows, or those who do are fewer than half.
+  expect(restarted({ a: null, b: null, c: null, d: [] }, [], ["b"])).toEqual([]);
 });
 
 it("lets one of two brokers that lost each other alone start anew, not the first of them", () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Node } from "../node";
-import { paths, renderMaintenance, renderTool, renderUnit } from "./java";
+import { catchUp, paths, renderMaintenance, renderTool, renderUnit } from "./java";
 import { type CassandraPlan, planSizes, type Sizes } from "./plan";
 
 /** Where clients and nodes reach a node. */
@@ -160,6 +160,8 @@ export function nodeParameters(node: Node, { plan, nodes, clients, heapMiB, tls 
     UNIT: renderUnit(plan, sizes),
     MAINTENANCE: maintenance.service,
     TIMER: maintenance.timer,
+    CATCH_UP: catchUp.service,
+    CATCH_UP_TIMER: catchUp.timer,
     NODETOOL: renderTool(plan, "org.apache.cassandra.tools.NodeTool", "-h 127.0.0.1 -p 7199 "),
     LOADER: renderTool(
       plan,
@@ -169,6 +171,7 @@ export function nodeParameters(node: Node, { plan, nodes, clients, heapMiB, tls 
     CQL_PY: read("cql.py"),
     RING_PY: read("ring.py"),
     HEALTH_PY: read("health.py"),
+    BEFORE_START_PY: read("before-start.py"),
     BACKUP_PY: read("backup.py"),
     RESTORE_PY: read("restore.py"),
     PRIVATE_KEY: "",

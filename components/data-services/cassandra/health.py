@@ -9,6 +9,9 @@ sys.path.insert(0, "/opt/wiab/cassandra")
 import cql
 import ring as rings
 
+# What before-start.py has found and may not mend.
+NOTE = "/run/wiab-cassandra.damaged"
+
 
 def round_trip(writer, reader):
     """Milliseconds between a row's way in on one node and its way out on another."""
@@ -34,6 +37,9 @@ def main():
     found = ring.problems(nodes)
     if not found and not ring.provisioned():
         found = ["the keyspaces of this check are missing: the step that makes them has not run yet"]
+    for file, words in (("/var/lib/cassandra/repair-wanted", "it fetches from the others what a damaged commit log had"), (NOTE, None)):
+        if os.path.exists(file):
+            found.append(f"{ring.here.name}: {words or open(file, encoding='utf-8').read()}")
     if found:
         sys.exit("\n".join(found))
     texts = []

@@ -78,6 +78,7 @@ Group=cassandra
 UMask=0027
 WorkingDirectory=${paths.data}
 EnvironmentFile=-${paths.settings}/first-boot.env
+ExecStartPre=+${paths.programs}/before-start
 ExecStart=${plan.java.home}/bin/java $FIRST_BOOT \\
   ${serverArguments(plan, sizes).join(" \\\n  ")}
 Restart=always
@@ -101,6 +102,31 @@ exec ${plan.java.home}/bin/java -Xmx192M -XX:+UseSerialGC -XX:TieredStopAtLevel=
   -Dcassandra.config=file://${paths.settings}/cassandra.yaml -Dcassandra.storagedir=/var/lib/cassandra/tmp \\
   -cp '${paths.settings}:${plan.libraries}/*' ${main} ${words}"$@"
 `;
+
+/** Fetches from the other nodes what was in a segment of the commit log that before-start.py has set aside. */
+export const catchUp = {
+  service: `\
+[Unit]
+Description=Fetches what a damaged commit log of Cassandra had
+After=cassandra.service
+ConditionPathExists=${paths.data}/repair-wanted
+
+[Service]
+Type=oneshot
+ExecStart=${paths.programs}/nodetool repair -full
+ExecStartPost=/bin/rm ${paths.data}/repair-wanted
+`,
+  timer: `\
+[Unit]
+Description=Fetches what a damaged commit log of Cassandra had
+
+[Timer]
+OnCalendar=minutely
+
+[Install]
+WantedBy=timers.target
+`,
+};
 
 const days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 

@@ -15,11 +15,14 @@
 : "${UNIT:?systemd unit}"
 : "${MAINTENANCE:?systemd unit of the weekly care}"
 : "${TIMER:?its timer}"
+: "${CATCH_UP:?systemd unit that mends what a damaged commit log had}"
+: "${CATCH_UP_TIMER:?its timer}"
 : "${NODETOOL:?program}"
 : "${LOADER:?program}"
 : "${CQL_PY:?Python module}"
 : "${RING_PY:?Python module}"
 : "${HEALTH_PY:?program}"
+: "${BEFORE_START_PY:?program}"
 : "${BACKUP_PY:?program}"
 : "${RESTORE_PY:?program}"
 : "${PRIVATE_KEY?of the server, PEM; empty without TLS}"
@@ -53,6 +56,7 @@ apply() {
   [ "$(<"$DATA/joined")" = "$VERSION" ] || put "$DATA/joined" "$VERSION"
   with_log wait_for "every node of the ring to see every other" 1800 ring settled
   keep_timer wiab-cassandra-care "$MAINTENANCE" "$TIMER"
+  keep_timer wiab-cassandra-catch-up "$CATCH_UP" "$CATCH_UP_TIMER"
   say "Cassandra $VERSION serves on $NAME"
 }
 
@@ -61,6 +65,7 @@ install_programs() {
   program cassandra cql.py "$CQL_PY"
   program cassandra ring.py "$RING_PY"
   program cassandra health "$HEALTH_PY"
+  program cassandra before-start "$BEFORE_START_PY"
   program cassandra backup "$BACKUP_PY"
   program cassandra restore "$RESTORE_PY"
   program cassandra nodetool "$NODETOOL"
@@ -218,8 +223,8 @@ retire() {
       fail "$NAME has no data and cannot give it away, and the ring expects it to have some: let it join once more before it retires ($reason)"
   fi
   if [ -e /etc/systemd/system/cassandra.service ]; then
-    systemctl --quiet disable cassandra.service wiab-cassandra-care.timer
-    systemctl stop wiab-cassandra-care.timer cassandra.service
+    systemctl --quiet disable cassandra.service wiab-cassandra-care.timer wiab-cassandra-catch-up.timer
+    systemctl stop wiab-cassandra-care.timer wiab-cassandra-catch-up.timer cassandra.service
   fi
   say "$NAME has left the ring"
 }
