@@ -54,8 +54,8 @@ Type=oneshot
 RemainAfterExit=yes
 Restart=on-failure
 RestartSec=2
-ExecStart=$(command -v ip) -4 route replace $NETWORK via $GATEWAY proto 92
-ExecStop=-$(command -v ip) -4 route flush proto 92
+ExecStart=/usr/sbin/ip -4 route replace $NETWORK via $GATEWAY proto 92
+ExecStop=-/usr/sbin/ip -4 route flush proto 92
 
 [Install]
 WantedBy=multi-user.target
