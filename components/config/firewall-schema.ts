@@ -43,7 +43,7 @@ export const firewall = z.strictObject({
     )
     .default([])
     .describe(
-      "Ports of the public address that stay with the host instead of going to the machines, open to everybody, machines too: `udp/51820` for a WireGuard of its own. A call's media never uses them from outside.",
+      "Ports of the public address that stay with the host instead of going to the machines, open to everybody, machines too: `udp/51820` for a WireGuard of its own. No call gets one of them: the calling node holds those that it could choose.",
     ),
   publicInterface: interfaceName
     .optional()

@@ -259,6 +259,7 @@ function makeWire(
     firewall,
     policies: config.kubernetes.networkPolicies ? policiesOf(plan, artifact) : undefined,
     firstMediaPort: config.calling.firstMediaPort,
+    hostPorts: config.firewall.hostPorts,
     patience: patienceOf(plan),
     deletedWith: host.hypervisor?.network,
   });

@@ -4,7 +4,7 @@ import { publicNames } from "../config/names";
 import { namespaceOf, type ReleaseName, releases } from "../config/releases";
 import { loadScript, runScript } from "../machine/script";
 import type { Target } from "../machine/target";
-import { shareMediaPorts } from "./calling/ports";
+import { type MediaPorts, shareMediaPorts } from "./calling/ports";
 import { releaseHooks } from "./cluster/hooks";
 import type { WireContext } from "./context";
 import { databaseSecrets } from "./database-secrets";
@@ -16,7 +16,7 @@ import { authoritySecret } from "./releases/databases";
 import { fingerprintOf } from "./tls";
 
 /** Arguments of {@link Wire}. */
-export interface WireArgs extends ReleaseSources {
+export interface WireArgs extends ReleaseSources, MediaPorts {
   readonly context: WireContext;
   readonly provider: kubernetes.Provider;
   /** The step after which every image can be pulled. */
@@ -32,8 +32,6 @@ export interface WireArgs extends ReleaseSources {
   readonly callingTarget?: Target;
   /** What the policies between pods depend on. @default none are made */
   readonly policies?: NetworkPolicyArgs;
-  /** First UDP port of conference calls. */
-  readonly firstMediaPort: number;
   /** What forwards the public ports, without which no public name answers. @default somebody else's, in place already */
   readonly firewall?: pulumi.Resource;
   /** How many times as long as {@link releases} says Helm waits. @default 1 */
@@ -91,7 +89,7 @@ export class Wire extends pulumi.ComponentResource {
         ),
       ];
     if (callingNode && args.callingTarget) {
-      const ports = shareMediaPorts(`${name}-calling-ports`, args.callingTarget, args.firstMediaPort, {
+      const ports = shareMediaPorts(`${name}-calling-ports`, args.callingTarget, args, {
         parent: this,
       });
       preparations.sftd = [ports];

@@ -91,6 +91,7 @@ async function runWire(edit: Edit = {}): Promise<{ resources: Map<string, Regist
     viewpoint: { kind: "local" },
     callingTarget: context.callingNode && { kind: "local" },
     firstMediaPort: 32768,
+    hostPorts: [],
     firewall: secrets,
   });
   await (pulumi.runtime as unknown as { waitForRPCs(): Promise<void> }).waitForRPCs();

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -119,12 +120,19 @@ describe("front.sh", () => {
 describe("ports.sh", () => {
   const script = "components/wire/calling/ports.sh";
   const key = "/proc/sys/net/ipv4/ip_local_port_range";
-  const parameters = { FIRST: "32768", LAST: "49151" };
+  const keeper = readFileSync("components/wire/calling/keep.py", "utf8");
+  const parameters = { FIRST: "32768", LAST: "49151", KEPT: "", KEEPER: keeper };
+  /** What would reach this machine itself: its systemd, and the folders that the script writes to. */
+  const setting = () => [
+    `mkdir -p ${folder}/units ${folder}/opt /opt && touch ${folder}/calls`,
+    "mount -t tmpfs tmpfs /usr/local/sbin && mount -t tmpfs tmpfs /run",
+    `printf '#!/bin/sh\\necho "$*" >>${folder}/calls\\n' >/usr/local/sbin/systemctl`,
+    "chmod 755 /usr/local/sbin/systemctl",
+    `mount --bind ${folder}/units /etc/systemd/system && mount --bind ${folder}/opt /opt`,
+    `mount --bind ${folder} /etc/sysctl.d`,
+  ];
   const run = (verb: "apply" | "remove", given = parameters) =>
-    ended(
-      onHost({ verb, network, setting: [`mount --bind ${folder} /etc/sysctl.d`] }),
-      scriptInput(script, given),
-    );
+    ended(onHost({ verb, network, setting: setting() }), scriptInput(script, given));
   const range = () => network.run("cat", key).trim().split("\t");
   const file = () => join(folder, "60-wiab-calling.conf");
 
@@ -146,9 +154,58 @@ describe("ports.sh", () => {
     expect(existsSync(file())).toBe(false);
   });
 
+  it("has a service hold what stays with the host, until nothing does", async () => {
+    const unit = join(folder, "units/wiab-calling-ports.service");
+    const calls = () => readFileSync(join(folder, "calls"), "utf8");
+    writeFileSync(join(folder, "calls"), "");
+    expect(await run("apply", { ...parameters, KEPT: "40000 51820" })).toMatchObject({ code: 0, stderr: "" });
+    expect(readFileSync(unit, "utf8")).toContain("ExecStart=python3 /opt/wiab/calling/keep 40000 51820\n");
+    expect(readFileSync(join(folder, "opt/wiab/calling/keep"), "utf8")).toBe(keeper);
+    expect(calls()).toMatch(/restart wiab-calling-ports\.service/);
+    writeFileSync(join(folder, "calls"), "");
+    expect(await run("apply", { ...parameters, KEPT: "40000 51820" })).toMatchObject({ code: 0, stderr: "" });
+    expect(calls()).not.toContain("restart");
+    expect(await run("apply")).toMatchObject({ code: 0, stderr: "" });
+    expect(calls()).toContain("--quiet disable --now wiab-calling-ports.service");
+    expect(existsSync(unit)).toBe(false);
+  });
+
+  it("holds them from kernel and relay, one that is taken as soon as it is free", async () => {
+    network.run("sh", "-c", `echo 40000 40001 >${key}`);
+    const bind = (port: number) =>
+      `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+try:
+    s.bind(("127.0.0.1", ${port}))
+    print(s.getsockname()[1])
+except OSError as error:
+    print(error.errno)
+`;
+    const got = (port: number) => network.run("python3", "-c", bind(port)).trim();
+    const start = (program: string, ...ports: string[]) =>
+      spawn("ip", ["netns", "exec", network.name, "python3", "-c", program, ...ports], {
+        stdio: ["pipe", "pipe", "inherit"],
+      });
+    const call = start(`${bind(51820)}import sys\nsys.stdout.flush()\nsys.stdin.read()`);
+    await once(call.stdout, "data");
+    const keeping = start(keeper, "40000", "51820");
+    try {
+      call.stdin.end();
+      await once(call, "exit");
+      const [said] = await once(createInterface({ input: keeping.stdout }), "line");
+      expect(said).toBe("holds 40000 51820");
+      expect(got(51820)).toBe("98");
+      for (let turn = 0; turn < 10; turn++) expect(got(0)).toBe("40001");
+      expect(got(51821)).toBe("51821");
+    } finally {
+      keeping.kill();
+    }
+  });
+
   it("fails where the kernel refuses the range", async () => {
     expect(await run("apply")).toMatchObject({ code: 0 });
-    expect(await run("apply", { FIRST: "49151", LAST: "32768" })).toMatchObject({
+    expect(await run("apply", { ...parameters, FIRST: "49151", LAST: "32768" })).toMatchObject({
       code: 1,
       stderr: expect.stringContaining("Invalid argument"),
     });

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { planDeployment } from "../../components/config/plan";
 import { planRuleset, type RulesetArgs, renderRuleset } from "../../components/host/firewall/ruleset";
 import { renderUnit } from "../../components/host/firewall/unit";
+import { keptMediaPorts } from "../../components/wire/calling/ports";
 import { stagingConfiguration } from "../stacks";
 
 const args: RulesetArgs = {
@@ -146,5 +147,14 @@ describe("renderUnit", () => {
     expect(starts).toHaveLength(4);
     expect(starts.slice(0, 3).every((start) => start.startsWith("ExecStart=-ip "))).toBe(true);
     expect(starts[2]).toBe("ExecStart=-ip address replace 203.0.113.1/32 dev wiab-public");
+  });
+});
+
+describe("ports that stay with the host", () => {
+  it("are held on the calling node where a call could get them", () => {
+    const kept = ["udp/32767", "udp/40000", "tcp/50000", "udp/51820", "udp/65535"];
+    expect(keptMediaPorts(kept, 32768)).toBe("40000 51820 65535");
+    expect(keptMediaPorts(kept, 45000)).toBe("51820 65535");
+    expect(keptMediaPorts(["tcp/2222"], 32768)).toBe("");
   });
 });
