@@ -19,14 +19,14 @@ apply() {
 
 # Before what carries calls at a boot.
 keep() {
-  command -v python3 >/dev/null || fail "the command python3 is missing on $(hostname), which holds the ports of firewall.hostPorts: install python3"
+  [ -x /usr/bin/python3 ] || fail "the command python3 is missing on $(hostname), which holds the ports of firewall.hostPorts: install python3"
   service_file "$service" "$program" "$KEEPER" 0755
   service_file "$service" "/etc/systemd/system/$service.service" "[Unit]
 Description=UDP ports that stay with the host
 Before=containerd.service kubelet.service
 
 [Service]
-ExecStart=python3 $program $KEPT
+ExecStart=/usr/bin/python3 $program $KEPT
 DynamicUser=yes
 Restart=always
 
