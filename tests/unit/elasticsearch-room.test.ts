@@ -21,18 +21,23 @@ interface Told {
   readonly blocked: Readonly<Record<string, boolean>>;
   /** Nodes, and the share of each disk that is free. */
   readonly free: Readonly<Record<string, number>>;
+  /** Copies that an index of three has. @default 3 */
+  readonly copies?: number;
 }
 
-/** Asks a function of cluster.py; gives what it says, and with `PUT` what it has Elasticsearch do. */
+/** Asks a function of cluster.py; gives what it says, and what it has Elasticsearch do. */
 function ask(question: "need_writable" | "release", told: Told): string {
   const program = `
 import json, sys
 sys.path.insert(0, ${JSON.stringify(folder)})
 import cluster
 told = json.load(sys.stdin)
-def ask(method, path, body=None):
-    if method == "PUT":
+def ask(method, path, body=None, node=None):
+    if method != "GET":
         print(method, path, json.dumps(body))
+    elif path.startswith("/_cluster/health"):
+        index = {"number_of_shards": 1, "number_of_replicas": 2, "active_shards": told.get("copies", 3)}
+        return {"number_of_data_nodes": 3, "indices": {"directory": index}}
     elif path.startswith("/_all/_settings"):
         return {name: {"settings": {cluster.BLOCK: "true"} if blocked else {}} for name, blocked in told["blocked"].items()}
     else:
@@ -60,6 +65,14 @@ it("has indices take writes again as soon as every disk has room", () => {
   );
   expect(ask("release", { blocked, free: { a: 0.09, b: 0.5 } })).toBe("");
   expect(ask("release", { blocked: { directory: false }, free: { a: 0.5 } })).toBe("");
+});
+
+it("has copies tried again that a full disk has made Elasticsearch give up", () => {
+  const none = { directory: false };
+  expect(ask("release", { blocked: none, free: { a: 0.5 }, copies: 2 })).toBe(
+    "POST /_cluster/reroute?retry_failed=true&metric=none null\n",
+  );
+  expect(ask("release", { blocked: none, free: { a: 0.05 }, copies: 2 })).toBe("");
 });
 
 it("calls no cluster healthy whose indices take no writes, and says what to do", () => {

@@ -113,11 +113,16 @@ def need_writable():
 
 
 def release():
-    """Has indices take writes again once there is room."""
+    """Has indices take writes again, and copies made again, once there is room."""
+    if crowded():
+        return
     found = blocked()
-    if found and not crowded():
+    if found:
         ask("PUT", f"/{urllib.parse.quote(','.join(found))}/_settings", {BLOCK: None})
         print(f"{', '.join(found)} take writes again")
+    # After five failures, as a full disk gives them within seconds, nobody tries again.
+    if incomplete():
+        ask("POST", "/_cluster/reroute?retry_failed=true&metric=none")
 
 
 def configured(local=False):
