@@ -73,7 +73,7 @@ describe("secrets of the operator's", () => {
 describe("an encrypted value of a chart", () => {
   it("shows neither in a preview, nor in a saved plan, nor in the state; the plain ones beside it do", async () => {
     const values = labValues("small");
-    values.wire.values = { webapp: { replicaCount: 4711 }, "team-settings": { replicaCount: 1 } };
+    values.wire.values = { webapp: { replicaCount: 1 }, "team-settings": { replicaCount: 1 } };
     const project = await projectWith("lab", values);
     await project.setSecret("wiab-staging:wire.values.webapp.tracker.password", password);
     const plan = join(project.directory, "plan.json");
