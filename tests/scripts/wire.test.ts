@@ -159,7 +159,9 @@ describe("ports.sh", () => {
     const calls = () => readFileSync(join(folder, "calls"), "utf8");
     writeFileSync(join(folder, "calls"), "");
     expect(await run("apply", { ...parameters, KEPT: "40000 51820" })).toMatchObject({ code: 0, stderr: "" });
-    expect(readFileSync(unit, "utf8")).toContain("ExecStart=/usr/bin/python3 /opt/wiab/calling/keep 40000 51820\n");
+    expect(readFileSync(unit, "utf8")).toContain(
+      "ExecStart=/usr/bin/python3 /opt/wiab/calling/keep 40000 51820\n",
+    );
     expect(readFileSync(join(folder, "opt/wiab/calling/keep"), "utf8")).toBe(keeper);
     expect(calls()).toMatch(/restart wiab-calling-ports\.service/);
     writeFileSync(join(folder, "calls"), "");
