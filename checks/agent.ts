@@ -9,7 +9,8 @@ export const sshOptions = [
   ...["-o", "StrictHostKeyChecking=no"],
   ...["-o", "UserKnownHostsFile=/dev/null"],
   ...["-o", "LogLevel=ERROR"],
-  ...["-o", "ConnectTimeout=15"],
+  // Of the banner as well: a machine of a busy lab was seen to take longer than a quarter of a minute.
+  ...["-o", "ConnectTimeout=30"],
 ];
 
 /**
