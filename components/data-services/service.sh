@@ -52,5 +52,8 @@ keep_timer() {
   systemctl start "$1.timer"
 }
 
+# drop_timer NAME: ends what keep_timer keeps, if it ever did here.
+drop_timer() { [ ! -e "/etc/systemd/system/$1.timer" ] || systemctl --quiet disable --now "$1.timer"; }
+
 # program SERVICE NAME TEXT: an executable /opt/wiab/SERVICE/NAME that keeps no secret.
 program() { holds "/opt/wiab/$1/$2" "$3" || put "/opt/wiab/$1/$2" "$3" 0755; }

@@ -223,8 +223,9 @@ retire() {
       fail "$NAME has no data and cannot give it away, and the ring expects it to have some: let it join once more before it retires ($reason)"
   fi
   if [ -e /etc/systemd/system/cassandra.service ]; then
-    systemctl --quiet disable cassandra.service wiab-cassandra-care.timer wiab-cassandra-catch-up.timer
-    systemctl stop wiab-cassandra-care.timer wiab-cassandra-catch-up.timer cassandra.service
+    drop_timer wiab-cassandra-care
+    drop_timer wiab-cassandra-catch-up
+    systemctl --quiet disable --now cassandra.service
   fi
   say "$NAME has left the ring"
 }

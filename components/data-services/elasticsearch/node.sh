@@ -115,7 +115,7 @@ retire() {
     cluster join
     cluster drain
     systemctl --quiet disable --now "$SERVICE.service"
-    [ ! -e "/etc/systemd/system/wiab-$SERVICE-care.timer" ] || systemctl --quiet disable --now "wiab-$SERVICE-care.timer"
+    drop_timer "wiab-$SERVICE-care"
     cluster gone
   fi
   say "Elasticsearch has left $(hostname)"

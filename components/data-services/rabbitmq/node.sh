@@ -216,7 +216,7 @@ leave() {
       forget "$peer"
     fi
   fi
-  [ ! -e /etc/systemd/system/wiab-rabbitmq-care.timer ] || systemctl --quiet disable --now wiab-rabbitmq-care.timer
+  drop_timer wiab-rabbitmq-care
   systemctl --quiet disable --now "$SERVICE"
   [ ! -e /etc/systemd/system/wiab-epmd.service ] || systemctl --quiet disable --now wiab-epmd
   rm -rf "$DATA/rabbit@$NODE"* "$MEMBER"
