@@ -1,7 +1,6 @@
 import { z } from "zod";
+import { path } from "./forms";
 import { registry } from "./registry-schema";
-
-const path = z.string().min(1);
 
 /** Where everything on the machines comes from. */
 export const artifact = z.strictObject({

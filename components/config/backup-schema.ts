@@ -1,13 +1,11 @@
 import { z } from "zod";
-import { wrongAddress } from "./network-words";
+import { ipv4 } from "./forms";
 import { account, hostKey } from "./ssh-schema";
 
 const offHost = z.strictObject({
-  address: z
-    .ipv4({ error: ({ input }) => wrongAddress(input) })
-    .describe(
-      "Address of an SSH server that has SFTP. The asset host brings every encrypted backup there, within the hour.",
-    ),
+  address: ipv4.describe(
+    "Address of an SSH server that has SFTP. The asset host brings every encrypted backup there, within the hour.",
+  ),
   port: z
     .int()
     .min(1)

@@ -1,9 +1,10 @@
 import { z } from "zod";
-import { serverName, wrongAddress } from "./network-words";
+import { serverName, wrongAddress, wrongNetwork } from "./network-words";
 
 /** Forms of values that more than one section has. */
 
 export const ipv4 = z.ipv4({ error: ({ input }) => wrongAddress(input) });
+export const ipv4Network = z.cidrv4({ error: ({ input }) => wrongNetwork(input) });
 export const port = z.int().min(1).max(65535);
 export const path = z.string().min(1);
 

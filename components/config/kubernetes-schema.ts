@@ -1,7 +1,5 @@
 import { z } from "zod";
-import { wrongNetwork } from "./network-words";
-
-const cidr = z.cidrv4({ error: ({ input }) => wrongNetwork(input) });
+import { ipv4Network as cidr } from "./forms";
 
 /** Settings of the Kubernetes cluster; its version is what the artifact holds. */
 export const kubernetes = z.strictObject({

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { ipv4Network, path, port } from "./forms";
 import { isIpv6Network } from "./mesh-addresses";
-import { serverName, wrongNetwork } from "./network-words";
+import { serverName } from "./network-words";
 
 const label = z
   .string()
@@ -25,8 +26,6 @@ const network = z.string().refine(isIpv6Network, {
   error: "must be an IPv6 network with all bits behind its prefix zero, such as fd51:0:0:1::/64",
 });
 
-const port = z.int().min(1).max(65535);
-
 /** WireGuard has a second interface on the port after it. */
 const gatewayPort = z.int().min(1).max(65534);
 
@@ -45,24 +44,22 @@ const serial = z
     "must be a serial number in lower-case hexadecimal digits, as the gateways' status has it",
   );
 
-const file = z.string().min(1);
-
 const identity = z.strictObject({
-  zipFile: file
+  zipFile: path
     .optional()
     .describe("A ZIP with the site's certificate and private key, as an authority sends it; mode 600."),
-  certificateFile: file
+  certificateFile: path
     .optional()
     .describe(
       "The site's certificate in PEM, intermediate ones behind it: the zone as its one DNS name, `urn:wiab:mesh:<prefix>` as its one URI.",
     ),
-  privateKeyFile: file.optional().describe("Its private key in PEM; mode 600."),
-  authorityFile: file
+  privateKeyFile: path.optional().describe("Its private key in PEM; mode 600."),
+  authorityFile: path
     .optional()
     .describe(
       "Certificates, in PEM, of the authorities that sites are believed by; intermediate ones too. Default: those in the ZIP.",
     ),
-  authorityKeyFile: file
+  authorityKeyFile: path
     .optional()
     .describe(
       "Ed25519 key in PEM of the first authority in `authorityFile`, mode 600: the stack gives the site its certificates itself, for a key that the gateway makes, for 90 days, and a new one with the first `up` of each 30 days.",
@@ -73,7 +70,7 @@ const identity = z.strictObject({
     .describe(
       "Serial numbers of certificates that are revoked, with `authorityKeyFile`. On one site alone, which tells the others; entries stay.",
     ),
-  revocationsFile: file
+  revocationsFile: path
     .optional()
     .describe("The authority's revocation list in PEM. Default: nothing is revoked."),
 });
@@ -122,8 +119,7 @@ export const mesh = z.strictObject({
   prefix: network
     .optional()
     .describe("The site's own /64 within `range`. Default: one that follows from its zone."),
-  ipv4Network: z
-    .cidrv4({ error: ({ input }) => wrongNetwork(input) })
+  ipv4Network: ipv4Network
     .default("198.18.0.0/16")
     .describe(
       "Addresses by which this site's machines and pods, which have no IPv6, reach names of other sites: one for each name. The site's own; others may have the same.",

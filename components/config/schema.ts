@@ -4,10 +4,9 @@ import { backup } from "./backup-schema";
 import { callingSettings } from "./calling-schema";
 import { dataServices } from "./data-services-schema";
 import { firewall } from "./firewall-schema";
-import { ipv4, path, port, serverAddress } from "./forms";
+import { ipv4, ipv4Network, path, port, serverAddress } from "./forms";
 import { kubernetes } from "./kubernetes-schema";
 import { mesh } from "./mesh-schema";
-import { wrongNetwork } from "./network-words";
 import { account, hostKey, hostSsh } from "./ssh-schema";
 import { wasimoff } from "./wasimoff-schema";
 import { wickr } from "./wickr-schema";
@@ -109,8 +108,7 @@ const network = z.strictObject({
     .describe(
       "Name of the libvirt network; its bridge, the storage pool, the firewall's table and the domains' prefix are named after it.",
     ),
-  cidr: z
-    .cidrv4({ error: ({ input }) => wrongNetwork(input) })
+  cidr: ipv4Network
     .default("192.168.122.0/24")
     .describe("The machines' network. Its first address is the host's."),
   dhcpRange: z

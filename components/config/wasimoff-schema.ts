@@ -1,7 +1,6 @@
 import { z } from "zod";
+import { path } from "./forms";
 import { eraNames } from "./wasimoff-eras";
-
-const path = z.string().min(1);
 
 const image = z
   .string()

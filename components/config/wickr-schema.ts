@@ -1,7 +1,6 @@
 import { z } from "zod";
-import { serverName, wrongAddress, wrongNetwork } from "./network-words";
-
-const range = z.cidrv4({ error: ({ input }) => wrongNetwork(input) });
+import { ipv4, ipv4Network as range } from "./forms";
+import { serverName } from "./network-words";
 
 const nameOrAddress = "must be a name in lower case or an IPv4 address alone, without a port";
 
@@ -69,8 +68,7 @@ export const wickr = z.strictObject({
     .regex(serverName, nameOrAddress)
     .regex(/^[^A-Z]*$/, nameOrAddress)
     .describe("Name or IPv4 address under which clients reach the server; its certificate has to be for it."),
-  publicAddress: z
-    .ipv4({ error: ({ input }) => wrongAddress(input) })
+  publicAddress: ipv4
     .optional()
     .describe(
       "The host's address whose ports go to the machine, for one that the stack makes. Beside Wire it is a second address, which the host has already. Default without Wire: `firewall.publicAddress`.",

@@ -1,7 +1,6 @@
 import { z } from "zod";
+import { path } from "./forms";
 import { releaseNames } from "./releases";
-
-const path = z.string().min(1);
 
 const backend = z
   .string()

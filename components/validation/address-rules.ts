@@ -33,6 +33,13 @@ export const unreachable = (cidr: string): string | undefined =>
 /** A network of the configuration's, with its key. */
 type Named = readonly [key: string, cidr: string];
 
+/** The networks that the configuration takes for itself: the machines', the pods', the services'. */
+export const ownNetworks = ({ network, kubernetes }: Sections<"network" | "kubernetes">): Named[] => [
+  ["network.cidr", network.cidr],
+  ["kubernetes.podCidr", kubernetes.podCidr],
+  ["kubernetes.serviceCidr", kubernetes.serviceCidr],
+];
+
 /**
  * Every address against every network and range: what is the machines', the pods' or the services' is nobody else's,
  * and each is one that packets can be sent to.
@@ -258,9 +265,7 @@ export const addressWarnings = ({
   mesh,
 }: Sections<"network" | "kubernetes" | "mesh">): string[] =>
   [
-    ["network.cidr", network.cidr] as const,
-    ["kubernetes.podCidr", kubernetes.podCidr] as const,
-    ["kubernetes.serviceCidr", kubernetes.serviceCidr] as const,
+    ...ownNetworks({ network, kubernetes }),
     ...(mesh ? [["mesh.ipv4Network", mesh.ipv4Network] as const] : []),
   ].flatMap(([key, cidr]) =>
     unrouted.some((one) => contains(one, addressIn(cidr, 0)) && prefixOf(one) <= prefixOf(cidr))

@@ -1,6 +1,6 @@
 import { isIPv4 } from "node:net";
 import { contains, overlap, prefixOf } from "../config/addresses";
-import { networkProblems, outsiders } from "./address-rules";
+import { networkProblems, outsiders, ownNetworks } from "./address-rules";
 import type { Problem, Sections } from "./problem";
 
 const key = "mesh.ipv4Network";
@@ -14,20 +14,16 @@ export function meshNetworkRules({
 >): Problem[] {
   if (!mesh) return [];
   const cidr = mesh.ipv4Network;
-  const { network, kubernetes, machines } = config;
-  const networks = [
-    ["network.cidr", network.cidr],
-    ["kubernetes.podCidr", kubernetes.podCidr],
-    ["kubernetes.serviceCidr", kubernetes.serviceCidr],
-  ] as const;
   const addresses = [
-    ...machines.map(({ address }, index) => ({ key: `machines[${index}].address`, address })),
+    ...config.machines.map(({ address }, index) => ({ key: `machines[${index}].address`, address })),
     ...outsiders(config),
     { key: "mesh.endpoint", address: mesh.endpoint },
     ...mesh.peers.map(({ endpoint }, index) => ({ key: `mesh.peers[${index}].endpoint`, address: endpoint })),
   ];
   const taken = [
-    ...networks.filter(([, other]) => overlap(cidr, other)).map(([whose, other]) => `${other} (${whose})`),
+    ...ownNetworks(config)
+      .filter(([, other]) => overlap(cidr, other))
+      .map(([whose, other]) => `${other} (${whose})`),
     ...addresses.flatMap(({ key: whose, address }) =>
       address !== undefined && isIPv4(address) && contains(cidr, address) ? [`${address} (${whose})`] : [],
     ),

@@ -10,7 +10,7 @@ import { callingPorts } from "../config/ports";
 import { quote } from "../config/quote";
 import { planMeshPrograms } from "../mesh/plan";
 import { machineProblems } from "../wire/certificate-strength";
-import { unreachable } from "./address-rules";
+import { ownNetworks, unreachable } from "./address-rules";
 import {
   certificatesIn,
   type FoundIdentity,
@@ -164,13 +164,9 @@ function siteProblems(mesh: MeshConfiguration, { site, peers }: MeshPlan): Probl
 /** An endpoint inside one of the stack's own networks is never reached: packets for it stay here. */
 function endpointProblems(
   { peers, endpoint }: MeshConfiguration,
-  { network, kubernetes }: Pick<Meshed, "network" | "kubernetes">,
+  config: Pick<Meshed, "network" | "kubernetes">,
 ): Problem[] {
-  const own = [
-    ["network.cidr", network.cidr],
-    ["kubernetes.podCidr", kubernetes.podCidr],
-    ["kubernetes.serviceCidr", kubernetes.serviceCidr],
-  ] as const;
+  const own = ownNetworks(config);
   const places = [
     ["mesh.endpoint", endpoint] as const,
     ...peers.map((peer, index) => [`mesh.peers[${index}].endpoint`, peer.endpoint] as const),

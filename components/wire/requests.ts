@@ -28,8 +28,6 @@ interface KubernetesObject {
 }
 interface Spec extends PodSpec {
   readonly replicas?: number;
-  readonly parallelism?: number;
-  readonly completions?: number;
   readonly strategy?: {
     readonly type?: string;
     readonly rollingUpdate?: {
